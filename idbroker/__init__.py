@@ -1,0 +1,1 @@
+"""idbroker: a self-hosted identity broker for Nordic health care."""

@@ -1,0 +1,128 @@
+"""Who may ask: the registered portals."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from idbroker.identity import LoA
+
+AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A registered portal ("service" on the pages). Safe is the default; what is laxer is named.
+
+    `name` is by language with `en` as the fallback. `secret_digests` are SHA-256 in hexadecimal,
+    several at once while a secret is being changed. `sector` groups clients that may know a person
+    by the same `sub`; without it the host of the first redirect URI is the sector (Core 8.1).
+    """
+
+    id: str
+    name: Mapping[str, str]
+    clinic: str
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    start_url: str | None = None
+    auth_method: str = "client_secret_basic"
+    secret_digests: tuple[str, ...] = field(default=(), repr=False)
+    jwks: Mapping[str, Any] | None = None
+    jwks_uri: str | None = None
+    scopes: tuple[str, ...] = ("openid", "profile")
+    response_modes: tuple[str, ...] = ("query", "form_post")
+    id_token_alg: str = "ES256"
+    access_token: str = "opaque"
+    access_token_life: timedelta = timedelta(minutes=15)
+    audience: str | None = None
+    refresh: str = "never"
+    refresh_life: timedelta = timedelta(days=30)
+    require_pkce: bool = True
+    require_nonce: bool = False
+    minimum: LoA = LoA.SUBSTANTIAL
+    providers: tuple[str, ...] = ()
+    national_number: bool = False
+    sector: str | None = None
+    default_max_age: timedelta | None = None
+    origins: tuple[str, ...] = ()
+    introspect: bool = False
+    disabled: bool = False
+
+    def called(self, language: str) -> str:
+        """Return the service's name in a language, else in English, else any."""
+        return self.name.get(language) or self.name.get("en") or next(iter(self.name.values()), self.id)
+
+    @property
+    def subject_sector(self) -> str:
+        """Return the sector of the pairwise `sub` (OpenID Connect Core 8.1)."""
+        return self.sector or urlsplit(self.redirect_uris[0]).hostname or self.id
+
+    @property
+    def way_back(self) -> str:
+        """Return where a person finds the service again: its start page, else its own origin."""
+        parts = urlsplit(self.redirect_uris[0])
+        return self.start_url or f"{parts.scheme}://{parts.netloc}/"
+
+    def has_secret(self, secret: str) -> bool:
+        """Tell whether this is one of the client's secrets; constant time per secret kept.
+
+        Secrets are 256 random bits of our own making: one SHA-256 is enough, a slow hash would only
+        let strangers burn our CPU.
+        """
+        digest = secret_digest(secret)
+        return any([hmac.compare_digest(digest, kept) for kept in self.secret_digests])
+
+
+def secret_digest(secret: str) -> str:
+    """Return what is kept of a client secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class Clients(Protocol):
+    """Where clients are kept."""
+
+    def find(self, client_id: str) -> Client | None:
+        """Return the client, or None. A disabled client is returned; the caller refuses it."""
+        ...
+
+    def all(self) -> tuple[Client, ...]:
+        """Return every client, by id."""
+        ...
+
+    def save(self, client: Client) -> None:
+        """Add the client or replace the one with its id."""
+        ...
+
+    def remove(self, client_id: str) -> bool:
+        """Remove it; tell whether it was there."""
+        ...
+
+
+class ConfiguredClients:
+    """The clients of the configuration file, before those of a store behind it."""
+
+    def __init__(self, configured: Iterable[Client], behind: Clients) -> None:
+        self._configured = {client.id: client for client in configured}
+        self._behind = behind
+
+    def find(self, client_id: str) -> Client | None:
+        """Return the client, or None."""
+        return self._configured.get(client_id) or self._behind.find(client_id)
+
+    def all(self) -> tuple[Client, ...]:
+        """Return every client, by id."""
+        stored = {client.id: client for client in self._behind.all()}
+        return tuple(sorted({**stored, **self._configured}.values(), key=lambda client: client.id))
+
+    def save(self, client: Client) -> None:
+        """Add to the store behind; the configuration file is the operator's to edit."""
+        self._behind.save(client)
+
+    def remove(self, client_id: str) -> bool:
+        """Remove from the store behind."""
+        return self._behind.remove(client_id)

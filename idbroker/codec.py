@@ -1,0 +1,29 @@
+"""Our values as bytes and back, for the stores."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+
+from idbroker.errors import StoreError
+
+Value = TypeVar("Value")
+
+
+class Codec(Generic[Value]):
+    """JSON to and from one frozen dataclass, nested values included."""
+
+    def __init__(self, kind: type[Value]) -> None:
+        self._adapter = TypeAdapter(with_config(ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))(kind))
+
+    def pack(self, value: Value) -> bytes:
+        """Return the value as bytes; equal values give equal bytes."""
+        return self._adapter.dump_json(value)
+
+    def unpack(self, stored: bytes) -> Value:
+        """Return the value. StoreError when the bytes are not such a value (an older version's, say)."""
+        try:
+            return self._adapter.validate_json(stored)
+        except ValidationError as error:
+            raise StoreError("a stored value does not read") from error

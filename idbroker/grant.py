@@ -1,0 +1,99 @@
+"""What one client may know, after one sign-in, and the tokens given for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveToken:
+    """An access token that was given out: the digest of its secret part, its scopes, its end."""
+
+    digest: str
+    scopes: tuple[str, ...]
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One family: the code, and every token that came of it, live and die together.
+
+    `claims` are the values released to userinfo, `id_token_claims` those released to the ID token.
+    The code is spent once `code_spent` is set; seeing it again revokes the family (RFC 9700, 4.5).
+    """
+
+    id: str
+    client_id: str
+    person: str
+    clinic: str
+    provider: str
+    subject: str = field(repr=False)
+    scopes: tuple[str, ...]
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    id_token_claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    auth_time: datetime
+    acr: str
+    amr: tuple[str, ...] = ()
+    nonce: str | None = field(default=None, repr=False)
+    redirect_uri: str
+    code_challenge: str | None = field(default=None, repr=False)
+    code_digest: str
+    code_expires_at: datetime
+    code_spent: bool = False
+    session: str | None = field(default=None, repr=False)
+    sid: str | None = None
+    live: tuple[LiveToken, ...] = field(default=(), repr=False)
+
+    def spent(self, token: LiveToken) -> Grant:
+        """Return it with the code used up and its first token given."""
+        return replace(self, code_spent=True, live=(token,))
+
+    def with_token(self, token: LiveToken, now: datetime) -> Grant:
+        """Return it with one more token; those whose time is up are dropped."""
+        return replace(self, live=(*(t for t in self.live if t.expires_at > now), token))
+
+    def without_token(self, digest: str) -> Grant:
+        """Return it without one token."""
+        return replace(self, live=tuple(t for t in self.live if t.digest != digest))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """A refresh token as kept: its digest, its family, and the grant it renews (sealed by the store's user)."""
+
+    digest: str
+    family: str
+    client_id: str
+    session: str | None = None
+    grant: bytes = field(repr=False)
+    issued_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+class RefreshTokens(Protocol):
+    """Where refresh tokens are kept, across restarts."""
+
+    def add(self, token: RefreshToken) -> None:
+        """Keep one. Raises StoreError when the store is away."""
+        ...
+
+    def find(self, digest: str) -> RefreshToken | None:
+        """Return it, used or not, or None."""
+        ...
+
+    def use(self, digest: str, now: datetime) -> bool:
+        """Mark it used; of many callers at once exactly one is told True."""
+        ...
+
+    def revoke(self, *, family: str | None = None, session: str | None = None) -> int:
+        """Remove all of a family or of a session (exactly one is given); return how many."""
+        ...
+
+    def purge(self, now: datetime) -> int:
+        """Remove those whose time is up; return how many."""
+        ...

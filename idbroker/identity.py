@@ -1,0 +1,55 @@
+"""What a provider proved about a person: who, at which level, when and how."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from idbroker.numbers import NationalNumber
+
+
+class LoA(enum.IntEnum):
+    """Level of assurance (eIDAS Implementing Regulation 2015/1502). Ordered: low < substantial < high."""
+
+    LOW = 1
+    SUBSTANTIAL = 2
+    HIGH = 3
+
+    @property
+    def word(self) -> str:
+        """Return its spelling in configuration and, by default, in `acr`."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> LoA:
+        """Return the level a word means; ValueError for any other word."""
+        try:
+            return cls[word.upper()]
+        except KeyError:
+            raise ValueError(f"not a level of assurance: {word!r}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What a provider proved. Computed from what was received, never from what was asked.
+
+    `issuer` and `subject` are the upstream's own words for itself and for the person; together they
+    are stable, and two upstreams never share them (ASVS 6.8.1). `proved_at` is when the person
+    really acted, not when we heard of it.
+    """
+
+    provider: str
+    issuer: str
+    subject: str = field(repr=False)
+    loa: LoA
+    proved_at: datetime
+    amr: tuple[str, ...] = ()
+    number: NationalNumber | None = field(default=None, repr=False)
+    name: str | None = field(default=None, repr=False)
+    given_name: str | None = field(default=None, repr=False)
+    family_name: str | None = field(default=None, repr=False)
+    birthdate: date | None = field(default=None, repr=False)
+    protected: bool = False
+    upstream_session: str | None = field(default=None, repr=False)
+    upstream_id_token: str | None = field(default=None, repr=False)

@@ -1,0 +1,122 @@
+"""eIDs: one module each, all of them two methods to the rest of the house."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import ModuleType
+from typing import Any, Protocol
+
+import requests
+
+from idbroker.clock import Clock
+from idbroker.identity import Identity, LoA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the broker asks of a provider, for one transaction.
+
+    `handle` goes to the eID and comes back (OpenID Connect `state`, SAML `RelayState`); the broker
+    has checked the browser's binding before `resume`, the provider checks that the reply carries
+    this very handle. `return_url` is this provider's own (RFC 9700, 4.4: no mix-up between two).
+    `fresh` means the person must act now, whatever session the eID has; `max_age` allows as much.
+    """
+
+    transaction: str
+    handle: str
+    return_url: str
+    loa: LoA
+    language: str
+    service: str
+    now: datetime
+    fresh: bool = False
+    max_age: timedelta | None = None
+    want_number: bool = False
+    ip: str | None = None
+    number_hint: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """The person must go to the eID's own page. `state` comes back to `resume` untouched."""
+
+    url: str = field(repr=False)
+    state: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The person must act in an app while our page waits."""
+
+    state: bytes = field(repr=False)
+    shows: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """The person must fill in a form of ours: `page` names it, `errors` are string keys by field."""
+
+    page: str
+    state: bytes = field(repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+Challenge = Redirect | Wait | Form
+
+
+class Provider(Protocol):
+    """One eID, or the fallback.
+
+    Both methods raise Cancelled, Refused, Unreachable or Untrusted, and nothing else. They may be
+    called by several threads at once.
+    """
+
+    title: str
+    loa: LoA
+
+    def begin(self, asked: Asked) -> Challenge:
+        """Start: return what the person must do now."""
+        ...
+
+    def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
+        """Go on with the reply: what the person must do next, or what was proved."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A private key to sign with: the joserfc key object, parsed once and kept."""
+
+    kid: str
+    alg: str
+    key: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a provider is given to work with.
+
+    `http` makes one kept session for one upstream: timeouts, size cap, no redirects are in it.
+    `client_key` is our key for private_key_jwt by algorithm; its public part is in our JWKS.
+    `sandbox` allows what only simulators need: upstreams over plain http on loopback.
+    """
+
+    clock: Clock
+    http: Callable[[], requests.Session]
+    client_key: Callable[[str], SigningKey]
+    sandbox: bool = False
+
+
+def kinds() -> dict[str, ModuleType]:
+    """Return every kind of provider there is: the public modules of this package.
+
+    Each has `Settings`, a frozen dataclass for its configuration table, and
+    `make(name: str, settings: Settings, means: Means) -> Provider`.
+    """
+    names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
+    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}

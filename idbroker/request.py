@@ -1,0 +1,38 @@
+"""What a client asked for, checked, free of any protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from idbroker.identity import LoA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigninRequest:
+    """A checked request. `minimum` is the level that must be received, whatever else was wished.
+
+    `acr_values` are the client's spellings, by preference; `essential_acr` says that one of them
+    must be met (OpenID Connect Core 5.5.1.1). `claims_*` are names asked for one by one (5.5).
+    """
+
+    client_id: str
+    redirect_uri: str
+    response_mode: str = "query"
+    scopes: tuple[str, ...] = ("openid",)
+    state: str | None = field(default=None, repr=False)
+    nonce: str | None = field(default=None, repr=False)
+    code_challenge: str | None = field(default=None, repr=False)
+    prompt: tuple[str, ...] = ()
+    max_age: timedelta | None = None
+    acr_values: tuple[str, ...] = ()
+    essential_acr: bool = False
+    minimum: LoA = LoA.LOW
+    claims_id_token: tuple[str, ...] = ()
+    claims_userinfo: tuple[str, ...] = ()
+    required_subject: str | None = field(default=None, repr=False)
+    login_hint: str | None = field(default=None, repr=False)
+    provider_hint: str | None = None
+    ui_locales: tuple[str, ...] = ()
+    display: str = "page"
+    received_at: datetime

@@ -1,0 +1,67 @@
+"""The person's sign-on session here: its life, what it rests on, the clients it reached."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from idbroker.identity import Identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`[session]`: how long a sign-on lasts (ASVS 7.3; NIST SP 800-63B-4, 5)."""
+
+    idle: timedelta = timedelta(minutes=30)
+    absolute: timedelta = timedelta(hours=8)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reached:
+    """One client this session signed in to: the grant, and the `sid` the client knows it by."""
+
+    client_id: str
+    grant: str
+    sid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """The person is signed on here. Kept under the hash of the secret in the browser's cookie."""
+
+    key: str
+    person: str
+    identity: Identity = field(repr=False)
+    language: str
+    started_at: datetime
+    seen_at: datetime
+    reached: tuple[Reached, ...] = ()
+
+    def alive(self, now: datetime, settings: Settings) -> bool:
+        """Tell whether neither the idle nor the absolute limit has passed."""
+        return now - self.seen_at <= settings.idle and now - self.started_at <= settings.absolute
+
+    def seen(self, now: datetime) -> Session:
+        """Return it as used now."""
+        return replace(self, seen_at=now)
+
+    def with_client(self, reached: Reached) -> Session:
+        """Return it with one more client; a newer grant of the same client takes the older's place."""
+        others = tuple(r for r in self.reached if r.client_id != reached.client_id)
+        return replace(self, reached=(*others, reached))
+
+    def sid(self, client_id: str) -> str:
+        """Return the `sid` one client knows this session by; two clients cannot compare theirs."""
+        return hashlib.sha256(f"{self.key}\n{client_id}".encode()).hexdigest()[:32]
+
+
+def new_secret() -> str:
+    """Return 256 random bits for a cookie."""
+    return secrets.token_urlsafe(32)
+
+
+def key_of(secret: str) -> str:
+    """Return the name a session is kept under: the store never holds what a cookie holds."""
+    return hashlib.sha256(secret.encode()).hexdigest()
