@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from idbroker.identity import Identity
 from idbroker.request import SigninRequest
 
 
@@ -53,12 +52,41 @@ class Stage(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Why the person is back at the choice: a string's key, the eID it is about, the code to tell us."""
+
+    key: str
+    provider: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingForm:
+    """A page of ours that the provider asked for, as shown now."""
+
+    page: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the client was told through the browser, and when."""
+
+    at: datetime
+    redirect_uri: str
+    mode: str
+    parameters: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """One sign-in. A move returns a new value; the store keeps the newest.
 
     `binding` is the hash of the secret in the browser's cookie. `provider_state` is opaque bytes
-    that only the provider named in `provider` reads. `outcome` is where the browser was sent at
-    the end, so that a repeated last post gets the same answer.
+    that only the provider named in `provider` reads. `outcome` is what the client was told at the
+    end, so that a repeated last step gets the same answer. What an eID proved is never in here: the
+    step that gets it goes on to the grant at once.
     """
 
     id: str
@@ -70,22 +98,36 @@ class Transaction:
     provider: str | None = None
     handle: str | None = None
     provider_state: bytes = field(default=b"", repr=False)
-    identity: Identity | None = field(default=None, repr=False)
-    person: str | None = None
-    notice: str | None = None
+    form: PendingForm | None = None
+    notice: Notice | None = None
     tried: tuple[str, ...] = ()
-    answers: Mapping[str, str] = field(default_factory=dict)
-    outcome: Mapping[str, str] | None = field(default=None, repr=False)
+    answers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    outcome: Outcome | None = field(default=None, repr=False)
 
-    def proving(self, provider: str, handle: str, state: bytes) -> Transaction:
+    def proving(self, provider: str, handle: str, state: bytes, form: PendingForm | None = None) -> Transaction:
         """Move on: the person is at the eID. A later handle makes an earlier one worthless."""
         return replace(
-            self, stage=Stage.PROVING, provider=provider, handle=handle, provider_state=state, notice=None
+            self,
+            stage=Stage.PROVING,
+            provider=provider,
+            handle=handle,
+            provider_state=state,
+            form=form,
+            notice=None,
         )
 
-    def reopened(self, notice: str) -> Transaction:
-        """Move back to the choice, with a notice saying why."""
-        tried = (*self.tried, self.provider) if self.provider and self.provider not in self.tried else self.tried
+    def reopened(self, notice: Notice) -> Transaction:
+        """Move back to the choice, with a notice saying why; the way just tried goes last."""
+        tried = (*(p for p in self.tried if p != self.provider), *((self.provider,) if self.provider else ()))
         return replace(
-            self, stage=Stage.OPEN, provider=None, handle=None, provider_state=b"", notice=notice, tried=tried
+            self, stage=Stage.OPEN, provider=None, handle=None, provider_state=b"", form=None, notice=notice, tried=tried
         )
+
+    def ended(self, stage: Stage, outcome: Outcome) -> Transaction:
+        """Move to the end: what the eID gave is forgotten, what the browser was told is kept a while."""
+        return replace(self, stage=stage, provider_state=b"", form=None, notice=None, outcome=outcome)
+
+    def answered(self, nonce: str, location: str) -> Transaction:
+        """Remember where a form's post led, so that the same post again leads there again."""
+        newest = dict(list(self.answers.items())[-3:])
+        return replace(self, answers={**newest, nonce: location})

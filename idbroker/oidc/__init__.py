@@ -1,0 +1,1 @@
+"""The OpenID provider engine: parameters in, values out. No web framework, no storage, no provider."""
