@@ -1,0 +1,87 @@
+"""The security headers of our answers to a browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+_WEB_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
+# A native app's own scheme is a domain name backwards, so it has a dot (RFC 8252, 7.1); the schemes
+# that could run script in our page (javascript:, data:, blob:) have none.
+_APP_SCHEME = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:", re.ASCII)
+
+_UNUSED_FEATURES = ("accelerometer", "camera", "geolocation", "gyroscope", "microphone", "payment", "usb")
+_YEAR = 31_536_000
+
+_ALWAYS = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": ", ".join(f"{feature}=()" for feature in _UNUSED_FEATURES),
+}
+
+
+def page_headers(
+    redirect_origins: Sequence[str] = (), *, eid_origins: Sequence[str] = (), https: bool = True
+) -> dict[str, str]:
+    """Return the headers of one page.
+
+    `redirect_origins` and `eid_origins` are where a form post on this page may end: Chromium checks
+    `form-action` against every redirect that follows a post, so 'self' alone would stop a sign-in
+    (CSP Level 3, 6.4.1). ValueError for anything that is not an origin: a space or a semicolon
+    would add a source or a directive of an attacker's choosing.
+    """
+    targets = dict.fromkeys(_checked(origin) for origin in (*redirect_origins, *eid_origins))
+    headers = {"Content-Security-Policy": _policy(tuple(targets)), **_ALWAYS}
+    if https:
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+    return headers
+
+
+def static_headers(*, versioned: bool, https: bool = True) -> dict[str, str]:
+    """Return the headers of a static file: kept for a year if its address names its content."""
+    headers = {
+        "Cache-Control": f"public, max-age={_YEAR}, immutable" if versioned else "no-cache",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if https:
+        headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
+    return headers
+
+
+def origin_of(uri: str) -> str:
+    """Return what `form-action` must name for a redirect to this URI: its origin, or an app's scheme.
+
+    ValueError for a URI that has neither.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        return _checked(f"{parts.scheme}://{parts.netloc.lower()}")
+    return _checked(f"{parts.scheme}:")
+
+
+def _checked(origin: str) -> str:
+    if not (_WEB_ORIGIN.fullmatch(origin) or _APP_SCHEME.fullmatch(origin)):
+        raise ValueError("not an origin that a policy can name")
+    return origin
+
+
+def _policy(targets: Sequence[str]) -> str:
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "style-src 'self'",
+            "script-src 'self'",
+            "img-src 'self'",
+            "connect-src 'self'",
+            " ".join(("form-action 'self'", *targets)),
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        )
+    )
