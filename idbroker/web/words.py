@@ -36,7 +36,7 @@ class Words:
     def __init__(self, texts: Texts | None = None) -> None:
         self._texts = texts or read_texts()
 
-    def say(self, key: str, language: str, country: str | None = None, /, **values: object) -> str:
+    def say(self, key: str, /, language: str, country: str | None = None, **values: object) -> str:
         """Return a text with its values in place; KeyError for an unknown key or a missing value.
 
         With a Markup value the text and the other values are escaped and Markup is returned;
@@ -123,7 +123,8 @@ def main() -> int:
     """Check the shipped texts: print every fault, answer 1 if there is one."""
     texts = read_texts()
     found = faults(texts)
-    print("\n".join(found) or f"{len(texts['en'])} texts in {len(texts)} languages: complete")
+    told = "\n".join(found) or f"{len(texts['en'])} texts in {len(texts)} languages: complete"
+    sys.stdout.write(f"{told}\n")
     return 1 if found else 0
 
 

@@ -1,0 +1,1 @@
+"""Pages and endpoints: HTTP in, HTTP out."""

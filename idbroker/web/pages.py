@@ -1,0 +1,243 @@
+"""The pages: values in, HTML out. Nothing here knows of requests, stores or providers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from datetime import date
+from functools import partial
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from idbroker.errors import NotFound
+from idbroker.web.views import (
+    DOCUMENTS,
+    ChooseView,
+    CprView,
+    DocumentView,
+    FormPostView,
+    Frame,
+    LogoutView,
+    Notice,
+    Problem,
+    ProblemView,
+    WayBackView,
+)
+from idbroker.web.words import NATIVE_NAMES, Words, calendar_date, clock_time
+
+_TYPES = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+    "json": "application/json",
+}
+# A page's own link goes to the web, to a path of ours, or to an app's scheme (RFC 8252, 7.1);
+# never to javascript: or data:, whatever a registration says.
+_HREF = re.compile(r"https?://.+|/(?!/).*|[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:.*|#.*", re.ASCII | re.IGNORECASE)
+# The MitID button has closed texts, in Danish and English only.
+_FOREIGN = {"c.mitid": {"sv": "en", "fi": "en", "nb": "en"}}
+_PROBLEM_TEXTS = {Problem.BROWSER: "b.e.browser"}
+_DOCUMENT_TITLES = {"help": "g.help", "privacy": "g.priv", "accessibility": "g.a11y"}
+
+
+class Pages:
+    """Every page, its templates compiled once. `sandbox` marks each page and title as pretend."""
+
+    def __init__(self, words: Words, *, sandbox: bool = False) -> None:
+        self._words = words
+        self._sandbox = sandbox
+        self._files = _read_static()
+        self._statement = json.loads(self._files["accessibility.json"][0])
+        self._templates = self._compiled()
+
+    # ---- static files ----------------------------------------------------------------------------
+
+    def asset(self, name: str) -> str:
+        """Return the address of a static file; it changes with the content, so it may be kept for a year."""
+        return f"/static/{name}?v={self._files[name][2]}"
+
+    def static_file(self, name: str) -> tuple[bytes, str, str]:
+        """Return a static file: its bytes, content type and entity tag (unquoted). Raises NotFound."""
+        try:
+            return self._files[name]
+        except KeyError:
+            raise NotFound("no such static file") from None
+
+    # ---- pages -----------------------------------------------------------------------------------
+
+    def choose(self, view: ChooseView) -> str:
+        """Return the choice of a way to log in."""
+        notice = self._notice(view.frame, view.notice) if view.notice else None
+        return self._page("choose", view, self._say(view.frame)("c.h1"), posts=True, about=True, notice=notice)
+
+    def cpr(self, view: CprView) -> str:
+        """Return the question for the number alone."""
+        say = self._say(view.frame)
+        error = say(view.error, eid=view.eid) if view.error else None
+        title = say("g.errtitle", title=say("q.h1")) if error else None
+        return self._page("cpr", view, say("q.h1"), title=title, posts=True, about=True, error=error)
+
+    def already(self, view: WayBackView) -> str:
+        """Return x.in: you are already logged in."""
+        return self._plain(view, "x.in.h1", "x.in", onward="x.in.go")
+
+    def stayed(self, view: WayBackView) -> str:
+        """Return the page after a logout that was answered with no."""
+        return self._plain(view, "x.stay", onward="x.in.go")
+
+    def gone(self, view: WayBackView) -> str:
+        """Return t.gone: too much time passed, start again at the service."""
+        return self._plain(view, "t.gone.h1", "t.gone", onward="t.again")
+
+    def logged_out(self, view: WayBackView) -> str:
+        """Return x.out: you are logged out; on a shared device also what to close."""
+        texts = ("x.outshared",) if view.shared else ()
+        return self._plain(view, "x.out", *texts, onward="x.in.go")
+
+    def confirm_logout(self, view: LogoutView) -> str:
+        """Return the question whether to log out."""
+        return self._page("logout", view, self._say(view.frame)("x.out.h1"), posts=True)
+
+    def problem(self, view: ProblemView) -> str:
+        """Return a page that says what happened and what to do."""
+        say = self._say(view.frame)
+        time = clock_time(view.reopens, view.frame.zone, view.frame.language) if view.reopens else None
+        values = {"time": time, "eid": _named(view.eid) if view.eid else None}
+        known = {name: value for name, value in values.items() if value is not None}
+        paragraphs = [say(_PROBLEM_TEXTS.get(view.problem, view.problem.value), **known)]
+        if view.ref:
+            paragraphs.append(say("x.ref", ref=_named(view.ref)))
+        ways_on = [(view.retry_href, say("x.retry"))] if view.retry_href else []
+        ways_on += self._onward(view.frame, view.back_href, "x.in.go")
+        return self._page(
+            "plain", view, say(f"{view.problem}.h1", **known), paragraphs=paragraphs, ways_on=ways_on
+        )
+
+    def form_post(self, view: FormPostView) -> str:
+        """Return the page that posts the answer to the service: by itself, or by its button.
+
+        The values arrive as they are: HTML-escaped and nothing else (Form Post Response Mode, 2). No
+        language can be switched here: that would post to the service.
+        """
+        say = self._say(view.frame)
+        onward = say("x.in.go", service=_named(view.frame.service)) if view.frame.service else say("g.continue")
+        return self._page("form_post", view, say("w.h1"), onward=onward)
+
+    def document(self, view: DocumentView) -> str:
+        """Return help, privacy or the accessibility statement. Raises NotFound for any other name."""
+        if view.name not in DOCUMENTS:
+            raise NotFound("no such document")
+        return self._page(
+            view.name,
+            view,
+            self._say(view.frame)(_DOCUMENT_TITLES[view.name]),
+            statement=self._statement,
+            bodies=self._bodies(view.frame.country),
+            checked_on=calendar_date(date.fromisoformat(self._statement["checked"]), view.frame.language),
+        )
+
+    # ---- how -------------------------------------------------------------------------------------
+
+    def _say(self, frame: Frame) -> partial[str]:
+        return partial(self._words.say, language=frame.language, country=frame.country)
+
+    def _notice(self, frame: Frame, notice: Notice) -> str:
+        """Put the frame's names and the eID's into the text; a clinic without a phone has its own wording."""
+        names = {"service": frame.service, "clinic": frame.clinic, "phone": frame.phone, "eid": notice.eid}
+        values = {name: _named(value) for name, value in names.items() if value}
+        bare = f"{notice.key}.nophone"
+        key = bare if not frame.phone and self._words.knows(bare) else notice.key
+        return self._say(frame)(key, **values)
+
+    def _plain(self, view: WayBackView, h1: str, *texts: str, onward: str) -> str:
+        say = self._say(view.frame)
+        ways_on = self._onward(view.frame, view.back_href, onward)
+        return self._page("plain", view, say(h1), paragraphs=[say(text) for text in texts], ways_on=ways_on)
+
+    def _onward(self, frame: Frame, href: str | None, key: str) -> list[tuple[str, str]]:
+        if not (href and frame.service):
+            return []
+        return [(href, self._say(frame)(key, service=_named(frame.service)))]
+
+    def _bodies(self, country: str | None) -> list[Mapping[str, str]]:
+        bodies: Mapping[str, Mapping[str, str]] = self._statement["bodies"]
+        return [bodies[country]] if country and country in bodies else list(bodies.values())
+
+    def _page(self, template: str, view: Any, h1: str, *, title: str | None = None, **more: Any) -> str:
+        frame: Frame = view.frame
+        say = self._say(frame)
+        time = clock_time(frame.open_until, frame.zone, frame.language) if frame.open_until else None
+        full_title = " – ".join(part for part in (title or h1, frame.service) if part)
+        values = {
+            "posts": False,
+            "about": False,
+            "notice": None,
+            "error": None,
+            "view": view,
+            "frame": frame,
+            "say": say,
+            "h1": h1,
+            "title": f"SANDBOX · {full_title}" if self._sandbox else full_title,
+            "open_until": time,
+            "cancel": say("g.cancel", service=_named(frame.service)) if frame.service else say("g.back"),
+            "phone": _telephone(frame.phone) if frame.phone and frame.clinic else None,
+            "own_page": partial(_own_page, frame.language),
+            "foreign": lambda label: _FOREIGN.get(label, {}).get(frame.language),
+            **more,
+        }
+        return self._templates[template].render(values)
+
+    def _compiled(self) -> dict[str, Template]:
+        environment = Environment(
+            loader=PackageLoader("idbroker.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.filters["href"] = _checked_href
+        environment.globals.update(
+            asset=self.asset,
+            named=_named,
+            knows=self._words.knows,
+            native_names=NATIVE_NAMES,
+            sandbox=self._sandbox,
+        )
+        return {name[:-5]: environment.get_template(name) for name in environment.list_templates()}
+
+
+def _read_static() -> dict[str, tuple[bytes, str, str]]:
+    folder = resources.files(__package__) / "static"
+    files = {}
+    for file in folder.iterdir():
+        ending = file.name.rpartition(".")[2]
+        if ending in _TYPES:
+            content = file.read_bytes()
+            files[file.name] = (content, _TYPES[ending], hashlib.sha256(content).hexdigest()[:16])
+    return files
+
+
+def _named(name: object) -> Markup:
+    """Return a name as it is in every language: translators leave it alone (0.4)."""
+    return Markup('<b translate="no">{}</b>').format(name)
+
+
+def _telephone(number: str) -> Markup:
+    dialled = re.sub(r"[^0-9+]", "", number)
+    return Markup('<a class="tlink" href="tel:{}" translate="no">{}</a>').format(dialled, number)
+
+
+def _own_page(language: str, name: str) -> str:
+    return f"/{name}?lang={language}"
+
+
+def _checked_href(href: str) -> str:
+    if not _HREF.fullmatch(href):
+        raise ValueError("not an address a page may link to")
+    return href

@@ -1,0 +1,175 @@
+"""What each page is made of: frozen values, filled in by the routes."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+
+from idbroker.clinic import LANGUAGES
+
+DOCUMENTS = ("help", "privacy", "accessibility")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What surrounds every page.
+
+    `languages` are those of the switch. A page with a form of its own switches by posting it; any
+    other is asked for again at `switch_path` with `switch_fields` and `lang`, or has no switch.
+    `country` is the clinic's market. Help, privacy and accessibility default to our own pages.
+    `open_until` is shown as a clock time in `zone`.
+    """
+
+    language: str
+    languages: tuple[str, ...] = LANGUAGES
+    country: str | None = None
+    service: str | None = None
+    clinic: str | None = None
+    phone: str | None = None
+    help_href: str | None = None
+    privacy_href: str | None = None
+    accessibility_href: str | None = None
+    cancel_href: str | None = None
+    open_until: datetime | None = None
+    zone: tzinfo = UTC
+    switch_path: str | None = None
+    switch_fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """One way to log in: a button. `title` is the eID's name in sentences, `label` the key of the button's text."""
+
+    value: str
+    title: str
+    label: str = "c.with"
+    style: str = ""
+    hint: str | None = None
+    note_down: bool = False
+    last_used: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Why the person is here again: a text's key, the name of the eID it is about, the code to tell us."""
+
+    key: str
+    eid: str | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChooseView:
+    """The choice of a way to log in; the form posts `_n`, and `provider` or `lang` (neither: the first way)."""
+
+    frame: Frame
+    action: str
+    nonce: str
+    ways: tuple[Way, ...]
+    notice: Notice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CprView:
+    """The number alone, after an eID that gave none; the form posts `_n`, `number` and `mask`, or `lang`.
+
+    `error` is a text's key; `left` says how many tries are left; `masked` hides the figures.
+    """
+
+    frame: Frame
+    action: str
+    nonce: str
+    eid: str
+    number: str = field(default="", repr=False)
+    error: str | None = None
+    left: int | None = None
+    masked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBackView:
+    """A page that only says something and links to the service."""
+
+    frame: Frame
+    back_href: str | None = None
+    shared: bool = False
+
+
+class Problem(enum.StrEnum):
+    """What a problem page is about: the stem of its texts' keys."""
+
+    FAULT = "x.500"
+    CLOSED = "x.503"
+    DOWN = "x.down"
+    NOT_FOUND = "x.404"
+    TOO_MANY = "x.429"
+    LINK = "x.link"
+    COOKIE = "x.cookie"
+    BROWSER = "x.browser"
+    EID = "x.eid"
+    NUMBER = "q.e.many"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemView:
+    """Something went wrong: what happened, what to do, the code to tell us, the way on.
+
+    CLOSED needs `reopens`, EID needs `eid`. `explanation` is in English, and shown in the sandbox only.
+    """
+
+    frame: Frame
+    problem: Problem
+    ref: str | None = None
+    retry_href: str | None = None
+    back_href: str | None = None
+    eid: str | None = None
+    reopens: datetime | None = None
+    explanation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutView:
+    """The question before a logout nobody proved to have asked for; posts `confirm` = yes or no, or `lang`."""
+
+    frame: Frame
+    action: str
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormPostView:
+    """The answer to a service that wants it posted (OAuth 2.0 Form Post Response Mode)."""
+
+    frame: Frame
+    action: str
+    fields: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentView:
+    """One of DOCUMENTS; help lists the ways given."""
+
+    frame: Frame
+    name: str
+    ways: tuple[Way, ...] = ()
+    back_href: str | None = None
+
+
+_KNOWN_WAYS = {
+    "mitid": ("c.mitid", "mitid", None),
+    "bankid": ("c.bankidse", "", None),
+    "freja": ("c.freja", "", None),
+    "suomifi": ("c.suomi", "", None),
+    "borgeradgang": ("c.borgeradgang", "", None),
+    "fallback": ("c.pw", "sec", "c.pwhint"),
+}
+
+
+def way(value: str, title: str, *, note_down: bool = False, last_used: bool = False) -> Way:
+    """Return the button of a provider: with its own words where we have them, else "Log in with …"."""
+    label, style, hint = _KNOWN_WAYS.get(value, ("c.with", "", None))
+    return Way(
+        value=value, title=title, label=label, style=style, hint=hint, note_down=note_down, last_used=last_used
+    )
