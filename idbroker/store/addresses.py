@@ -103,5 +103,5 @@ def _options(parts: SplitResult, known: set[str]) -> dict[str, str]:
 
 
 def _misread(scheme: str, hint: str) -> OperatorError:
-    """The URL itself is not repeated: it may hold a password."""
+    """Return the error, without the URL: it may hold a password."""
     return OperatorError(f"the {scheme} store's address does not read", hint=hint, code="store_address", exit_code=2)

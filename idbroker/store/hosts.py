@@ -11,7 +11,7 @@ from pathlib import Path
 from idbroker.errors import OperatorError, StoreError
 from idbroker.store.addresses import SqliteAddress
 
-TABLE = "host"
+CREATE = "CREATE TABLE IF NOT EXISTS host (name TEXT NOT NULL, boot TEXT NOT NULL)"
 PATIENCE = 10.0
 
 
@@ -52,13 +52,13 @@ def _owner(connection: sqlite3.Connection, host: str) -> str | None:
     """Return the name of the other host that owns the file, or None when it is ours now."""
     boot = _boot()
     connection.execute("BEGIN EXCLUSIVE")
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (name TEXT NOT NULL, boot TEXT NOT NULL)")
-    rows = connection.execute(f"SELECT name, boot FROM {TABLE}").fetchall()
+    connection.execute(CREATE)
+    rows = connection.execute("SELECT name, boot FROM host").fetchall()
     # The same kernel is the same host whatever it is called: containers change names.
     foreign = rows[0][0] if rows and rows[0][0] != host and rows[0][1] != boot else None
     if foreign is None and rows != [(host, boot)]:
-        connection.execute(f"DELETE FROM {TABLE}")
-        connection.execute(f"INSERT INTO {TABLE} VALUES (?, ?)", (host, boot))
+        connection.execute("DELETE FROM host")
+        connection.execute("INSERT INTO host VALUES (?, ?)", (host, boot))
     connection.execute("ROLLBACK" if foreign else "COMMIT")
     if foreign is None:
         connection.execute("PRAGMA journal_mode=WAL").fetchall()
