@@ -1,0 +1,313 @@
+"""The keys a worker works with: what signs, what is published, what opens; following every rotation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from joserfc.jwk import ECKey, RSAKey
+
+from idbroker.clock import Clock
+from idbroker.errors import OperatorError, StoreError
+from idbroker.keymaking import KeyMaker, Made, Material, make_key, public_jwk
+from idbroker.keyset import FIXED, NEEDED, Chain, Key, KeySet, Record, Rules, State, Use
+from idbroker.rotation import Plan, apply_plan, plan_first, record_of
+from idbroker.sealing import SealingKeys
+
+LOOK_EVERY = 1.0
+PATIENCE = timedelta(seconds=30)
+_log = logging.getLogger(__name__)
+
+
+class Changing(Protocol):
+    """The right to change the key set, while it lasts."""
+
+    def save(self, before: KeySet, keys: tuple[Key, ...], made: tuple[Made, ...], record: Record) -> KeySet:
+        """Replace `before` by `keys`, all or nothing, and add to the history.
+
+        OperatorError (exit 5) when the key set is not `before` any more.
+        """
+        ...
+
+
+class KeyStore(Protocol):
+    """Where keys are kept. All methods raise OperatorError; `load` is cheap when nothing has changed."""
+
+    def load(self) -> KeySet:
+        """Return the newest key set; an empty one before the first start."""
+        ...
+
+    def material(self, key: Key) -> Material:
+        """Return a key's secret. OperatorError (exit 4) when it does not open."""
+        ...
+
+    def changing(self, who: str, now: datetime, wait: timedelta = timedelta()) -> AbstractContextManager[Changing]:
+        """Let one at a time change. OperatorError (exit 5) after `wait`, naming who does and since when."""
+        ...
+
+    def history(self) -> tuple[Record, ...]:
+        """Return every change there was, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey:
+    """A private key to sign with: the joserfc key object, parsed once and kept."""
+
+    kid: str
+    alg: str
+    key: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedKeys:
+    """The JWK set as it is sent (RFC 7517, 5)."""
+
+    body: bytes = field(repr=False)
+    etag: str
+    max_age: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """Everything of one version, ready to use."""
+
+    version: str
+    signing: Mapping[Chain, SigningKey]
+    public: Mapping[str, Any]
+    published: PublishedKeys
+    sealing: SealingKeys = field(repr=False)
+    secrets: Mapping[Use, bytes] = field(repr=False)
+    materials: Mapping[str, Any] = field(repr=False)
+
+
+class Keyring:
+    """Our keys, for any number of threads. Looks for changes at most once a second, when it is asked something.
+
+    Each private key is parsed once (an RSA key costs some 30 ms). While the store is broken the
+    keys that were read go on serving, and the log says so; a start with broken keys is refused.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore,
+        *,
+        rules: Rules | None = None,
+        sandbox: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._rules = rules or Rules()
+        self._sandbox = sandbox
+        self._monotonic = monotonic
+        self._looking = threading.Lock()
+        self._next_look = monotonic() + LOOK_EVERY
+        self._loaded = self._read(store.load(), {})
+
+    @property
+    def loaded_version(self) -> str:
+        """Return the version of the key set in use."""
+        return self._current().version
+
+    def signing(self, alg: str, use: Use = Use.OIDC_SIGN) -> SigningKey:
+        """Return the key that signs by an algorithm now. OperatorError when there is none."""
+        try:
+            return self._current().signing[Chain(use, alg)]
+        except KeyError as error:
+            raise OperatorError(f"there is no {use} key for {alg}", code="no_key") from error
+
+    def verification_key(self, kid: str) -> Any | None:
+        """Return a published public key (a joserfc object that knows its `kid` and `alg`), or None."""
+        return self._current().public.get(kid)
+
+    def jwks(self) -> PublishedKeys:
+        """Return the key set to publish: staged, active and retiring keys, public members only."""
+        return self._current().published
+
+    def sealing_keys(self) -> SealingKeys:
+        """Return the data keys and the index key. Staged ones open already: another worker may be ahead."""
+        return self._current().sealing
+
+    def secret(self, use: Use) -> bytes:
+        """Return the key of a use that has only one: `index`, `subject`."""
+        return self._current().secrets[use]
+
+    def _current(self) -> _Loaded:
+        now = self._monotonic()
+        if now >= self._next_look and self._looking.acquire(blocking=False):
+            try:
+                self._next_look = now + LOOK_EVERY
+                self._look()
+            finally:
+                self._looking.release()
+        return self._loaded
+
+    def _look(self) -> None:
+        try:
+            keys = self._store.load()
+            if keys.version != self._loaded.version:
+                self._loaded = self._read(keys, self._loaded.materials)
+                _log.info("keys.followed version=%s", keys.version)
+        except (OperatorError, StoreError) as error:
+            _log.error("keys.unreadable code=%s, going on with version=%s", error.code, self._loaded.version)
+
+    def _read(self, keys: KeySet, kept: Mapping[str, Any]) -> _Loaded:
+        check_world(keys, sandbox=self._sandbox)
+        _check_complete(keys)
+        used = [key for key in keys.alive() if _used(key)]
+        materials = {key.kid: kept[key.kid] if key.kid in kept else self._open(key) for key in used}
+        data = {key.number or 0: materials[key.kid] for key in keys.alive() if key.use is Use.DATA}
+        newest = next(key.number or 0 for key in keys.alive() if _active(key, Use.DATA))
+        secrets: dict[Use, bytes] = {key.use: materials[key.kid] for key in keys.alive() if key.use in FIXED}
+        return _Loaded(
+            version=keys.version,
+            signing={
+                key.chain: SigningKey(kid=key.kid, alg=key.alg, key=materials[key.kid])
+                for key in keys.alive()
+                if key.public is not None and key.state is State.ACTIVE
+            },
+            public={key.kid: _public(key) for key in keys.alive() if key.use is Use.OIDC_SIGN},
+            published=published(keys, self._rules.jwks_max_age),
+            sealing=SealingKeys(data=data, newest=newest, index=secrets[Use.INDEX]),
+            secrets=secrets,
+            materials=materials,
+        )
+
+    def _open(self, key: Key) -> Any:
+        material = self._store.material(key)
+        if isinstance(material, bytes):
+            return material
+        if public_jwk(material.public_key())["kid"] != key.kid:
+            # Whoever can write the folder but not the index must not choose what we sign with.
+            raise OperatorError(f"the file of key {key.kid} holds another key", code="wrong_key", exit_code=4)
+        return RSAKey(material, material) if isinstance(material, RSAPrivateKey) else ECKey(material, material)
+
+
+def ensure_keys(
+    store: KeyStore,
+    clock: Clock,
+    *,
+    who: str = "idbroker serve",
+    sandbox: bool = False,
+    rules: Rules | None = None,
+    make: KeyMaker = make_key,
+) -> KeySet:
+    """Make the keys a first start needs, and return the key set. Of two starts one makes, the other waits."""
+    keys = store.load()
+    check_world(keys, sandbox=sandbox)
+    if not plan_first(keys, rules or Rules(), clock.now()).steps:
+        return keys
+    with store.changing(who, clock.now(), PATIENCE) as change:
+        keys = store.load()
+        check_world(keys, sandbox=sandbox)
+        plan = plan_first(keys, rules or Rules(), clock.now())
+        if not plan.steps:
+            return keys
+        made = _make(keys, plan, clock.now(), make, sandbox=sandbox)
+        return _save(change, keys, plan, made, who, clock.now())
+
+
+def carry_out(store: KeyStore, plan: Plan, who: str, now: datetime, make: KeyMaker = make_key) -> KeySet:
+    """Do what a plan says. OperatorError (exit 5) when the key set has changed since, or somebody is at it."""
+    with store.changing(who, now) as change:
+        keys = store.load()
+        if keys.version != plan.version:
+            raise out_of_date(plan.id)
+        return _save(change, keys, plan, _make(keys, plan, now, make, sandbox=is_sandbox(keys)), who, now)
+
+
+def out_of_date(plan: str) -> OperatorError:
+    """Return the error for a plan that belongs to an earlier key set."""
+    return OperatorError(
+        f"plan {plan} is out of date: the keys have changed since",
+        hint="look again: idbroker keys plan",
+        code="out_of_date",
+        exit_code=5,
+    )
+
+
+def published(keys: KeySet, max_age: timedelta) -> PublishedKeys:
+    """Return the JWK set of the OpenID keys that are not retired; equal keys give equal bytes."""
+    shown = [key for key in keys.alive() if key.use is Use.OIDC_SIGN and key.public is not None]
+    jwks = [_jwk(key) for key in sorted(shown, key=lambda key: (key.alg, key.published_at, key.kid))]
+    body = json.dumps({"keys": jwks}, separators=(",", ":")).encode()
+    return PublishedKeys(body=body, etag=hashlib.sha256(body).hexdigest()[:32], max_age=max_age)
+
+
+def is_sandbox(keys: KeySet) -> bool:
+    """Tell whether these are keys for simulated people."""
+    return any(key.sandbox for key in keys.alive())
+
+
+def check_world(keys: KeySet, *, sandbox: bool) -> None:
+    """Keep sandbox keys out of production and the other way round (exit 3).
+
+    A sandbox signs for whoever asks: with production's keys it would hand out anybody's identity.
+    """
+    if not sandbox and is_sandbox(keys):
+        raise OperatorError(
+            "these keys were made by the sandbox, and anybody may have them",
+            hint="point keys.folder at another folder; new keys are made there at the first start",
+            code="sandbox_keys",
+            exit_code=3,
+        )
+    if sandbox and any(not key.sandbox for key in keys.alive()):
+        raise OperatorError(
+            "these are production keys: the sandbox does not sign simulated people with them",
+            hint="give the sandbox a folder of its own",
+            code="production_keys",
+            exit_code=3,
+        )
+
+
+def _check_complete(keys: KeySet) -> None:
+    missing = [f"{chain.use} {chain.alg}" for chain in NEEDED if keys.active(chain) is None]
+    if missing:
+        raise OperatorError(
+            f"there is no active key for {', '.join(missing)}",
+            hint="idbroker serve makes the keys of a new folder; for a damaged one restore your backup",
+            code="no_key",
+        )
+
+
+def _make(keys: KeySet, plan: Plan, now: datetime, make: KeyMaker, *, sandbox: bool) -> tuple[Made, ...]:
+    number = max((key.number or 0 for key in keys.keys), default=0)
+    made: list[Made] = []
+    for step in plan.steps:
+        if step.kid is None:
+            number += step.use is Use.DATA
+            made.append(make(step, now, number if step.use is Use.DATA else None, sandbox))
+    return tuple(made)
+
+
+def _save(change: Changing, keys: KeySet, plan: Plan, made: tuple[Made, ...], who: str, now: datetime) -> KeySet:
+    new = [one.key for one in made]
+    return change.save(keys, apply_plan(keys, plan, new, now), made, record_of(plan, new, who, now))
+
+
+def _used(key: Key) -> bool:
+    """Tell whether a worker needs the secret: what signs now, and everything that opens."""
+    return key.public is None or key.state is State.ACTIVE
+
+
+def _active(key: Key, use: Use) -> bool:
+    return key.use is use and key.state is State.ACTIVE
+
+
+def _jwk(key: Key) -> dict[str, str]:
+    return {**(key.public or {}), "kid": key.kid, "use": "sig", "alg": key.alg}
+
+
+def _public(key: Key) -> Any:
+    # `alg` is pinned to the key: a token cannot choose how it is verified (RFC 8725, 3.1).
+    jwk: Any = _jwk(key)
+    return RSAKey.import_key(jwk) if jwk["kty"] == "RSA" else ECKey.import_key(jwk)
