@@ -1,0 +1,61 @@
+"""The durable store as one value: everything that outlives a restart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from idbroker.client import Clients
+from idbroker.clock import Clock
+from idbroker.events import Event, Events
+from idbroker.grant import RefreshTokens
+from idbroker.person import PersonKey
+from idbroker.store.clients import StoredClients
+from idbroker.store.database import Database, ping
+from idbroker.store.events import StoredEvents
+from idbroker.store.migrate import migrate, upgrade_needed
+from idbroker.store.persons import StoredPersons
+from idbroker.store.refresh_tokens import StoredRefreshTokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durable:
+    """The interfaces of one database, and its life."""
+
+    persons: StoredPersons
+    clients: Clients
+    events: Events
+    refresh_tokens: RefreshTokens
+    database: Database = field(repr=False)
+
+    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
+        """Meet a person and record the event made of the person's id: two statements, one commit."""
+        return self.persons.signed_in(keys, make_event, now)
+
+    def ping(self) -> None:
+        """Return if the database answers. StoreError otherwise."""
+        ping(self.database)
+
+    def upgrade_needed(self) -> bool:
+        """Tell whether the tables are not those of this version."""
+        return upgrade_needed(self.database)
+
+    def migrate(self) -> None:
+        """Bring the tables to this version; any number of workers may do so at once."""
+        migrate(self.database)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self.database.close()
+
+
+def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) -> Durable:
+    """Return the durable store in a database."""
+    return Durable(
+        persons=StoredPersons(database),
+        clients=StoredClients(database, clock, monotonic),
+        events=StoredEvents(database),
+        refresh_tokens=StoredRefreshTokens(database),
+        database=database,
+    )

@@ -1,0 +1,114 @@
+"""The durable tables. Every look-up is by an index, so that a million persons cost what a thousand cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+# The newest migration in migrations/versions; a test holds the two together.
+REVISION = "0001"
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware moment, in UTC. SQLite keeps no time zone, so there it is left out and put back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Return what the driver keeps. ValueError for a moment without a time zone."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a moment needs a time zone")
+        return value.astimezone(UTC).replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Return what was kept, in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Names by rule, so that a later migration can drop what it must (SQLite names nothing by itself).
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_name)s",
+        "uq": "%(table_name)s_%(column_0_name)s_key",
+        "fk": "%(table_name)s_%(column_0_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+# SQLite counts by itself only in a column that is exactly INTEGER.
+Counted = BigInteger().with_variant(Integer(), "sqlite")
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("created_at", Moment, nullable=False),
+)
+
+person_key = Table(
+    "person_key",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("person_id", ForeignKey("person.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),
+    Column("sealed", LargeBinary),
+    Column("since", Moment, nullable=False),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("updated_at", Moment, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Counted, Identity(), primary_key=True),
+    Column("at", Moment, nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("transaction_id", Text),
+    Column("client", Text),
+    Column("clinic", Text),
+    Column("provider", Text),
+    # No foreign key: the trail outlives what it tells of.
+    Column("person", Text),
+    Column("ref", Text),
+    Column("detail", JSON, nullable=False),
+)
+
+refresh_token = Table(
+    "refresh_token",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("family", Text, nullable=False, index=True),
+    Column("client_id", Text, nullable=False),
+    Column("session", Text, index=True),
+    Column("grant", LargeBinary, nullable=False),
+    Column("issued_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    Column("used_at", Moment),
+)
