@@ -76,6 +76,7 @@ class Answered:
     response: AuthorizationResponse = field(repr=False)
     language: str
     session_secret: str | None = field(default=None, repr=False)
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +201,18 @@ class Broker:
             return self._went_wrong(kept, provider, error)
         return self._challenged(kept, provider, handle, challenge, nonce)
 
-    def resume(self, kept: Kept[Transaction], provider: str, reply: Mapping[str, str], handle: str | None) -> Step:
-        """Go on with what came back from a provider, or from a form that it asked for."""
+    def resume(
+        self,
+        kept: Kept[Transaction],
+        provider: str,
+        reply: Mapping[str, str],
+        handle: str | None,
+        session_secret: str | None = None,
+    ) -> Step:
+        """Go on with what came back from a provider, or from a form that it asked for.
+
+        `session_secret` is the sign-on the browser has so far: a new proof replaces it.
+        """
         transaction = kept.value
         if transaction.stage is not Stage.PROVING or transaction.handle != handle or transaction.provider != provider:
             # Back button, a second tab, or an old answer sent again: nothing is believed, nothing lost.
@@ -212,7 +223,7 @@ class Broker:
         except ProviderError as error:
             return self._went_wrong(kept, provider, error)
         if isinstance(result, Identity):
-            return self._proved(kept, result)
+            return self._proved(kept, result, session_secret)
         return self._challenged(kept, provider, transaction.handle or "", result, None)
 
     def cancel(self, kept: Kept[Transaction]) -> Step:
@@ -291,13 +302,13 @@ class Broker:
         )
         return self._moved(kept, reopened, Show(transaction=reopened), None)
 
-    def _proved(self, kept: Kept[Transaction], identity: Identity) -> Step:
+    def _proved(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
         transaction = kept.value
         client, clinic = self.parties(transaction.request)
         decision = policy.decide(self._case(transaction.request, client, clinic, identity))
         match decision:
             case policy.Allow():
-                return self._granted(kept, client, clinic, identity)
+                return self._granted(kept, client, clinic, identity, session_secret)
             case policy.Refuse(reason=reason):
                 return self._went_wrong(kept, identity.provider, Refused(reason))
             case policy.NeedStronger():
@@ -324,7 +335,14 @@ class Broker:
 
     # ---- out: a grant ----------------------------------------------------------------------------
 
-    def _granted(self, kept: Kept[Transaction], client: Client, clinic: Clinic, identity: Identity) -> Step:
+    def _granted(
+        self,
+        kept: Kept[Transaction],
+        client: Client,
+        clinic: Clinic,
+        identity: Identity,
+        session_secret: str | None,
+    ) -> Step:
         transaction, request, now = kept.value, kept.value.request, self.clock.now()
         person = self.records.signed_in(
             person_keys(identity, self.sealer),
@@ -344,6 +362,7 @@ class Broker:
             language=transaction.language,
             started_at=now,
             seen_at=now,
+            reached=self._carried_over(session_secret, person),
         )
         grant, code = self._make_grant(request, client, clinic, identity, session)
         response = authorize.code_response(request, code.text, self.issuer)
@@ -354,7 +373,17 @@ class Broker:
         self._keep(grant)
         reached = Reached(client_id=client.id, grant=grant.id, sid=session.sid(client.id))
         self._keep_session(session.with_client(reached))
-        return Answered(response=response, language=transaction.language, session_secret=secret)
+        return Answered(
+            response=response, language=transaction.language, session_secret=secret, provider=identity.provider
+        )
+
+    def _carried_over(self, session_secret: str | None, person: str) -> tuple[Reached, ...]:
+        """End the browser's earlier sign-on (no fixed session survives a proof, ASVS 7.2.4).
+
+        The clients that it reached go on into the new one if it is the same person's.
+        """
+        earlier = self.sessions.take(key_of(session_secret)) if session_secret else None
+        return earlier.reached if earlier is not None and earlier.person == person else ()
 
     def _make_grant(
         self, request: SigninRequest, client: Client, clinic: Clinic, identity: Identity, session: Session

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import Generic, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
@@ -12,10 +13,11 @@ Value = TypeVar("Value")
 
 
 class Codec(Generic[Value]):
-    """JSON to and from one frozen dataclass, nested values included."""
+    """JSON to and from one kind of value: a frozen dataclass with all that is in it, or a dict of strings."""
 
     def __init__(self, kind: type[Value]) -> None:
-        self._adapter = TypeAdapter(with_config(ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))(kind))
+        config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+        self._adapter = TypeAdapter(with_config(config)(kind) if is_dataclass(kind) else kind)
 
     def pack(self, value: Value) -> bytes:
         """Return the value as bytes; equal values give equal bytes."""

@@ -10,7 +10,10 @@ from idbroker.numbers import NationalNumber
 
 
 class LoA(enum.IntEnum):
-    """Level of assurance (eIDAS Implementing Regulation 2015/1502). Ordered: low < substantial < high."""
+    """Level of assurance (eIDAS Implementing Regulation 2015/1502). Ordered: low < substantial < high.
+
+    `LoA("substantial")` reads a word of the configuration; ValueError for any other word.
+    """
 
     LOW = 1
     SUBSTANTIAL = 2
@@ -22,12 +25,8 @@ class LoA(enum.IntEnum):
         return self.name.lower()
 
     @classmethod
-    def of(cls, word: str) -> LoA:
-        """Return the level a word means; ValueError for any other word."""
-        try:
-            return cls[word.upper()]
-        except KeyError:
-            raise ValueError(f"not a level of assurance: {word!r}") from None
+    def _missing_(cls, value: object) -> LoA | None:
+        return next((loa for loa in cls if loa.word == value), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

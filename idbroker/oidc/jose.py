@@ -73,7 +73,7 @@ def verify(token: str, find_key: KeyFinder, *, algorithms: Collection[str], type
         raise BadToken("not a compact JWS of a reasonable size")
     header = json_object(token.split(".", 1)[0])
     alg, kid = header.get("alg"), header.get("kid")
-    if alg not in algorithms or not (kid is None or isinstance(kid, str)):
+    if not isinstance(alg, str) or alg not in algorithms or not (kid is None or isinstance(kid, str)):
         raise BadToken("alg is not allowed, or kid is no string")
     if not set(header) <= _KNOWN_HEADERS:
         raise BadToken("a header parameter is not understood")

@@ -79,7 +79,8 @@ def parse(parameters: Parameters, clients: Clients, *, find_key: KeyById, issuer
     client_id = parameters.get("client_id")
     if hint and client_id and client_id != hint.client_id:
         raise OAuthError("invalid_request", "The client_id does not go with the id_token_hint")
-    client = clients.find(hint.client_id if hint else client_id) if (hint or client_id) else None
+    named = hint.client_id if hint else client_id
+    client = clients.find(named) if named else None
     redirect_uri = parameters.get("post_logout_redirect_uri")
     if redirect_uri is not None and not _may_return(redirect_uri, client, hint):
         raise OAuthError("invalid_request", "The post_logout_redirect_uri is not registered")

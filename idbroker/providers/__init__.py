@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Protocol
 
 import requests
 
 from idbroker.clock import Clock
 from idbroker.identity import Identity, LoA
+from idbroker.keyring import SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,12 +73,15 @@ Challenge = Redirect | Wait | Form
 class Provider(Protocol):
     """One eID, or the fallback.
 
-    Both methods raise Cancelled, Refused, Unreachable or Untrusted, and nothing else. They may be
-    called by several threads at once.
+    `title` is its name, `loa` the highest level it can prove, `origins` the web origins a form post
+    of ours may end up at on the way to it (they are named in that page's `form-action`). Both
+    methods raise Cancelled, Refused, Unreachable or Untrusted, and nothing else. They may be called
+    by several threads at once.
     """
 
     title: str
     loa: LoA
+    origins: tuple[str, ...]
 
     def begin(self, asked: Asked) -> Challenge:
         """Start: return what the person must do now."""
@@ -86,15 +90,6 @@ class Provider(Protocol):
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
         """Go on with the reply: what the person must do next, or what was proved."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigningKey:
-    """A private key to sign with: the joserfc key object, parsed once and kept."""
-
-    kid: str
-    alg: str
-    key: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

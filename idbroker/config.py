@@ -1,0 +1,244 @@
+"""One TOML file and the environment, read once into frozen settings; every mistake reported at once."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from idbroker import providers, session
+from idbroker.client import Client
+from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics
+from idbroker.errors import ConfigError
+from idbroker.registration import Mistake, mistakes_of
+
+Table = TypeVar("Table")
+
+PREFIX = "IDBROKER_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """`[server]`: our public address, where to listen, how many hands.
+
+    `proxies` is how many reverse proxies stand in front and add to X-Forwarded-For.
+    """
+
+    issuer: str
+    host: str = "127.0.0.1"
+    port: int = 8080
+    workers: int = 2
+    threads: int = 32
+    proxies: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """`[store]`: the addresses of the two stores. The defaults are files beside the configuration."""
+
+    transient: str = "sqlite:///var/transient.db"
+    durable: str = "sqlite:///var/idbroker.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """`[keys]`: the folder of our keys and the file with the passphrase they are encrypted by."""
+
+    folder: str = "keys"
+    passphrase_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """`[log]`: how much, and for machines (json) or people (text)."""
+
+    level: str = "info"
+    format: str = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderTable:
+    """`[providers.NAME]`: the kind of provider, and the settings that kind has."""
+
+    kind: str
+    settings: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything the operator decides."""
+
+    server: Server
+    store: Store = field(default_factory=Store)
+    keys: Keys = field(default_factory=Keys)
+    log: Log = field(default_factory=Log)
+    session: session.Settings = field(default_factory=session.Settings)
+    providers: Mapping[str, ProviderTable] = field(default_factory=dict)
+    clinics: Clinics = field(default_factory=Clinics)
+    clients: tuple[Client, ...] = ()
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read a file and the environment. ConfigError names every mistake with its table."""
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError([(str(path), "there is no such file; start from config.example.toml")]) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError([(str(path), str(error))]) from error
+    return read(with_environment(document, environment))
+
+
+def with_environment(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """Return the document with IDBROKER_TABLE__KEY variables laid over it, as `[table] key`."""
+    merged = {name: dict(table) if isinstance(table, dict) else table for name, table in document.items()}
+    for variable, value in environment.items():
+        path = variable.removeprefix(PREFIX).lower().split("__")
+        if not variable.startswith(PREFIX) or len(path) < 2:
+            continue
+        table = merged
+        for name in path[:-1]:
+            table[name] = dict(table.get(name, {}))
+            table = table[name]
+        table[path[-1]] = value
+    return merged
+
+
+def read(document: Mapping[str, Any]) -> Settings:
+    """Check a document and return the settings. ConfigError names every mistake with its table."""
+    reading = _Reading()
+    settings = reading.all(document)
+    if reading.mistakes or settings is None:
+        raise ConfigError(reading.mistakes)
+    return settings
+
+
+class _Reading:
+    """Collects the mistakes while the tables are read."""
+
+    def __init__(self) -> None:
+        self.mistakes: list[Mistake] = []
+
+    def all(self, document: Mapping[str, Any]) -> Settings | None:
+        self._unknown("the file", document, [f.name for f in dataclasses.fields(Settings)])
+        server = self._table("server", document.get("server", {}), Server)
+        tables: dict[str, Any] = {
+            "store": self._table("store", document.get("store", {}), Store),
+            "keys": self._table("keys", document.get("keys", {}), Keys),
+            "log": self._table("log", document.get("log", {}), Log),
+            "session": self._table("session", document.get("session", {}), session.Settings),
+        }
+        kinds = self._providers(document)
+        clinics = self._clinics(document, kinds)
+        clients = self._clients(document, clinics)
+        if server is not None:
+            self._server(server)
+        if self.mistakes or server is None:
+            return None
+        return Settings(server=server, **tables, providers=kinds, clinics=clinics, clients=clients)
+
+    def _providers(self, document: Mapping[str, Any]) -> dict[str, ProviderTable]:
+        kinds = providers.kinds()
+        found = {}
+        for name, table in self._tables(document, "providers"):
+            where = f"providers.{name}"
+            kind = table.get("kind", name)
+            if kind not in kinds:
+                self.mistakes.append((where, f"kind {kind!r} is not known; there are {', '.join(kinds)}"))
+                continue
+            rest = {key: value for key, value in table.items() if key != "kind"}
+            settings = self._table(where, rest, kinds[kind].Settings)
+            if settings is not None:
+                found[name] = ProviderTable(kind=kind, settings=settings)
+        return found
+
+    def _clinics(self, document: Mapping[str, Any], kinds: Mapping[str, ProviderTable]) -> Clinics:
+        found = {}
+        for name, table in self._tables(document, "clinics"):
+            clinic = self._table(f"clinics.{name}", {"id": name, **table}, Clinic)
+            if clinic is not None:
+                found[name] = clinic
+                self._clinic(clinic, set(kinds) | {n for n, _ in self._tables(document, "providers")})
+        return Clinics(found)
+
+    def _clinic(self, clinic: Clinic, known: set[str]) -> None:
+        where = f"clinics.{clinic.id}"
+        if clinic.country not in COUNTRIES:
+            self.mistakes.append((where, f"country must be one of {', '.join(COUNTRIES)}"))
+        for language in set(clinic.languages) - set(LANGUAGES):
+            self.mistakes.append((where, f"language {language!r} is not known; there are {', '.join(LANGUAGES)}"))
+        for name in sorted(set(clinic.providers) - known):
+            self.mistakes.append((where, f"there is no [providers.{name}]"))
+        if not clinic.providers:
+            self.mistakes.append((where, "providers is empty: nobody could sign in"))
+
+    def _clients(self, document: Mapping[str, Any], clinics: Clinics) -> tuple[Client, ...]:
+        found = []
+        for name, table in self._tables(document, "clients"):
+            service = table.get("name", name)
+            named = {**table, "id": name, "name": {"en": service} if isinstance(service, str) else service}
+            client = self._table(f"clients.{name}", named, Client)
+            if client is not None:
+                found.append(client)
+                self.mistakes += [(f"clients.{name}", f"{s}: {what}") for s, what in mistakes_of(client, clinics)]
+        return tuple(found)
+
+    def _server(self, server: Server) -> None:
+        parts = urlsplit(server.issuer)
+        if parts.path or parts.query or parts.fragment or not parts.hostname:
+            self.mistakes.append(("server", "issuer must be scheme and host only, without a slash at the end"))
+        elif parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1"):
+            self.mistakes.append(("server", "issuer must be https (http only on localhost)"))
+        if not 1 <= server.workers <= 64 or not 1 <= server.threads <= 512:
+            self.mistakes.append(("server", "workers must be 1 to 64, threads 1 to 512"))
+
+    # ---- reading one table -----------------------------------------------------------------------
+
+    def _tables(self, document: Mapping[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]:
+        tables = document.get(name, {})
+        if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+            self.mistakes.append((name, f"must be tables: [{name}.NAME]"))
+            return []
+        return list(tables.items())
+
+    def _table(self, where: str, table: Any, kind: type[Table]) -> Table | None:
+        if not isinstance(table, dict):
+            self.mistakes.append((where, "must be a table"))
+            return None
+        self._unknown(where, table, [f.name for f in dataclasses.fields(kind)])  # type: ignore[arg-type]
+        known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        try:
+            return TypeAdapter(kind).validate_python({k: _lists(v) for k, v in table.items() if k in known})
+        except ValidationError as error:
+            self.mistakes += [(where, _said(detail)) for detail in error.errors(include_input=False)]
+            return None
+
+    def _unknown(self, where: str, table: Mapping[str, Any], known: list[str]) -> None:
+        for name in set(table) - set(known):
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+            self.mistakes.append((where, f"{name} is not known{hint}"))
+
+
+def _lists(value: Any) -> Any:
+    """Let "30 min" be a duration: TOML has none of its own."""
+    units = {"s": 1, "sec": 1, "min": 60, "h": 3600, "days": 86400, "day": 86400, "d": 86400}
+    match = re.fullmatch(r"(\d+) ?(s|sec|min|h|days?|d)", value) if isinstance(value, str) else None
+    return int(match[1]) * units[match[2]] if match else value
+
+
+def _said(detail: Any) -> str:
+    """Return one of the validator's findings in a line; never the value, which may be a secret."""
+    place = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] in ("missing", "missing_argument", "missing_keyword_only_argument"):
+        return f"{place} is missing"
+    return f"{place}: {detail['msg']}"

@@ -1,0 +1,180 @@
+"""What a client's registration must be, so that nobody registers a hole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from idbroker.client import AUTH_METHODS, Client
+from idbroker.clinic import Clinics
+
+SCOPES = ("openid", "profile", "national_number", "offline_access")
+RESPONSE_MODES = ("query", "form_post")
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "auth_method": AUTH_METHODS,
+    "id_token_alg": ("ES256", "RS256"),
+    "access_token": ("opaque", "jwt"),
+    "refresh": ("never", "keep", "rotate"),
+}
+_PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
+
+Mistake = tuple[str, str]
+
+
+def mistakes_of(client: Client, clinics: Clinics | None = None) -> tuple[Mistake, ...]:
+    """Return (setting, what is wrong and how to mend it) for everything that is wrong with a client."""
+    return tuple(mistake for check in CHECKS for mistake in check(client)) + _clinic_mistakes(client, clinics)
+
+
+def check_id(client: Client) -> Iterable[Mistake]:
+    """Require a plain id: it stands in cookies, logs and URLs."""
+    if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", client.id):
+        yield "id", "use letters, digits and . _ ~ - only, at most 100"
+
+
+def check_redirect_uris(client: Client) -> Iterable[Mistake]:
+    """Require exact addresses that codes may safely go to (RFC 9700, 2.1, 2.6; RFC 8252, 7)."""
+    if not client.redirect_uris:
+        yield "redirect_uris", "at least one is needed"
+    for uri in client.redirect_uris:
+        if problem := uri_problem(uri, app_schemes=client.auth_method == "none"):
+            yield "redirect_uris", f"{uri}: {problem}"
+    for uri in client.post_logout_redirect_uris:
+        if problem := uri_problem(uri, app_schemes=client.auth_method == "none"):
+            yield "post_logout_redirect_uris", f"{uri}: {problem}"
+
+
+def uri_problem(uri: str, *, app_schemes: bool = False) -> str | None:
+    """Return why an address may not be sent to, or None."""
+    if not re.fullmatch(r"[\x21-\x7e]+", uri) or "\\" in uri:
+        return "only visible ASCII characters, and no backslash"
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return "not an address"
+    if "#" in uri:
+        return "a fragment is not allowed"
+    if parts.username is not None or parts.password is not None:
+        return "a user part (before @) is not allowed"
+    if "*" in uri:
+        return "wildcards are not allowed"
+    if parts.scheme == "https" and host:
+        return None
+    if parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1"):
+        return None
+    if app_schemes and re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
+        return None
+    return "must be https (http only on localhost; an app's own scheme only for public clients)"
+
+
+def check_choices(client: Client) -> Iterable[Mistake]:
+    """Require words that we know."""
+    for name, allowed in _CHOICES.items():
+        if getattr(client, name) not in allowed:
+            yield name, f"must be one of {', '.join(allowed)}"
+    for scope in set(client.scopes) - set(SCOPES):
+        yield "scopes", f"{scope} is not known; there are {', '.join(SCOPES)}"
+    if "openid" not in client.scopes:
+        yield "scopes", "must contain openid"
+    for mode in set(client.response_modes) - set(RESPONSE_MODES):
+        yield "response_modes", f"{mode} is not known; there are {', '.join(RESPONSE_MODES)}"
+
+
+def check_credentials(client: Client) -> Iterable[Mistake]:
+    """Require what the client's way of authenticating needs."""
+    if client.auth_method.startswith("client_secret") and not client.secret_digests:
+        yield "secret_digests", "a client with a secret needs the digest of one: idbroker clients secret"
+    for digest in client.secret_digests:
+        if not re.fullmatch(r"[0-9a-f]{64}", digest):
+            yield "secret_digests", "must be the SHA-256 of the secret in hexadecimal, never the secret itself"
+    if client.auth_method == "private_key_jwt" and client.jwks is None and client.jwks_uri is None:
+        yield "jwks", "private_key_jwt needs jwks or jwks_uri"
+    if client.jwks is not None and client.jwks_uri is not None:
+        yield "jwks", "give jwks or jwks_uri, not both (RFC 7591, 2)"
+    if client.jwks_uri is not None and not client.jwks_uri.startswith("https://"):
+        yield "jwks_uri", "must be https"
+    if client.jwks is not None and _holds_private(client.jwks):
+        yield "jwks", "holds a private or symmetric key: take it out, and make a new one"
+
+
+def _holds_private(jwks: Mapping[str, Any]) -> bool:
+    listed = jwks.get("keys")
+    return not isinstance(listed, list) or any(
+        not isinstance(key, dict) or _PRIVATE_MEMBERS & set(key) for key in listed
+    )
+
+
+def check_public_client(client: Client) -> Iterable[Mistake]:
+    """Keep a client without a secret to what is safe for it (RFC 9700, 2.1.1 and 2.2.2)."""
+    if client.auth_method != "none":
+        return
+    if not client.require_pkce:
+        yield "require_pkce", "a public client must use PKCE"
+    if client.refresh == "keep":
+        yield "refresh", "a public client's refresh tokens must rotate"
+    if client.national_number:
+        yield "national_number", "a public client cannot keep a number safe; use a confidential client"
+
+
+def check_numbers(client: Client) -> Iterable[Mistake]:
+    """Let the number out only where both the scope and the permission say so."""
+    if client.national_number and "national_number" not in client.scopes:
+        yield "scopes", "national_number = true needs the scope national_number too"
+    if "national_number" in client.scopes and not client.national_number:
+        yield "national_number", "the scope national_number needs national_number = true"
+
+
+def check_offline(client: Client) -> Iterable[Mistake]:
+    """Require that scope and policy for refresh tokens agree."""
+    if (client.refresh != "never") != ("offline_access" in client.scopes):
+        yield "refresh", "refresh = keep or rotate goes with the scope offline_access, never without"
+
+
+def check_origins(client: Client) -> Iterable[Mistake]:
+    """Require bare origins for CORS; no wildcard can be written."""
+    for origin in client.origins:
+        parts = urlsplit(origin)
+        if uri_problem(origin) or origin != f"{parts.scheme}://{parts.netloc}":
+            yield "origins", f"{origin}: must be scheme, host and port only"
+
+
+def check_lives(client: Client) -> Iterable[Mistake]:
+    """Bound how long tokens live."""
+    if not 60 <= client.access_token_life.total_seconds() <= 86400:
+        yield "access_token_life", "must be between 1 minute and 24 hours"
+    if not 3600 <= client.refresh_life.total_seconds() <= 366 * 86400:
+        yield "refresh_life", "must be between 1 hour and 1 year"
+
+
+def check_sector(client: Client) -> Iterable[Mistake]:
+    """Require a sector where redirect URIs have several hosts, or `sub` would hang on their order (Core 8.1)."""
+    hosts = {urlsplit(uri).hostname for uri in client.redirect_uris if not uri_problem(uri, app_schemes=True)}
+    if len(hosts) > 1 and not client.sector:
+        yield "sector", "redirect_uris have several hosts: name the sector"
+
+
+CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
+    check_id,
+    check_redirect_uris,
+    check_choices,
+    check_credentials,
+    check_public_client,
+    check_numbers,
+    check_offline,
+    check_origins,
+    check_lives,
+    check_sector,
+)
+
+
+def _clinic_mistakes(client: Client, clinics: Clinics | None) -> tuple[Mistake, ...]:
+    if clinics is None:
+        return ()
+    clinic = clinics.find(client.clinic)
+    if clinic is None:
+        return (("clinic", f"there is no clinic {client.clinic}"),)
+    missing = sorted(set(client.providers) - set(clinic.providers))
+    return tuple(("providers", f"{name} is not one of the clinic's") for name in missing)

@@ -1,0 +1,98 @@
+"""What we keep in the browser: one cookie per transaction, one for the sign-on, one for small comforts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flask import Request
+from werkzeug.wrappers import Response
+
+MOST_TRANSACTIONS = 8
+TRANSACTION_DAYS = 7
+COMFORT_DAYS = 365
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionCookie:
+    """A transaction's cookie: when it was made, the secret, and what the way back needs if all else is gone."""
+
+    made_at: int
+    secret: str = field(repr=False)
+    client_id: str
+    language: str
+
+    def text(self) -> str:
+        """Return it as a cookie's value."""
+        return f"{self.made_at}.{self.secret}.{self.language}.{self.client_id}"
+
+    @classmethod
+    def read(cls, text: str) -> TransactionCookie | None:
+        """Return it, or None for a value that is not of ours; a malformed cookie is as good as none."""
+        parts = text.split(".", 3)
+        if len(parts) != 4 or not parts[0].isdecimal() or len(text) > 512:
+            return None
+        return cls(made_at=int(parts[0][:12]), secret=parts[1], language=parts[2], client_id=parts[3])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cookies:
+    """Names, reads and sets our cookies.
+
+    Over https each has the `__Host-` prefix: no sub-domain and no plain-http page can plant one
+    (login CSRF, session fixation). On a loopback http address (the sandbox) browsers and scripts do
+    not send Secure cookies, so there they are plain.
+    """
+
+    secure: bool
+
+    def _name(self, name: str) -> str:
+        return f"__Host-{name}" if self.secure else name
+
+    def _set(self, response: Response, name: str, value: str, max_age: int | None) -> None:
+        response.set_cookie(
+            self._name(name), value, max_age=max_age, secure=self.secure, httponly=True, samesite="Lax", path="/"
+        )
+
+    def _drop(self, response: Response, full_name: str) -> None:
+        response.delete_cookie(full_name, secure=self.secure, httponly=True, samesite="Lax", path="/")
+
+    # ---- transactions ----------------------------------------------------------------------------
+
+    def transaction(self, request: Request, name: str) -> TransactionCookie | None:
+        """Return the cookie of one transaction."""
+        text = request.cookies.get(self._name(f"t-{name[:8]}"))
+        return TransactionCookie.read(text) if text else None
+
+    def keep_transaction(self, request: Request, response: Response, name: str, cookie: TransactionCookie) -> None:
+        """Set the cookie of a new transaction; of more than eight the oldest goes."""
+        prefix = self._name("t-")
+        others = {n: TransactionCookie.read(v) for n, v in request.cookies.items() if n.startswith(prefix)}
+        by_age = sorted(others, key=lambda n: others[n].made_at if others[n] else 0)  # type: ignore[union-attr]
+        for stale in by_age[: max(0, len(by_age) - MOST_TRANSACTIONS + 1)]:
+            self._drop(response, stale)
+        self._set(response, f"t-{name[:8]}", cookie.text(), TRANSACTION_DAYS * 86400)
+
+    # ---- the sign-on -----------------------------------------------------------------------------
+
+    def session(self, request: Request) -> str | None:
+        """Return the secret of the sign-on."""
+        return request.cookies.get(self._name("s"))
+
+    def keep_session(self, response: Response, secret: str) -> None:
+        """Set it; it ends with the browser, and with the limits kept on our side."""
+        self._set(response, "s", secret, None)
+
+    def drop_session(self, response: Response) -> None:
+        """Remove it."""
+        self._drop(response, self._name("s"))
+
+    # ---- comforts --------------------------------------------------------------------------------
+
+    def comforts(self, request: Request) -> tuple[str | None, str | None]:
+        """Return the language and the way to sign in used last on this device; no personal data."""
+        language, _, provider = request.cookies.get(self._name("l"), "").partition(".")
+        return language or None, provider or None
+
+    def keep_comforts(self, response: Response, language: str, provider: str) -> None:
+        """Remember both for a year."""
+        self._set(response, "l", f"{language}.{provider}", COMFORT_DAYS * 86400)

@@ -1,0 +1,174 @@
+"""The endpoints that programs call: discovery, key set, token, userinfo, revocation, introspection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from flask import Blueprint, Request, request
+from werkzeug.wrappers import Response
+
+from idbroker.client import Client
+from idbroker.errors import OAuthError
+from idbroker.oidc import bearer, token
+from idbroker.oidc.client_auth import InvalidClient
+from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
+from idbroker.web.site import Site
+
+METADATA_SECONDS = 3600
+JWKS_SECONDS = 86400
+_FORM = "application/x-www-form-urlencoded"
+_API = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+def endpoints(site: Site) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("endpoints", __name__)
+    metadata = json.dumps(site.metadata).encode()
+
+    @routes.get("/.well-known/openid-configuration")
+    @routes.get("/.well-known/oauth-authorization-server")
+    def discovery() -> Response:
+        return _public(metadata, METADATA_SECONDS)
+
+    @routes.get("/jwks.json")
+    def jwks() -> Response:
+        published = site.keys.jwks()
+        response = _public(published.body, JWKS_SECONDS)
+        response.set_etag(published.etag)
+        return response.make_conditional(request)
+
+    @routes.post("/token")
+    def token_() -> Response:
+        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
+            asked = token.parse(parameters, client)
+            if isinstance(asked, token.CodeRequest):
+                return site.tokens.redeem(client, asked)
+            return site.tokens.refresh(client, asked)
+
+        return _authenticated(site, answer)
+
+    @routes.post("/revoke")
+    def revoke() -> Response:
+        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
+            refuse_duplicates(parameters)
+            site.tokens.revoke(client, _token_parameter(parameters))
+            return {}
+
+        return _authenticated(site, answer)
+
+    @routes.post("/introspect")
+    def introspect() -> Response:
+        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
+            refuse_duplicates(parameters)
+            if client.auth_method == "none":
+                raise InvalidClient("public clients may not introspect")
+            return site.tokens.introspect(client, _token_parameter(parameters))
+
+        return _authenticated(site, answer)
+
+    @routes.route("/userinfo", methods=["GET", "POST"])
+    def userinfo() -> Response:
+        elsewhere = "access_token" in request.args or b"access_token=" in request.get_data(cache=True)[:65536]
+        text = bearer.from_header(_one_header(request, "Authorization"), elsewhere=elsewhere)
+        response = _json(site.tokens.userinfo(text))
+        if request.headers.get("Origin"):
+            client = site.clients.find(site.tokens.client_of(text) or "")
+            _allow_origin(response, client)
+        return response
+
+    @routes.route("/token", methods=["OPTIONS"])
+    @routes.route("/userinfo", methods=["OPTIONS"])
+    @routes.route("/revoke", methods=["OPTIONS"])
+    def preflight() -> Response:
+        return _preflight(site)
+
+    return routes
+
+
+def oauth_error_response(error: OAuthError) -> Response:
+    """Return an OAuth error as JSON, with the challenges the RFCs want (RFC 6749, 5.2; RFC 6750, 3)."""
+    fields = {"error": error.code, "error_description": error.description}
+    response = _json({k: v for k, v in fields.items() if v}, status=error.status)
+    if isinstance(error, bearer.BearerError):
+        response.headers["WWW-Authenticate"] = error.challenge
+    elif isinstance(error, InvalidClient) and error.challenge:
+        response.headers["WWW-Authenticate"] = 'Basic realm="idbroker", charset="UTF-8"'
+    if error.status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _authenticated(site: Site, answer: Callable[[Client, Parameters], Mapping[str, Any]]) -> Response:
+    """Answer a form post by an authenticated client.
+
+    Parameters count only from the body: a second source would let two parsers disagree, and a secret
+    in a URL ends in logs (RFC 6749, 2.3.1 and 3.2).
+    """
+    if request.query_string:
+        raise OAuthError("invalid_request", "Parameters belong in the body")
+    if request.mimetype != _FORM:
+        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
+    parameters = parse_form(request.get_data(cache=False))
+    for name in ("client_id", "client_secret", "client_assertion"):
+        if name in parameters.duplicates:
+            raise OAuthError("invalid_request", "A parameter was sent more than once")
+    authorization = _one_header(request, "Authorization")
+    client = site.authenticator.authenticate(authorization, parameters, site.clock.now())
+    response = _json(answer(client, parameters))
+    if request.headers.get("Origin"):
+        _allow_origin(response, client)
+    return response
+
+
+def _one_header(incoming: Request, name: str) -> str | None:
+    """Return a header's value; two of them would let two readers see two requests."""
+    values = incoming.headers.getlist(name)
+    if len(values) > 1:
+        raise OAuthError("invalid_request", "A header was sent more than once")
+    return values[0] if values else None
+
+
+def _token_parameter(parameters: Parameters) -> str:
+    text = parameters.get("token")
+    if text is None:
+        raise OAuthError("invalid_request", "The token parameter is missing")
+    return text
+
+
+def _json(body: Mapping[str, Any], status: int = 200) -> Response:
+    response = Response(json.dumps(body, ensure_ascii=False), status=status, content_type="application/json")
+    response.headers.update(_API)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["Pragma"] = "no-cache"
+    return response
+
+
+def _public(body: bytes, seconds: int) -> Response:
+    """Return a public document that anybody may read and keep for a while."""
+    response = Response(body, content_type="application/json")
+    response.headers.update(_API)
+    response.headers["Cache-Control"] = f"public, max-age={seconds}"
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response
+
+
+def _allow_origin(response: Response, client: Client | None) -> None:
+    """Let a page of the client's own registered origin read this answer; never with cookies (RFC 9700, 2.6)."""
+    origin = request.headers.get("Origin")
+    response.headers["Vary"] = "Origin"
+    if client is not None and origin in client.origins:
+        response.headers["Access-Control-Allow-Origin"] = origin
+
+
+def _preflight(site: Site) -> Response:
+    origin = request.headers.get("Origin")
+    response = Response(status=204)
+    response.headers["Vary"] = "Origin"
+    if origin and any(origin in client.origins for client in site.clients.all()):
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        response.headers["Access-Control-Max-Age"] = "600"
+    return response

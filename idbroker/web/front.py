@@ -1,0 +1,147 @@
+"""The web application: every route, and how every error becomes an answer."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Blueprint, Flask, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from idbroker.broker import new_ref
+from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
+from idbroker.web.endpoints import endpoints, oauth_error_response
+from idbroker.web.headers import static_headers
+from idbroker.web.journey import journey
+from idbroker.web.leaving import leaving
+from idbroker.web.screens import Screens
+from idbroker.web.site import Site
+from idbroker.web.views import DOCUMENTS, Problem
+
+MOST_OCTETS = 64 * 1024
+_log = structlog.get_logger("idbroker.web")
+
+
+def make_web(site: Site) -> Flask:
+    """Return the application."""
+    app = Flask("idbroker.web", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MOST_OCTETS
+    programs, people = endpoints(site), (journey(site), leaving(site), _documents(site))
+    _answer_programs(programs)
+    for routes in (programs, *people, _health(site)):
+        app.register_blueprint(routes)
+    _answer_people(app, site, programs.name)
+    if site.proxies:
+        # The host is never taken from a header: the issuer is configured (A25, header injection).
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=site.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+    return app
+
+
+def _documents(site: Site) -> Blueprint:
+    routes = Blueprint("documents", __name__)
+    screens = Screens(site)
+
+    @routes.get("/<any(help, privacy, accessibility):name>")
+    def document(name: str) -> Response:
+        assert name in DOCUMENTS
+        return screens.document(name, screens.language([request.args.get("lang", "")[:8]]))
+
+    @routes.get("/static/<name>")
+    def static(name: str) -> Response:
+        content, content_type, etag = site.pages.static_file(name)
+        response = Response(content, content_type=content_type)
+        response.headers.update(static_headers(versioned="v" in request.args, https=site.https))
+        response.set_etag(etag)
+        return response.make_conditional(request)
+
+    return routes
+
+
+def _health(site: Site) -> Blueprint:
+    routes = Blueprint("health", __name__)
+
+    @routes.get("/healthz")
+    def healthz() -> Response:
+        """Answer that this process lives."""
+        return Response("ok\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    @routes.get("/readyz")
+    def readyz() -> Response:
+        """Answer that the stores do; 503 takes this worker out of the balancer, and says nothing more."""
+        try:
+            site.ready()
+        except StoreError as error:
+            _log.warning("not_ready", detail=error.detail)
+            return Response("not ready\n", 503, content_type="text/plain", headers={"Cache-Control": "no-store"})
+        return Response("ready\n", content_type="text/plain", headers={"Cache-Control": "no-store"})
+
+    return routes
+
+
+def _answer_programs(routes: Blueprint) -> None:
+    @routes.errorhandler(OAuthError)
+    def oauth(error: OAuthError) -> Response:
+        _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
+        return oauth_error_response(error)
+
+    @routes.errorhandler(StoreError)
+    def store(error: StoreError) -> Response:
+        _log.error("store_away", endpoint=request.endpoint, detail=error.detail)
+        return oauth_error_response(OAuthError("temporarily_unavailable", "Try again in a moment", status=503))
+
+    @routes.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        return oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
+
+    @routes.errorhandler(Exception)
+    def fault(error: Exception) -> Response:
+        _log.error("fault", endpoint=request.endpoint, kind=type(error).__name__, exc_info=error)
+        return oauth_error_response(OAuthError("server_error", "Something is wrong on our side", status=500))
+
+
+def _answer_people(app: Flask, site: Site, programs: str) -> None:
+    screens = Screens(site)
+    problems: dict[type[BrokerError], tuple[Problem, int]] = {
+        BadLink: (Problem.LINK, 400),
+        NotFound: (Problem.NOT_FOUND, 404),
+        OAuthError: (Problem.LINK, 400),
+    }
+
+    @app.errorhandler(Gone)
+    def gone(error: Gone) -> Response:
+        return screens.gone(error.client_id, error.language)
+
+    @app.errorhandler(WrongBrowser)
+    def wrong_browser(error: WrongBrowser) -> Response:
+        _log.info("wrong_browser", detail=error.detail)
+        problem = Problem.BROWSER if request.cookies else Problem.COOKIE
+        return screens.problem(problem, status=error.status)
+
+    @app.errorhandler(BrokerError)
+    def ours(error: BrokerError) -> Response:
+        for kind, (problem, status) in problems.items():
+            if isinstance(error, kind):
+                _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
+                return screens.problem(problem, status=getattr(error, "status", status), explanation=error.detail)
+        return _failed(error, Problem.DOWN, 503)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Response:
+        status = error.code or 500
+        if request.blueprint == programs:
+            return oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
+        return screens.problem(Problem.NOT_FOUND if status in (404, 405) else Problem.LINK, status=status)
+
+    @app.errorhandler(Exception)
+    def fault(error: Exception) -> Response:
+        return _failed(error, Problem.FAULT, 500)
+
+    def _failed(error: Exception, problem: Problem, status: int) -> Response:
+        ref = new_ref()
+        detail = error.detail if isinstance(error, BrokerError) else ""
+        _log.error("fault", endpoint=request.endpoint, kind=type(error).__name__, detail=detail, ref=ref, exc_info=error)
+        response = screens.problem(problem, status=status, ref=ref)
+        if status == 503:
+            response.headers["Retry-After"] = "10"
+        return response

@@ -1,0 +1,236 @@
+"""The pages of a sign-in: the authorization endpoint, the choice, forms, and the way back from an eID."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from idbroker.broker import Already, Answered, GoTo, Opened, Show, Step
+from idbroker.client import Client
+from idbroker.errors import Gone, NotFound, OAuthError
+from idbroker.keeping import Kept
+from idbroker.oidc import authorize, logout
+from idbroker.oidc.parameters import Parameters, parse_form
+from idbroker.request import SigninRequest
+from idbroker.transaction import Stage, Transaction
+from idbroker.web.browser import TransactionCookie
+from idbroker.web.screens import Screens
+from idbroker.web.site import Site
+
+HANDED_ON = timedelta(seconds=60)
+_FORM = "application/x-www-form-urlencoded"
+
+
+def journey(site: Site) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("journey", __name__)
+    walk = _Walk(site)
+
+    @routes.route("/authorize", methods=["GET", "POST"])
+    def authorize_() -> Response:
+        if request.method == "POST":
+            return walk.handed_on("/authorize", _body())
+        return walk.authorize(walk.handed_over(parse_form(request.query_string)))
+
+    @routes.get("/t/<name>/<page>")
+    def page(name: str, page: str) -> Response:
+        return walk.page(name, page)
+
+    @routes.post("/t/<name>/<page>")
+    def post(name: str, page: str) -> Response:
+        return walk.post(name, page, _body())
+
+    @routes.route("/callback/<provider>", methods=["GET", "POST"])
+    def callback(provider: str) -> Response:
+        if request.method == "POST":
+            return walk.handed_on(f"/callback/{provider}", _body())
+        return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
+
+    return routes
+
+
+def _body() -> Parameters:
+    if request.mimetype != _FORM:
+        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
+    return parse_form(request.get_data(cache=False))
+
+
+class _Walk:
+    """Turns requests into steps of the broker, and steps into answers."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._screens = Screens(site)
+
+    # ---- cross-site posts ------------------------------------------------------------------------
+
+    def handed_on(self, path: str, parameters: Parameters) -> Response:
+        """Keep a cross-site post and go on by GET: our SameSite=Lax cookies only come with that.
+
+        Duplicates are kept visible, so that the checks refuse them as they would in a query.
+        """
+        handle = secrets.token_urlsafe(16)
+        kept = dict(parameters)
+        if parameters.duplicates:
+            kept["duplicates"] = " ".join(sorted(parameters.duplicates))
+        self._site.requests.put(handle, kept, HANDED_ON)
+        return redirect(f"{path}?continue={handle}", 303)
+
+    def handed_over(self, parameters: Parameters) -> Parameters:
+        """Return the parameters of a kept post, or these."""
+        if set(parameters) != {"continue"}:
+            return parameters
+        kept = self._site.requests.get(parameters["continue"][:64])
+        if kept is None:
+            raise NotFound("the kept post is gone")
+        fields = dict(kept.value)
+        duplicates = frozenset(fields.pop("duplicates", "").split())
+        return Parameters(fields, duplicates)
+
+    # ---- the authorization endpoint --------------------------------------------------------------
+
+    def authorize(self, parameters: Parameters) -> Response:
+        """Check the request and answer it, or open a transaction and show its page."""
+        site = self._site
+        try:
+            asked = authorize.parse(
+                parameters,
+                site.clients,
+                issuer=site.issuer,
+                now=site.clock.now(),
+                hinted_subject=self._hinted_subject,
+                providers=tuple(site.broker.providers),
+            )
+            language = self._screens.language_for(asked)
+            step = site.broker.accept(asked, site.cookies.session(request), language)
+        except authorize.Refused as refused:
+            return self._screens.deliver(refused.response, self._screens.language())
+        if isinstance(step, Answered):
+            return self._screens.deliver(step.response, step.language)
+        return self._opened(step, asked)
+
+    def _hinted_subject(self, hint: str, client: Client) -> str:
+        read = logout.read_hint(hint, self._site.keys.verification_key, self._site.issuer)
+        if read.client_id != client.id:
+            raise OAuthError("invalid_request", "The id_token_hint is another client's")
+        return read.subject
+
+    def _opened(self, opened: Opened, asked: SigninRequest) -> Response:
+        name = opened.transaction.id
+        response = redirect(f"/t/{name}/choose", 303)
+        if asked.provider_hint in self._site.broker.ways(opened.transaction):
+            response = self._straight_on(opened, asked.provider_hint or "")
+        cookie = TransactionCookie(
+            made_at=int(self._site.clock.now().timestamp()),
+            secret=opened.secret,
+            client_id=asked.client_id,
+            language=opened.transaction.language,
+        )
+        self._site.cookies.keep_transaction(request, response, name, cookie)
+        return response
+
+    def _straight_on(self, opened: Opened, provider: str) -> Response:
+        """Skip the choice: the service named the eID."""
+        kept = self._site.broker.load(opened.transaction.id, opened.secret)
+        return self._answer(self._site.broker.choose(kept, provider, "", request.remote_addr))
+
+    # ---- pages and posts of one transaction ------------------------------------------------------
+
+    def _load(self, name: str) -> tuple[Kept[Transaction], TransactionCookie]:
+        cookie = self._site.cookies.transaction(request, name)
+        try:
+            kept = self._site.broker.load(name, cookie.secret if cookie else None)
+        except Gone as error:
+            if cookie is None:
+                raise
+            raise Gone(error.detail, client_id=cookie.client_id, language=cookie.language) from error
+        assert cookie is not None
+        return kept, cookie
+
+    def page(self, name: str, page: str) -> Response:
+        """Show a page: the one asked for if it can be done again, else the one the transaction is at."""
+        kept, cookie = self._load(name)
+        transaction = kept.value
+        nonce = mint_nonce(cookie.secret)
+        if transaction.stage in (Stage.GRANTED, Stage.STOPPED):
+            return self._screens.already(transaction)
+        if page == "cancel":
+            return self._answer(self._site.broker.cancel(kept))
+        if page == "choose":
+            return self._screens.choose(transaction, nonce)
+        if transaction.form is not None and transaction.form.page == page:
+            return self._screens.form(transaction, nonce)
+        return redirect(f"/t/{name}/choose", 303)
+
+    def post(self, name: str, page: str, fields: Parameters) -> Response:
+        """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""
+        kept, cookie = self._load(name)
+        nonce = fields.get("_n", "")
+        if not is_our_nonce(nonce, cookie.secret):
+            return redirect(f"/t/{name}/choose", 303)
+        if "lang" in fields:
+            self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
+            return redirect(f"/t/{name}/{'choose' if page == 'choose' else page}", 303)
+        return self._answer(self._posted(kept, page, fields, nonce))
+
+    def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
+        transaction = kept.value
+        if page == "choose" and "provider" in fields:
+            return self._site.broker.choose(kept, fields["provider"], nonce, request.remote_addr)
+        if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
+            reply = {k: v for k, v in fields.items() if not k.startswith("_")}
+            session = self._site.cookies.session(request)
+            return self._site.broker.resume(kept, transaction.provider, reply, transaction.handle, session)
+        return self._site.broker.where_now(transaction)
+
+    def callback(self, provider: str, reply: Mapping[str, str]) -> Response:
+        """Take what an eID sent back, in the browser that went there and no other."""
+        handle = reply.get("state", reply.get("RelayState", ""))
+        name = handle.partition(".")[0]
+        if len(name) != 22:
+            raise NotFound("the reply names no transaction")
+        kept, _ = self._load(name)
+        session = self._site.cookies.session(request)
+        return self._answer(self._site.broker.resume(kept, provider, dict(reply), handle, session))
+
+    # ---- steps to answers ------------------------------------------------------------------------
+
+    def _answer(self, step: Step) -> Response:
+        match step:
+            case GoTo(url=url):
+                return redirect(url, 303)
+            case Show(transaction=transaction):
+                page = transaction.form.page if transaction.form else "choose"
+                return redirect(f"/t/{transaction.id}/{page}", 303)
+            case Already(transaction=transaction):
+                return redirect(f"/t/{transaction.id}/choose", 303)
+            case Answered():
+                response = self._screens.deliver(step.response, step.language)
+                if step.session_secret is not None:
+                    self._site.cookies.keep_session(response, step.session_secret)
+                if step.provider is not None:
+                    self._site.cookies.keep_comforts(response, step.language, step.provider)
+                return response
+
+
+def mint_nonce(secret: str) -> str:
+    """Return a form's one-time value, which only the browser with this cookie can have been given."""
+    value = secrets.token_urlsafe(9)
+    return f"{value}.{_mac(secret, value)}"
+
+
+def is_our_nonce(nonce: str, secret: str) -> bool:
+    """Tell whether a form was given to this browser: a page elsewhere cannot make one (CSRF)."""
+    value, _, mac = nonce.partition(".")
+    return hmac.compare_digest(mac.encode(), _mac(secret, value).encode())
+
+
+def _mac(secret: str, value: str) -> str:
+    return hmac.digest(secret.encode(), b"form\n" + value.encode(), "sha256").hex()[:24]
+
+

@@ -1,0 +1,77 @@
+"""Signing out: the end-session endpoint and its pages (RP-Initiated Logout 1.0)."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from idbroker.errors import OAuthError
+from idbroker.oidc import logout
+from idbroker.oidc.logout import LogoutRequest
+from idbroker.oidc.parameters import Parameters, parse_form
+from idbroker.session import key_of
+from idbroker.web.journey import is_our_nonce, mint_nonce
+from idbroker.web.screens import Screens
+from idbroker.web.site import Site
+
+_CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
+
+
+def leaving(site: Site) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("leaving", __name__)
+    screens = Screens(site)
+
+    @routes.get("/logout")
+    def ask() -> Response:
+        return _asked(site, screens, parse_form(request.query_string))
+
+    @routes.post("/logout")
+    def answer() -> Response:
+        """Take a client's post (cross-site, without our cookies) or our own form's answer."""
+        fields = parse_form(request.get_data(cache=False))
+        if "_n" not in fields:
+            query = {name: fields[name] for name in _CARRIED if name in fields}
+            return _by_get(query)
+        return _answered(site, screens, fields)
+
+    return routes
+
+
+def _by_get(query: dict[str, str]) -> Response:
+    return redirect(f"/logout?{urlencode(query)}", 303)
+
+
+def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
+    asked = logout.parse(parameters, site.clients, find_key=site.keys.verification_key, issuer=site.issuer)
+    language = screens.language(asked.ui_locales)
+    secret = site.cookies.session(request)
+    session = site.broker.session(secret)
+    if secret and site.signout.must_confirm(asked, session):
+        fields = {name: parameters[name] for name in _CARRIED if name in parameters}
+        fields["_n"] = mint_nonce(key_of(secret))
+        return screens.confirm_logout(asked.client, language, fields, asked.target)
+    return _ended(site, screens, asked, language)
+
+
+def _answered(site: Site, screens: Screens, fields: Parameters) -> Response:
+    carried = Parameters({name: fields[name] for name in _CARRIED if name in fields}, fields.duplicates)
+    asked = logout.parse(carried, site.clients, find_key=site.keys.verification_key, issuer=site.issuer)
+    language = screens.language(asked.ui_locales)
+    secret = site.cookies.session(request)
+    if secret and not is_our_nonce(fields.get("_n", ""), key_of(secret)):
+        raise OAuthError("invalid_request", "The form was not made for this browser")
+    if fields.get("confirm") != "yes":
+        return screens.stayed(asked.client, language)
+    return _ended(site, screens, asked, language)
+
+
+def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) -> Response:
+    secret = site.cookies.session(request)
+    if secret:
+        site.signout.end(secret)
+    response = redirect(asked.target, 303) if asked.target else screens.logged_out(asked.client, language)
+    site.cookies.drop_session(response)
+    return response

@@ -1,0 +1,201 @@
+"""From transactions and errors to pages with their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC
+
+from flask import redirect, request
+from werkzeug.wrappers import Response
+
+from idbroker.broker import TRANSACTION_LIFE
+from idbroker.client import Client
+from idbroker.clinic import LANGUAGES, Clinic
+from idbroker.oidc.authorize import AuthorizationResponse
+from idbroker.request import SigninRequest
+from idbroker.transaction import Transaction
+from idbroker.web import views
+from idbroker.web.headers import origin_of, page_headers
+from idbroker.web.site import Site
+from idbroker.web.words import negotiate
+
+_FIELD_NUMBER = "number"
+
+
+class Screens:
+    """Fills in the views and wraps the pages into answers."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    # ---- language --------------------------------------------------------------------------------
+
+    def language(self, wished: Iterable[str] = (), offered: tuple[str, ...] = LANGUAGES) -> str:
+        """Return the language for this request: wished by the service, used here before, the browser's."""
+        used_before, _ = self._site.cookies.comforts(request)
+        first = [*wished, used_before] if used_before else list(wished)
+        return negotiate(first, request.headers.get("Accept-Language"), offered)
+
+    def language_for(self, asked: SigninRequest) -> str:
+        """Return the language to begin a request in, among those its clinic offers."""
+        _, clinic = self._site.broker.parties(asked)
+        return self.language(asked.ui_locales, clinic.offered_languages)
+
+    def offered(self, transaction: Transaction, language: str) -> str:
+        """Return a language if the clinic offers it, else the one spoken so far."""
+        _, clinic = self._site.broker.parties(transaction.request)
+        return language if language in clinic.offered_languages else transaction.language
+
+    # ---- pages of a transaction ------------------------------------------------------------------
+
+    def choose(self, transaction: Transaction, nonce: str) -> Response:
+        """Show the choice of a way to sign in."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        _, last = self._site.cookies.comforts(request)
+        names = self._site.broker.ways(transaction)
+        down = transaction.notice.provider if transaction.notice and transaction.notice.key == "c.down" else None
+        notice = transaction.notice
+        view = views.ChooseView(
+            frame=self._frame(transaction, client, clinic),
+            action=f"/t/{transaction.id}/choose",
+            nonce=nonce,
+            ways=tuple(
+                views.way(name, self._title(name), note_down=name == down, last_used=name == last) for name in names
+            ),
+            notice=views.Notice(
+                key=notice.key, eid=self._title(notice.provider) if notice.provider else None, ref=notice.ref
+            )
+            if notice and notice.key != "c.down"
+            else None,
+        )
+        origins = [origin for name in names for origin in self._site.origins(name)]
+        return self._page(self._site.pages.choose(view), [origin_of(transaction.request.redirect_uri), *origins])
+
+    def form(self, transaction: Transaction, nonce: str) -> Response:
+        """Show the form a provider asked for."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        form = transaction.form
+        assert form is not None
+        left = form.values.get("left", "")
+        view = views.CprView(
+            frame=self._frame(transaction, client, clinic),
+            action=f"/t/{transaction.id}/{form.page}",
+            nonce=nonce,
+            eid=self._title(transaction.provider or ""),
+            error=form.errors.get(_FIELD_NUMBER),
+            left=int(left) if left.isdecimal() else None,
+        )
+        return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
+
+    def already(self, transaction: Transaction) -> Response:
+        """Show that this sign-in is finished, with the way to the service."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        frame = self._frame(transaction, client, clinic, live=False)
+        return self._page(self._site.pages.already(views.WayBackView(frame=frame, back_href=client.way_back)))
+
+    def _frame(
+        self, transaction: Transaction, client: Client, clinic: Clinic, *, live: bool = True
+    ) -> views.Frame:
+        return views.Frame(
+            language=transaction.language,
+            languages=clinic.offered_languages if live else (),
+            country=clinic.country,
+            service=client.called(transaction.language),
+            clinic=clinic.name,
+            phone=clinic.phone,
+            help_href=clinic.help_url,
+            privacy_href=clinic.privacy_url,
+            cancel_href=f"/t/{transaction.id}/cancel" if live else None,
+            open_until=transaction.opened_at + TRANSACTION_LIFE if live else None,
+            zone=clinic.zone,
+        )
+
+    def _title(self, provider: str) -> str:
+        known = self._site.broker.providers.get(provider)
+        return known.title if known else provider
+
+    # ---- answers to the client -------------------------------------------------------------------
+
+    def deliver(self, response: AuthorizationResponse, language: str) -> Response:
+        """Send an authorization response by the browser: in the query, or as a form that posts itself."""
+        if response.mode != "form_post":
+            answer = redirect(response.url, 303)
+            answer.headers["Cache-Control"] = "no-store"
+            answer.headers["Referrer-Policy"] = "no-referrer"
+            return answer
+        frame = views.Frame(language=language, languages=())
+        view = views.FormPostView(frame=frame, action=response.redirect_uri, fields=response.parameters)
+        return self._page(self._site.pages.form_post(view), [origin_of(response.redirect_uri)])
+
+    # ---- pages outside a transaction -------------------------------------------------------------
+
+    def gone(self, client_id: str | None, language: str | None) -> Response:
+        """Show that the time is up, with the way back to the service if we still know which."""
+        client = self._site.clients.find(client_id) if client_id else None
+        frame = self._plain_frame(client, language if language in LANGUAGES else None)
+        back = client.way_back if client else None
+        return self._page(self._site.pages.gone(views.WayBackView(frame=frame, back_href=back)), status=410)
+
+    def problem(
+        self,
+        problem: views.Problem,
+        *,
+        status: int,
+        ref: str | None = None,
+        explanation: str | None = None,
+        client: Client | None = None,
+    ) -> Response:
+        """Show what went wrong; the explanation for developers only in the sandbox."""
+        view = views.ProblemView(
+            frame=self._plain_frame(client),
+            problem=problem,
+            ref=ref,
+            back_href=client.way_back if client else None,
+            explanation=explanation if self._site.sandbox else None,
+        )
+        return self._page(self._site.pages.problem(view), status=status)
+
+    def logged_out(self, client: Client | None, language: str) -> Response:
+        """Show that the person is signed out."""
+        frame = self._plain_frame(client, language)
+        back = client.way_back if client else None
+        return self._page(
+            self._site.pages.logged_out(views.WayBackView(frame=frame, back_href=back, shared=True))
+        )
+
+    def stayed(self, client: Client | None, language: str) -> Response:
+        """Show that the person stayed signed in."""
+        frame = self._plain_frame(client, language)
+        back = client.way_back if client else None
+        return self._page(self._site.pages.stayed(views.WayBackView(frame=frame, back_href=back)))
+
+    def confirm_logout(self, client: Client | None, language: str, fields: dict[str, str], target: str | None) -> Response:
+        """Ask whether to sign out."""
+        view = views.LogoutView(frame=self._plain_frame(client, language), action="/logout", fields=fields)
+        origins = [origin_of(target)] if target else []
+        return self._page(self._site.pages.confirm_logout(view), origins)
+
+    def document(self, name: str, language: str) -> Response:
+        """Show help, privacy or the accessibility statement."""
+        ways = tuple(views.way(name, provider.title) for name, provider in self._site.broker.providers.items())
+        frame = views.Frame(language=language, switch_path=f"/{name}")
+        return self._page(self._site.pages.document(views.DocumentView(frame=frame, name=name, ways=ways)))
+
+    def _plain_frame(self, client: Client | None, language: str | None = None) -> views.Frame:
+        clinic = self._site.clinics.find(client.clinic) if client else None
+        spoken = language or self.language()
+        return views.Frame(
+            language=spoken,
+            languages=(),
+            country=clinic.country if clinic else None,
+            service=client.called(spoken) if client else None,
+            clinic=clinic.name if clinic else None,
+            phone=clinic.phone if clinic else None,
+            zone=clinic.zone if clinic else UTC,
+        )
+
+    def _page(self, html: str, origins: Iterable[str] = (), *, status: int = 200) -> Response:
+        response = Response(html, status=status, content_type="text/html; charset=utf-8")
+        response.headers.update(page_headers(tuple(origins), https=self._site.https))
+        response.headers["Vary"] = "Cookie, Accept-Language"
+        return response

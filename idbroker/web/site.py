@@ -1,0 +1,76 @@
+"""What the routes share: the collaborators, and how errors become answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from idbroker.broker import Broker
+from idbroker.client import Clients
+from idbroker.clinic import Clinics
+from idbroker.clock import Clock
+from idbroker.events import Events
+from idbroker.keeping import Shelf
+from idbroker.oidc.client_auth import Authenticator
+from idbroker.signout import Signout
+from idbroker.tokens import Tokens
+from idbroker.web.browser import Cookies
+from idbroker.web.pages import Pages
+from idbroker.web.words import Words
+
+
+class PublishedKeys(Protocol):
+    """Our key set as it goes out."""
+
+    @property
+    def body(self) -> bytes:
+        """The JSON document."""
+        ...
+
+    @property
+    def etag(self) -> str:
+        """Changes when the document does."""
+        ...
+
+
+class Keys(Protocol):
+    """Our keys, as far as the routes need them."""
+
+    def jwks(self) -> PublishedKeys:
+        """Return the key set."""
+        ...
+
+    def verification_key(self, kid: str) -> Any | None:
+        """Return a published key, or None."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Everything a route may use. Made once, by app.py."""
+
+    issuer: str
+    clock: Clock
+    broker: Broker
+    tokens: Tokens
+    signout: Signout
+    authenticator: Authenticator
+    clients: Clients
+    clinics: Clinics
+    keys: Keys
+    events: Events
+    requests: Shelf[dict[str, str]]
+    pages: Pages
+    words: Words
+    cookies: Cookies
+    metadata: Mapping[str, Any]
+    ready: Callable[[], None]
+    sandbox: bool = False
+    proxies: int = 0
+    origins: Callable[[str], tuple[str, ...]] = field(default=lambda _: ())
+
+    @property
+    def https(self) -> bool:
+        """Tell whether browsers reach us over https."""
+        return self.issuer.startswith("https://")
