@@ -122,6 +122,15 @@ def read(document: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def read_client(document: Mapping[str, Any]) -> Client:
+    """Return one registration, as a file or an API gives it. ConfigError names all that does not fit."""
+    reading = _Reading()
+    client = reading.client(str(document.get("id", "")), document)
+    if reading.mistakes or client is None:
+        raise ConfigError(reading.mistakes)
+    return client
+
+
 class _Reading:
     """Collects the mistakes while the tables are read."""
 
@@ -184,13 +193,17 @@ class _Reading:
     def _clients(self, document: Mapping[str, Any], clinics: Clinics) -> tuple[Client, ...]:
         found = []
         for name, table in self._tables(document, "clients"):
-            service = table.get("name", name)
-            named = {**table, "id": name, "name": {"en": service} if isinstance(service, str) else service}
-            client = self._table(f"clients.{name}", named, Client)
+            client = self.client(name, table)
             if client is not None:
                 found.append(client)
                 self.mistakes += [(f"clients.{name}", f"{s}: {what}") for s, what in mistakes_of(client, clinics)]
         return tuple(found)
+
+    def client(self, name: str, table: Mapping[str, Any]) -> Client | None:
+        """Read one client; a name that is one string is its name in every language."""
+        service = table.get("name", name)
+        named = {**table, "id": name, "name": {"en": service} if isinstance(service, str) else service}
+        return self._table(f"clients.{name}", named, Client)
 
     def _server(self, server: Server) -> None:
         parts = urlsplit(server.issuer)

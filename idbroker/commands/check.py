@@ -1,0 +1,84 @@
+"""`idbroker check`: is everything in order before it is served?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from idbroker import config
+from idbroker.app import config_path, open_keys, open_stores
+from idbroker.clock import SystemClock
+from idbroker.errors import ConfigError, OperatorError, StoreError
+from idbroker.registration import mistakes_of
+
+Finding = tuple[str, str]
+
+
+@click.command()
+@click.option("--offline", is_flag=True, help="Only the file: do not open stores or keys.")
+@click.pass_obj
+def check(given: str | None, offline: bool) -> None:
+    """Check the configuration, the stores and the keys; say every mistake at once.
+
+    \b
+    Example:
+      idbroker check
+    Exit codes: 0 all in order, 2 mistakes in the configuration, 1 something does not answer.
+    """
+    path = config_path(given)
+    try:
+        settings = config.load(path)
+    except ConfigError as error:
+        click.echo(f"error: {len(error.mistakes)} mistake(s) in {path.name}", err=True)
+        for where, what in error.mistakes:
+            click.echo(f"  [{where}] {what}", err=True)
+        raise click.exceptions.Exit(2) from error
+    for where, what in advice(settings):
+        click.echo(f"note: [{where}] {what}")
+    away = [] if offline else list(unanswered(settings, path.parent))
+    for where, what in away:
+        click.echo(f"error: [{where}] {what}", err=True)
+    click.echo(summary(settings))
+    if away:
+        raise click.exceptions.Exit(1)
+
+
+def summary(settings: config.Settings) -> str:
+    """Return what there is, in a line."""
+    counts = (len(settings.clinics.by_id), len(settings.providers), len(settings.clients))
+    return "ok: {} clinic(s), {} provider(s), {} client(s) in the file".format(*counts)
+
+
+def advice(settings: config.Settings) -> Iterator[Finding]:
+    """Say in words what a weaker setting gives up."""
+    for client in settings.clients:
+        where = f"clients.{client.id}"
+        if not client.require_pkce:
+            yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
+        if client.minimum.word == "low":
+            yield where, "minimum = low: a password and a one-time code are enough for this service"
+    if settings.keys.passphrase_file is None:
+        yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
+    if settings.store.transient.startswith("sqlite"):
+        yield "store", "SQLite serves one host; use Redis and PostgreSQL for more"
+
+
+def unanswered(settings: config.Settings, base: Path) -> Iterator[Finding]:
+    """Open what the broker will open; say what does not answer."""
+    try:
+        durable, transient = open_stores(settings, base, SystemClock())
+        durable.ping()
+        transient.get("ping")
+        if durable.upgrade_needed():
+            yield "store", "the tables are of another version: idbroker store migrate"
+        else:
+            for client in durable.clients.all():
+                yield from ((f"client {client.id}", f"{s}: {w}") for s, w in mistakes_of(client, settings.clinics))
+    except (StoreError, OperatorError) as error:
+        yield "store", error.detail
+    try:
+        open_keys(settings, base).load()
+    except OperatorError as error:
+        yield "keys", error.detail

@@ -1,0 +1,57 @@
+"""`idbroker serve`: run the broker under a production WSGI server."""
+
+from __future__ import annotations
+
+import os
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.log import LogLevels
+
+from idbroker import config, logs
+from idbroker.app import CONFIG_VARIABLE, config_path, open_keys, open_stores
+from idbroker.clock import SystemClock
+from idbroker.keyring import ensure_keys
+
+
+@click.command()
+@click.pass_obj
+def serve(given: str | None) -> None:
+    """Serve the broker.
+
+    Migrates the store and makes missing keys first. One worker per core, many threads each: a
+    thread waits while an eID answers. Behind a TLS-terminating proxy set [server] proxies.
+
+    \b
+    Example:
+      idbroker --config /etc/idbroker/config.toml serve
+    Exit codes: 0 stopped, 2 wrong configuration, 3 refused by a safety rule.
+    """
+    path = config_path(given)
+    settings = config.load(path)
+    logs.set_up(settings.log.level, settings.log.format)
+    clock = SystemClock()
+    durable, _ = open_stores(settings, path.parent, clock)
+    durable.migrate()
+    durable.close()
+    ensure_keys(open_keys(settings, path.parent), clock)
+    os.environ[CONFIG_VARIABLE] = str(path)
+    server = settings.server
+    Granian(
+        "idbroker.app:wsgi",
+        address=server.host,
+        port=server.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        workers=server.workers,
+        blocking_threads=server.threads,
+        backlog=1024,
+        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
+        log_level=LogLevels.warning,
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=15,
+        process_name="idbroker",
+    ).serve()

@@ -1,0 +1,34 @@
+"""`idbroker store`: the two stores."""
+
+from __future__ import annotations
+
+import click
+
+from idbroker import config
+from idbroker.app import config_path, open_stores
+from idbroker.clock import SystemClock
+
+
+@click.group()
+def store() -> None:
+    """See to the stores."""
+
+
+@store.command()
+@click.pass_obj
+def migrate(given: str | None) -> None:
+    """Bring the tables to this version; `serve` does so too. Exit codes: 0 done, 1 no answer."""
+    path = config_path(given)
+    durable, _ = open_stores(config.load(path), path.parent, SystemClock())
+    durable.migrate()
+    click.echo("ok: the tables are those of this version")
+
+
+@store.command()
+@click.pass_obj
+def purge(given: str | None) -> None:
+    """Remove refresh tokens whose time is up; for a nightly job. Exit codes: 0 done, 1 no answer."""
+    path = config_path(given)
+    clock = SystemClock()
+    durable, _ = open_stores(config.load(path), path.parent, clock)
+    click.echo(f"ok: {durable.refresh_tokens.purge(clock.now())} removed")
