@@ -32,5 +32,5 @@ def set_up(level: str = "info", form: str = "json") -> None:
     root.handlers = [handler]
     root.setLevel(max(LEVELS[level], logging.INFO))
     # At DEBUG these print tokens and whole URLs with their codes.
-    for name in ("authlib", "urllib3", "requests", "werkzeug", "redis", "sqlalchemy"):
+    for name in ("authlib", "urllib3", "requests", "werkzeug", "redis", "sqlalchemy", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)

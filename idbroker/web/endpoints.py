@@ -16,6 +16,7 @@ from idbroker.oidc.client_auth import InvalidClient
 from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
 from idbroker.web.site import Site
 
+PATHS = ("/token", "/revoke", "/introspect", "/userinfo", "/jwks.json", "/.well-known/openid-configuration")
 METADATA_SECONDS = 3600
 JWKS_SECONDS = 86400
 _FORM = "application/x-www-form-urlencoded"

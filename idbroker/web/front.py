@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.broker import new_ref
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
-from idbroker.web.endpoints import endpoints, oauth_error_response
+from idbroker.web.endpoints import PATHS, endpoints, oauth_error_response
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
 from idbroker.web.leaving import leaving
@@ -30,7 +30,7 @@ def make_web(site: Site) -> Flask:
     _answer_programs(programs)
     for routes in (programs, *people, _health(site)):
         app.register_blueprint(routes)
-    _answer_people(app, site, programs.name)
+    _answer_people(app, site)
     if site.proxies:
         # The host is never taken from a header: the issuer is configured (A25, header injection).
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=site.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
@@ -100,7 +100,7 @@ def _answer_programs(routes: Blueprint) -> None:
         return oauth_error_response(OAuthError("server_error", "Something is wrong on our side", status=500))
 
 
-def _answer_people(app: Flask, site: Site, programs: str) -> None:
+def _answer_people(app: Flask, site: Site) -> None:
     screens = Screens(site)
     problems: dict[type[BrokerError], tuple[Problem, int]] = {
         BadLink: (Problem.LINK, 400),
@@ -129,7 +129,7 @@ def _answer_people(app: Flask, site: Site, programs: str) -> None:
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
-        if request.blueprint == programs:
+        if request.path in PATHS:
             return oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
         return screens.problem(Problem.NOT_FOUND if status in (404, 405) else Problem.LINK, status=status)
 

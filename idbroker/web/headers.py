@@ -6,6 +6,8 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from werkzeug.wrappers import Response
+
 _WEB_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
 # A native app's own scheme is a domain name backwards, so it has a dot (RFC 8252, 7.1); the schemes
 # that could run script in our page (javascript:, data:, blob:) have none.
@@ -53,6 +55,12 @@ def static_headers(*, versioned: bool, https: bool = True) -> dict[str, str]:
     if https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers
+
+
+def see_other(location: str) -> Response:
+    """Return a 303: never a 307, which would send a form's secrets along (RFC 9700, 4.12)."""
+    headers = {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+    return Response(status=303, headers=headers)
 
 
 def origin_of(uri: str) -> str:

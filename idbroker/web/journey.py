@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from idbroker.broker import Already, Answered, GoTo, Opened, Show, Step
@@ -19,6 +19,7 @@ from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.request import SigninRequest
 from idbroker.transaction import Stage, Transaction
 from idbroker.web.browser import TransactionCookie
+from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
@@ -79,7 +80,7 @@ class _Walk:
         if parameters.duplicates:
             kept["duplicates"] = " ".join(sorted(parameters.duplicates))
         self._site.requests.put(handle, kept, HANDED_ON)
-        return redirect(f"{path}?continue={handle}", 303)
+        return see_other(f"{path}?continue={handle}")
 
     def handed_over(self, parameters: Parameters) -> Parameters:
         """Return the parameters of a kept post, or these."""
@@ -122,7 +123,7 @@ class _Walk:
 
     def _opened(self, opened: Opened, asked: SigninRequest) -> Response:
         name = opened.transaction.id
-        response = redirect(f"/t/{name}/choose", 303)
+        response = see_other(f"/t/{name}/choose")
         if asked.provider_hint in self._site.broker.ways(opened.transaction):
             response = self._straight_on(opened, asked.provider_hint or "")
         cookie = TransactionCookie(
@@ -165,17 +166,17 @@ class _Walk:
             return self._screens.choose(transaction, nonce)
         if transaction.form is not None and transaction.form.page == page:
             return self._screens.form(transaction, nonce)
-        return redirect(f"/t/{name}/choose", 303)
+        return see_other(f"/t/{name}/choose")
 
     def post(self, name: str, page: str, fields: Parameters) -> Response:
         """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""
         kept, cookie = self._load(name)
         nonce = fields.get("_n", "")
         if not is_our_nonce(nonce, cookie.secret):
-            return redirect(f"/t/{name}/choose", 303)
+            return see_other(f"/t/{name}/choose")
         if "lang" in fields:
             self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
-            return redirect(f"/t/{name}/{'choose' if page == 'choose' else page}", 303)
+            return see_other(f"/t/{name}/{'choose' if page == 'choose' else page}")
         return self._answer(self._posted(kept, page, fields, nonce))
 
     def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
@@ -203,12 +204,12 @@ class _Walk:
     def _answer(self, step: Step) -> Response:
         match step:
             case GoTo(url=url):
-                return redirect(url, 303)
+                return see_other(url)
             case Show(transaction=transaction):
                 page = transaction.form.page if transaction.form else "choose"
-                return redirect(f"/t/{transaction.id}/{page}", 303)
+                return see_other(f"/t/{transaction.id}/{page}")
             case Already(transaction=transaction):
-                return redirect(f"/t/{transaction.id}/choose", 303)
+                return see_other(f"/t/{transaction.id}/choose")
             case Answered():
                 response = self._screens.deliver(step.response, step.language)
                 if step.session_secret is not None:

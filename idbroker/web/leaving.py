@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
-from flask import Blueprint, redirect, request
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from idbroker.errors import OAuthError
@@ -13,6 +13,7 @@ from idbroker.oidc.logout import LogoutRequest
 from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.session import key_of
 from idbroker.web.journey import is_our_nonce, mint_nonce
+from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
@@ -41,7 +42,7 @@ def leaving(site: Site) -> Blueprint:
 
 
 def _by_get(query: dict[str, str]) -> Response:
-    return redirect(f"/logout?{urlencode(query)}", 303)
+    return see_other(f"/logout?{urlencode(query)}")
 
 
 def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
@@ -72,6 +73,6 @@ def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) ->
     secret = site.cookies.session(request)
     if secret:
         site.signout.end(secret)
-    response = redirect(asked.target, 303) if asked.target else screens.logged_out(asked.client, language)
+    response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
     site.cookies.drop_session(response)
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC
 
-from flask import redirect, request
+from flask import request
 from werkzeug.wrappers import Response
 
 from idbroker.broker import TRANSACTION_LIFE
@@ -15,7 +15,7 @@ from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.request import SigninRequest
 from idbroker.transaction import Transaction
 from idbroker.web import views
-from idbroker.web.headers import origin_of, page_headers
+from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
 from idbroker.web.words import negotiate
 
@@ -119,10 +119,7 @@ class Screens:
     def deliver(self, response: AuthorizationResponse, language: str) -> Response:
         """Send an authorization response by the browser: in the query, or as a form that posts itself."""
         if response.mode != "form_post":
-            answer = redirect(response.url, 303)
-            answer.headers["Cache-Control"] = "no-store"
-            answer.headers["Referrer-Policy"] = "no-referrer"
-            return answer
+            return see_other(response.url)
         frame = views.Frame(language=language, languages=())
         view = views.FormPostView(frame=frame, action=response.redirect_uri, fields=response.parameters)
         return self._page(self._site.pages.form_post(view), [origin_of(response.redirect_uri)])
