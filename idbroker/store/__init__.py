@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from idbroker.clock import Clock
 from idbroker.errors import OperatorError
@@ -14,13 +15,25 @@ from idbroker.store.hosts import claim_file
 from idbroker.store.sqlite_transient import SqliteTransient
 from idbroker.transaction import Transient
 
-__all__ = ["Durable", "open_durable", "open_transient"]
+__all__ = ["Durable", "TransientStore", "open_durable", "open_transient"]
 
 TRANSIENT = "sqlite:///var/transient.db, redis://host:6379/0, redis+sentinel://… or redis+cluster://…"
 DURABLE = "sqlite:///var/broker.db or postgresql://user@host1,host2/broker?target_session_attrs=read-write"
 
 
-def open_transient(url: str, clock: Clock, *, workers: int = 1) -> Transient:
+class TransientStore(Transient, Protocol):
+    """A Transient that was opened here, with its life."""
+
+    def ping(self) -> None:
+        """Return if the store answers. StoreError otherwise."""
+        ...
+
+    def close(self) -> None:
+        """Close the idle connections; the next call opens a new one."""
+        ...
+
+
+def open_transient(url: str, clock: Clock, *, workers: int = 1) -> TransientStore:
     """Return the transient store at a URL.
 
     `sqlite:///path`, where time is the clock's; `sqlite://`, in memory, for one worker; `redis://`,

@@ -39,10 +39,14 @@ def _make(path: Path) -> None:
     """Make the folder and the file. Mode 0600: what is kept here is personal."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Exclusively: to open and close a file that this process has open already would drop all of
+        # its POSIX locks, SQLite's among them, and another process would delete the log under us.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        return
     except OSError as error:
         raise OperatorError(
-            f"{path} cannot be written: {error.strerror}",
+            f"{path} cannot be made: {error.strerror}",
             hint="give the broker's user a folder of its own on a local disk",
             code="store_address",
         ) from error
