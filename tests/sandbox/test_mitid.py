@@ -281,7 +281,8 @@ def test_breaks_on_request(browser: Browser, faults: Faults) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"lies": ["no_such_lie"]}, {"lies": 7}, {"slow": 31}, {"slow": True}, {"status": 200}, {"down": 1}, {"broken": 1},
+        {"lies": ["no_such_lie"]}, {"lies": 7}, {"slow": 31}, {"slow": True}, {"status": 200}, {"down": 1},
+        {"broken": 1},
     ],
 )
 def test_refuses_a_fault_it_does_not_know(faults: Faults, wish: dict[str, Any]) -> None:

@@ -1,0 +1,162 @@
+"""The upstream's public keys, and the one place where its signatures are verified (RFC 7515, RFC 8725)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import jwt
+import requests
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from idbroker.errors import Unreachable, Untrusted
+from idbroker.providers._oidc.discovery import LIFE, PAUSE, Metadata
+from idbroker.providers._oidc.upstream import ask, json_object, told
+
+_LONGEST_TOKEN = 65536
+_MOST_KEYS = 50
+_PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
+_TYPES = {"ES256": "EC", "PS256": "RSA", "RS256": "RSA"}
+_READ_AS = {"EC": "ES256", "RSA": "RS256"}
+_VERIFIER = jwt.PyJWS()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyKey:
+    """One public key: `alg` is the one algorithm it is for, where its publisher says so."""
+
+    kid: str | None
+    kty: str
+    alg: str | None
+    key: EllipticCurvePublicKey | RSAPublicKey
+
+    def fits(self, kid: str | None, alg: str) -> bool:
+        """Tell whether a token with this header may be verified with this key."""
+        return self.kty == _TYPES[alg] and self.alg in (None, alg) and kid in (None, self.kid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What we read of a token's header. Its jwk, jku, x5u and x5c are never looked at."""
+
+    alg: str
+    kid: str | None
+
+
+class KeyCache:
+    """Keeps the keys for an hour; a key it does not know makes it ask once, then not for 30 seconds."""
+
+    def __init__(self, http: requests.Session) -> None:
+        self._http = http
+        self._lock = threading.Lock()
+        self._keys: tuple[VerifyKey, ...] = ()
+        self._asked: datetime | None = None
+
+    def verified(self, token: str, metadata: Metadata, now: datetime) -> dict[str, Any]:
+        """Return the payload of a signed token. Untrusted when it does not verify."""
+        header = _header(token, metadata.algorithms)
+        if self._age(now) is None:
+            self._refetch(metadata, now)
+        key = self._find(header) or self._find_again(header, metadata, now)
+        try:
+            return _verify(token, header, key)
+        except Untrusted:
+            # Without a kid, new keys look like a bad signature: ask once whether they changed.
+            if header.kid is not None or not self._refetch(metadata, now):
+                raise
+            return _verify(token, header, self._find_again(header, metadata, now))
+
+    def _age(self, now: datetime) -> datetime | None:
+        asked = self._asked
+        return asked if self._keys and asked is not None and asked <= now < asked + LIFE else None
+
+    def _find(self, header: Header) -> VerifyKey | None:
+        # Several keys and no name: trying them all would let an old key vouch for a new token.
+        if header.kid is None and len(self._keys) != 1:
+            return None
+        return next((key for key in self._keys if key.fits(header.kid, header.alg)), None)
+
+    def _find_again(self, header: Header, metadata: Metadata, now: datetime) -> VerifyKey:
+        self._refetch(metadata, now)
+        key = self._find(header)
+        if key is None:
+            raise Untrusted("signed with a key we cannot tell")
+        return key
+
+    def _refetch(self, metadata: Metadata, now: datetime) -> bool:
+        # The pause stops tokens with made-up key ids from having us hammer the upstream.
+        with self._lock:
+            if self._asked is not None and self._keys and self._asked <= now < self._asked + PAUSE:
+                return False
+            keys = self._fetched(metadata)
+            self._keys, self._asked = keys or self._keys, now
+        return bool(keys)
+
+    def _fetched(self, metadata: Metadata) -> tuple[VerifyKey, ...]:
+        try:
+            return parse_keys(told(ask(self._http, "GET", metadata.jwks_uri)))
+        except Unreachable:
+            if not self._keys:
+                raise
+            return ()
+
+
+def parse_keys(document: Mapping[str, Any]) -> tuple[VerifyKey, ...]:
+    """Return the signature keys of a key set. Untrusted for a set that cannot be an honest mistake.
+
+    A symmetric or private key in it would let anybody sign; two keys of one name, an attacker choose.
+    """
+    listed = document.get("keys")
+    if not isinstance(listed, list) or not listed or len(listed) > _MOST_KEYS:
+        raise Untrusted("key set: malformed")
+    if any(not isinstance(jwk, dict) or jwk.keys() & _PRIVATE or jwk.get("kty") == "oct" for jwk in listed):
+        raise Untrusted("key set: a secret key")
+    keys = tuple(key for key in map(_key, listed) if key is not None)
+    kids = [key.kid for key in keys if key.kid is not None]
+    if len(set(kids)) != len(kids):
+        raise Untrusted("key set: two keys of one name")
+    return keys
+
+
+def _key(jwk: dict[str, Any]) -> VerifyKey | None:
+    kty, alg, kid = str(jwk.get("kty")), jwk.get("alg"), jwk.get("kid")
+    if kty not in _READ_AS or jwk.get("use", "sig") != "sig" or alg not in (None, *_TYPES):
+        return None
+    try:
+        key = jwt.PyJWK(jwk, algorithm=_READ_AS[kty]).key
+    except jwt.PyJWTError:
+        return None  # a key of some other use; whoever signs with it is refused for an unknown key
+    strong = isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1)
+    strong = strong or (isinstance(key, RSAPublicKey) and key.key_size >= 2048)
+    return VerifyKey(kid=kid if isinstance(kid, str) else None, kty=kty, alg=alg, key=key) if strong else None
+
+
+def _header(token: str, algorithms: Sequence[str]) -> Header:
+    # The size is checked before anything is parsed (CVE-2025-61920 and its kin).
+    if len(token) > _LONGEST_TOKEN or token.count(".") != 2:
+        raise Untrusted("not a signed token")
+    try:
+        raw = json_object(jwt.utils.base64url_decode(token.partition(".")[0]))
+    except ValueError as error:
+        raise Untrusted("a header that does not read") from error
+    # `crit` names rules we do not know; `b64` changes what is signed. RFC 7515, 4.1.11; RFC 7797.
+    if "crit" in raw or "b64" in raw:
+        raise Untrusted("a critical header")
+    # Another kind of token from the same signer is no ID token (RFC 8725, 3.11).
+    if not isinstance(raw.get("typ", "JWT"), str) or raw.get("typ", "JWT").upper() != "JWT":
+        raise Untrusted("another kind of token")
+    if raw.get("alg") not in algorithms or not isinstance(raw.get("kid"), str | None):
+        raise Untrusted("an algorithm or key id we do not take")
+    return Header(alg=raw["alg"], kid=raw.get("kid"))
+
+
+def _verify(token: str, header: Header, key: VerifyKey) -> dict[str, Any]:
+    try:
+        signed = _VERIFIER.decode_complete(token, key.key, algorithms=[header.alg])
+        return json_object(signed["payload"])
+    except (jwt.PyJWTError, ValueError) as error:
+        raise Untrusted("a signature that does not verify") from error
