@@ -11,7 +11,7 @@ from flask import Flask
 
 from idbroker import config, logs, providers
 from idbroker.broker import Broker
-from idbroker.client import Client, ConfiguredClients
+from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
@@ -26,6 +26,7 @@ from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
 from idbroker.sealing import Sealer
 from idbroker.session import Session
+from idbroker.signon import Signon
 from idbroker.signout import Signout
 from idbroker.store import open_durable, open_transient
 from idbroker.store.durable import Durable
@@ -43,35 +44,38 @@ CONFIG_FILE = "config.toml"
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """The collaborators, wired."""
+    """The collaborators that the rooms share."""
 
     settings: config.Settings
+    clock: Clock
     durable: Durable
     transient: Transient
     keyring: Keyring
     clients: ConfiguredClients
-    site: Site
+    providers: Mapping[str, Provider]
+    sandbox: bool = False
 
 
-def wire(
-    settings: config.Settings,
-    base: Path,
-    *,
-    clock: Clock | None = None,
-    sandbox: bool = False,
-    clients: tuple[Client, ...] | None = None,
-) -> House:
-    """Open the stores, read the keys and put everything together. `base` is where relative paths begin."""
+def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = None, sandbox: bool = False) -> House:
+    """Open the stores and read the keys. `base` is where relative paths begin.
+
+    Raises OperatorError for keys or addresses that cannot be used.
+    """
     clock = clock or SystemClock()
     durable, transient = open_stores(settings, base, clock)
     key_store = open_keys(settings, base)
     ensure_keys(key_store, clock, sandbox=sandbox)
     keyring = Keyring(key_store, sandbox=sandbox)
-    registered = ConfiguredClients(settings.clients if clients is None else clients, durable.clients)
     means = Means(clock=clock, http=kept_session, client_key=keyring.signing, sandbox=sandbox)
-    site = _site(settings, clock, durable, transient, keyring, registered, _providers(settings, means), sandbox)
     return House(
-        settings=settings, durable=durable, transient=transient, keyring=keyring, clients=registered, site=site
+        settings=settings,
+        clock=clock,
+        durable=durable,
+        transient=transient,
+        keyring=keyring,
+        clients=ConfiguredClients(settings.clients, durable.clients),
+        providers=_providers(settings, means),
+        sandbox=sandbox,
     )
 
 
@@ -100,39 +104,36 @@ def at_home(url: str, base: Path) -> str:
 
 
 def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:
-    kinds = providers.kinds()
-    return {name: kinds[table.kind].make(name, table.settings, means) for name, table in settings.providers.items()}
+    tables = settings.providers.items()
+    return {name: providers.kind(table.kind).make(name, table.settings, means) for name, table in tables}
 
 
-def _site(
-    settings: config.Settings,
-    clock: Clock,
-    durable: Durable,
-    transient: Transient,
-    keyring: Keyring,
-    clients: ConfiguredClients,
-    eids: Mapping[str, Provider],
-    sandbox: bool,
-) -> Site:
-    issuer = settings.server.issuer
-    sealed = SealedTransient(transient, keyring.sealing_keys)
+def make_site(house: House) -> Site:
+    """Put everything together for the web."""
+    issuer, clock, durable, keyring = house.settings.server.issuer, house.clock, house.durable, house.keyring
+    sealed = SealedTransient(house.transient, keyring.sealing_keys)
     sealer = Sealer(keyring.sealing_keys)
     sessions, grants = Shelf(sealed, "s", Session), Shelf(sealed, "g", Grant)
-    broker = Broker(
-        issuer=issuer,
+    signon = Signon(
         clock=clock,
-        clients=clients,
-        clinics=settings.clinics,
-        providers=eids,
-        transactions=Shelf(sealed, "t", Transaction),
         sessions=sessions,
         grants=grants,
         records=durable,
         events=durable.events,
         sealer=sealer,
         subject_secret=lambda: keyring.secret(Use.SUBJECT),
-        session_settings=settings.session,
-        sandbox=sandbox,
+        settings=house.settings.session,
+        sandbox=house.sandbox,
+    )
+    broker = Broker(
+        issuer=issuer,
+        clock=clock,
+        clients=house.clients,
+        clinics=house.settings.clinics,
+        providers=house.providers,
+        transactions=Shelf(sealed, "t", Transaction),
+        signon=signon,
+        events=durable.events,
     )
     tokens = Tokens(
         issuer=issuer,
@@ -143,6 +144,7 @@ def _site(
         keys=keyring,
         sealer=sealer,
     )
+    use_once = once(house.transient, clock)
     words = Words()
     return Site(
         issuer=issuer,
@@ -151,21 +153,19 @@ def _site(
         tokens=tokens,
         signout=Signout(clock=clock, sessions=sessions, tokens=tokens, events=durable.events),
         authenticator=Authenticator(
-            clients=clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=once(transient, clock)
+            clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=use_once
         ),
-        clients=clients,
-        clinics=settings.clinics,
+        clients=house.clients,
+        clinics=house.settings.clinics,
         keys=keyring,
-        events=durable.events,
         requests=Shelf(sealed, "r", dict[str, str]),
-        pages=Pages(words, sandbox=sandbox),
-        words=words,
+        pages=Pages(words, sandbox=house.sandbox),
         cookies=Cookies(secure=issuer.startswith("https://")),
         metadata=discovery.document(issuer),
-        ready=_readiness(durable, transient),
-        sandbox=sandbox,
-        proxies=settings.server.proxies,
-        origins=lambda name: eids[name].origins,
+        ready=_readiness(durable, house.transient),
+        sandbox=house.sandbox,
+        proxies=house.settings.server.proxies,
+        origins=lambda name: house.providers[name].origins,
     )
 
 
@@ -187,5 +187,4 @@ def wsgi() -> Flask:
     path = config_path()
     settings = config.load(path)
     logs.set_up(settings.log.level, settings.log.format)
-    return make_web(wire(settings, path.parent).site)
-
+    return make_web(make_site(open_house(settings, path.parent)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Protocol, assert_never
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import assert_never
 
 from idbroker import policy
 from idbroker.client import Client, Clients
@@ -25,76 +25,22 @@ from idbroker.errors import (
     WrongBrowser,
 )
 from idbroker.events import Event, Events
-from idbroker.grant import Grant, released
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import authorize, levels
 from idbroker.oidc.authorize import AuthorizationResponse
-from idbroker.oidc.secret import Secret, new_family, new_secret
-from idbroker.oidc.token import CODE_LIFE
-from idbroker.person import PersonKey, pairwise_subject, person_keys
 from idbroker.providers import Asked, Challenge, Form, Provider, Redirect, Wait
 from idbroker.request import SigninRequest
-from idbroker.sealing import Sealer
-from idbroker.session import Reached, Session, Settings, key_of
+from idbroker.session import Session
 from idbroker.session import new_secret as new_session_secret
+from idbroker.signon import Signon
+from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Notice, Outcome, PendingForm, Stage, Transaction
 
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
 GRANT_SLACK = timedelta(minutes=5)
 _REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A new transaction; `secret` goes into the browser's cookie for it."""
-
-    transaction: Transaction
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Show:
-    """The person sees a page of this transaction: the choice, or the form it is at."""
-
-    transaction: Transaction
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoTo:
-    """The person goes to an eID's own page."""
-
-    transaction: Transaction
-    url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """The client is answered. `session_secret` is a new sign-on's cookie, None where nothing changes."""
-
-    response: AuthorizationResponse = field(repr=False)
-    language: str
-    session_secret: str | None = field(default=None, repr=False)
-    provider: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Already:
-    """The sign-in was finished a while ago; the person is shown the way to the service."""
-
-    transaction: Transaction
-
-
-Step = Show | GoTo | Answered | Already
-
-
-class Records(Protocol):
-    """The durable side of a finished sign-in."""
-
-    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
-        """Meet the person and record the event, both or neither; return the person's id."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +53,8 @@ class Broker:
     clinics: Clinics
     providers: Mapping[str, Provider]
     transactions: Shelf[Transaction]
-    sessions: Shelf[Session]
-    grants: Shelf[Grant]
-    records: Records
+    signon: Signon
     events: Events
-    sealer: Sealer
-    subject_secret: Callable[[], bytes]
-    session_settings: Settings
-    sandbox: bool = False
 
     # ---- in: a request ---------------------------------------------------------------------------
 
@@ -123,9 +63,10 @@ class Broker:
 
         Raises authorize.Refused for prompt=none that cannot be answered without a page (Core 3.1.2.6).
         """
-        session = self.session(session_secret)
-        if session is not None and self._suffices(request, session):
-            return self._answer_from(session, request, language)
+        session = self.signon.session(session_secret)
+        answered = self._answer_from(session, request, language) if session else None
+        if answered is not None:
+            return answered
         if "none" in request.prompt:
             raise self._refusal(request, OAuthError("login_required", "The person has to sign in"))
         secret = new_session_secret()
@@ -139,29 +80,12 @@ class Broker:
         self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE)
         return Opened(transaction=transaction, secret=secret)
 
-    def session(self, secret: str | None) -> Session | None:
-        """Return the living sign-on of a cookie, or None."""
-        kept = self.sessions.get(key_of(secret)) if secret else None
-        if kept is None or not kept.value.alive(self.clock.now(), self.session_settings):
+    def _answer_from(self, kept: Kept[Session], request: SigninRequest, language: str) -> Answered | None:
+        client, clinic = self.parties(request)
+        if not self.signon.suffices(kept.value, request, client, clinic):
             return None
-        return kept.value
-
-    def _suffices(self, request: SigninRequest, session: Session) -> bool:
-        client, clinic = self.parties(request)
-        case = self._case(request, client, clinic, session.identity)
-        if not policy.session_suffices(case, session, self.session_settings):
-            return False
-        return request.required_subject in (None, self._subject(client, session.person))
-
-    def _answer_from(self, session: Session, request: SigninRequest, language: str) -> Answered:
-        now = self.clock.now()
-        client, clinic = self.parties(request)
-        grant, code = self._make_grant(request, client, clinic, session.identity, session)
-        self.events.record(self._event("signin.session", request, clinic, session.identity.provider, session.person))
-        self._keep(grant)
-        reached = Reached(client_id=client.id, grant=grant.id, sid=session.sid(client.id))
-        self._keep_session(session.seen(now).with_client(reached))
-        return Answered(response=authorize.code_response(request, code.text, self.issuer), language=language)
+        code = self.signon.again(kept, request, client, clinic)
+        return Answered(response=authorize.code_response(request, code, self.issuer), language=language)
 
     # ---- the transaction -------------------------------------------------------------------------
 
@@ -174,7 +98,7 @@ class Broker:
         kept = self.transactions.get(name) if len(name) == 22 else None
         if kept is None:
             raise Gone("no such transaction, or its time is up")
-        if secret is None or not hmac.compare_digest(_hash(secret), kept.value.binding):
+        if not secret or not hmac.compare_digest(_hash(secret), kept.value.binding):
             raise WrongBrowser("the cookie is another browser's or is missing")
         return kept
 
@@ -282,7 +206,10 @@ class Broker:
         """Keep the move, unless another request of this browser was faster: then its step counts."""
         if self.transactions.swap(moved.id, kept.raw, moved, TRANSACTION_LIFE):
             return step
-        now = self.transactions.get(moved.id)
+        return self._overtaken(moved.id, nonce)
+
+    def _overtaken(self, name: str, nonce: str | None) -> Step:
+        now = self.transactions.get(name)
         if now is None:
             raise Gone("the transaction ended meanwhile")
         if nonce and nonce in now.value.answers:
@@ -295,8 +222,7 @@ class Broker:
         ref = None if isinstance(error, Cancelled) else new_ref()
         _, clinic = self.parties(transaction.request)
         detail = {"code": error.code, **({"reason": error.reason} if isinstance(error, Refused) else {})}
-        event = self._event("provider.failed", transaction.request, clinic, provider, None)
-        self.events.record(replace(event, transaction=transaction.id, ref=ref, detail=detail))
+        self.events.record(self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref))
         reopened = replace(transaction, provider=provider).reopened(
             Notice(key=_notice_of(error), provider=provider, ref=ref)
         )
@@ -305,7 +231,7 @@ class Broker:
     def _proved(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
         transaction = kept.value
         client, clinic = self.parties(transaction.request)
-        decision = policy.decide(self._case(transaction.request, client, clinic, identity))
+        decision = policy.decide(self.signon.case(transaction.request, client, clinic, identity))
         match decision:
             case policy.Allow():
                 return self._granted(kept, client, clinic, identity, session_secret)
@@ -321,15 +247,14 @@ class Broker:
         transaction = kept.value
         if transaction.request.essential_acr and set(self.ways(transaction)) <= {identity.provider}:
             error = OAuthError("unmet_authentication_requirements", "The requested level was not reached")
-            return self._stopped(kept, error, "signin.refused")
+            return self._stopped(kept, error)
         return self._went_wrong(kept, identity.provider, Refused("level_too_low"))
 
-    def _stopped(self, kept: Kept[Transaction], error: OAuthError, kind: str) -> Step:
+    def _stopped(self, kept: Kept[Transaction], error: OAuthError, kind: str = "signin.refused") -> Step:
         request = kept.value.request
         _, clinic = self.parties(request)
         response = self._refusal(request, error).response
-        event = self._event(kind, request, clinic, kept.value.provider, None)
-        self.events.record(replace(event, transaction=kept.value.id, detail={"code": error.code}))
+        self.events.record(self._event(kind, kept.value, clinic, {"code": error.code}))
         ended = kept.value.ended(Stage.STOPPED, self._outcome(response))
         return self._moved(kept, ended, Answered(response=response, language=ended.language), None)
 
@@ -343,97 +268,25 @@ class Broker:
         identity: Identity,
         session_secret: str | None,
     ) -> Step:
-        transaction, request, now = kept.value, kept.value.request, self.clock.now()
-        person = self.records.signed_in(
-            person_keys(identity, self.sealer),
-            lambda person: replace(
-                self._event("signin.granted", request, clinic, identity.provider, person), transaction=transaction.id
-            ),
-            now,
-        )
-        if request.required_subject not in (None, self._subject(client, person)):
+        transaction, request = kept.value, kept.value.request
+        person = self.signon.meet(transaction, client, clinic, identity)
+        if person is None:
             error = OAuthError("login_required", "Another person signed in than the hint names")
-            return self._stopped(kept, error, "signin.refused")
+            return self._stopped(kept, error)
         secret = new_session_secret()
-        session = Session(
-            key=key_of(secret),
-            person=person,
-            identity=replace(identity, upstream_id_token=None),
-            language=transaction.language,
-            started_at=now,
-            seen_at=now,
-            reached=self._carried_over(session_secret, person),
-        )
-        grant, code = self._make_grant(request, client, clinic, identity, session)
-        response = authorize.code_response(request, code.text, self.issuer)
+        session = self.signon.new_session(secret, person, identity, transaction.language)
+        grant, code = self.signon.new_grant(request, client, clinic, session)
+        response = authorize.code_response(request, code, self.issuer)
         ended = transaction.ended(Stage.GRANTED, self._outcome(response))
         if not self.transactions.swap(ended.id, kept.raw, ended, TRANSACTION_LIFE):
             # Two answers raced (a double return): the first has ended the transaction, its outcome counts.
-            return self._moved(kept, ended, Show(transaction=ended), None)
-        self._keep(grant)
-        reached = Reached(client_id=client.id, grant=grant.id, sid=session.sid(client.id))
-        self._keep_session(session.with_client(reached))
+            return self._overtaken(ended.id, None)
+        self.signon.keep(grant, session, session_secret)
         return Answered(
             response=response, language=transaction.language, session_secret=secret, provider=identity.provider
         )
 
-    def _carried_over(self, session_secret: str | None, person: str) -> tuple[Reached, ...]:
-        """End the browser's earlier sign-on (no fixed session survives a proof, ASVS 7.2.4).
-
-        The clients that it reached go on into the new one if it is the same person's.
-        """
-        earlier = self.sessions.take(key_of(session_secret)) if session_secret else None
-        return earlier.reached if earlier is not None and earlier.person == person else ()
-
-    def _make_grant(
-        self, request: SigninRequest, client: Client, clinic: Clinic, identity: Identity, session: Session
-    ) -> tuple[Grant, Secret]:
-        code = new_secret(new_family())
-        claims, id_token_claims = released(identity, client, request)
-        grant = Grant(
-            id=code.family,
-            client_id=client.id,
-            person=session.person,
-            clinic=clinic.id,
-            provider=identity.provider,
-            subject=self._subject(client, session.person),
-            scopes=request.scopes,
-            claims=claims,
-            id_token_claims=id_token_claims,
-            auth_time=identity.proved_at,
-            acr=levels.spell(identity.loa, request.acr_values),
-            amr=identity.amr,
-            nonce=request.nonce,
-            redirect_uri=request.redirect_uri,
-            code_challenge=request.code_challenge,
-            code_digest=code.digest,
-            code_expires_at=self.clock.now() + CODE_LIFE,
-            session=session.key,
-            sid=session.sid(client.id),
-        )
-        return grant, code
-
-    def _keep(self, grant: Grant) -> None:
-        # Longer than the code lives: a code that comes late, or again, must still find its family.
-        self.grants.put(grant.id, grant, CODE_LIFE + GRANT_SLACK)
-
-    def _keep_session(self, session: Session) -> None:
-        self.sessions.put(session.key, session, self.session_settings.absolute)
-
     # ---- small words -----------------------------------------------------------------------------
-
-    def _subject(self, client: Client, person: str) -> str:
-        return pairwise_subject(self.subject_secret(), client.subject_sector, person)
-
-    def _case(self, request: SigninRequest, client: Client, clinic: Clinic, identity: Identity) -> policy.Case:
-        return policy.Case(
-            request=request,
-            client=client,
-            clinic=clinic,
-            identity=identity,
-            now=self.clock.now(),
-            sandbox=self.sandbox,
-        )
 
     def _asked(self, transaction: Transaction, provider: str, handle: str, ip: str | None) -> Asked:
         request = transaction.request
@@ -472,15 +325,24 @@ class Broker:
         )
 
     def _event(
-        self, kind: str, request: SigninRequest, clinic: Clinic, provider: str | None, person: str | None
+        self,
+        kind: str,
+        transaction: Transaction,
+        clinic: Clinic,
+        detail: Mapping[str, str],
+        *,
+        provider: str | None = None,
+        ref: str | None = None,
     ) -> Event:
         return Event(
             at=self.clock.now(),
             kind=kind,
-            client=request.client_id,
+            transaction=transaction.id,
+            client=transaction.request.client_id,
             clinic=clinic.id,
-            provider=provider,
-            person=person,
+            provider=provider or transaction.provider,
+            ref=ref,
+            detail=detail,
         )
 
 

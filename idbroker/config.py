@@ -165,7 +165,7 @@ class _Reading:
                 self.mistakes.append((where, f"kind {kind!r} is not known; there are {', '.join(kinds)}"))
                 continue
             rest = {key: value for key, value in table.items() if key != "kind"}
-            settings = self._table(where, rest, kinds[kind].Settings)
+            settings = self._table(where, rest, providers.kind(kind).Settings)
             if settings is not None:
                 found[name] = ProviderTable(kind=kind, settings=settings)
         return found

@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from idbroker.client import Client
+from idbroker.clinic import Clinic
 from idbroker.identity import Identity
 from idbroker.request import SigninRequest
+from idbroker.session import Session
 
 SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
     "profile": ("name", "given_name", "family_name", "birthdate"),
@@ -68,6 +70,43 @@ class Grant:
     def without_token(self, digest: str) -> Grant:
         """Return it without one token."""
         return replace(self, live=tuple(t for t in self.live if t.digest != digest))
+
+
+def make_grant(
+    request: SigninRequest,
+    client: Client,
+    clinic: Clinic,
+    session: Session,
+    *,
+    subject: str,
+    acr: str,
+    code: tuple[str, str],
+    code_expires_at: datetime,
+) -> Grant:
+    """Return what this client may know after this sign-in; `code` is the family's id and the code's digest."""
+    identity = session.identity
+    claims, id_token_claims = released(identity, client, request)
+    return Grant(
+        id=code[0],
+        client_id=client.id,
+        person=session.person,
+        clinic=clinic.id,
+        provider=identity.provider,
+        subject=subject,
+        scopes=request.scopes,
+        claims=claims,
+        id_token_claims=id_token_claims,
+        auth_time=identity.proved_at,
+        acr=acr,
+        amr=identity.amr,
+        nonce=request.nonce,
+        redirect_uri=request.redirect_uri,
+        code_challenge=request.code_challenge,
+        code_digest=code[1],
+        code_expires_at=code_expires_at,
+        session=session.key,
+        sid=session.sid(client.id),
+    )
 
 
 def released(identity: Identity, client: Client, request: SigninRequest) -> tuple[dict[str, Any], dict[str, Any]]:

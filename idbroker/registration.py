@@ -48,26 +48,29 @@ def check_redirect_uris(client: Client) -> Iterable[Mistake]:
 
 def uri_problem(uri: str, *, app_schemes: bool = False) -> str | None:
     """Return why an address may not be sent to, or None."""
-    if not re.fullmatch(r"[\x21-\x7e]+", uri) or "\\" in uri:
-        return "only visible ASCII characters, and no backslash"
     try:
         parts = urlsplit(uri)
         host, _ = parts.hostname, parts.port
     except ValueError:
         return "not an address"
-    if "#" in uri:
-        return "a fragment is not allowed"
-    if parts.username is not None or parts.password is not None:
-        return "a user part (before @) is not allowed"
-    if "*" in uri:
-        return "wildcards are not allowed"
-    if parts.scheme == "https" and host:
-        return None
-    if parts.scheme == "http" and host in ("localhost", "127.0.0.1", "::1"):
-        return None
-    if app_schemes and re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", parts.scheme):
-        return None
-    return "must be https (http only on localhost; an app's own scheme only for public clients)"
+    faults = (
+        (not re.fullmatch(r"[\x21-\x7e]+", uri) or "\\" in uri, "only visible ASCII, and no backslash"),
+        ("#" in uri, "a fragment is not allowed"),
+        ("@" in parts.netloc, "a user part (before @) is not allowed"),
+        ("*" in uri, "wildcards are not allowed"),
+        (not _safe_scheme(parts.scheme, host, app_schemes=app_schemes), _SCHEMES),
+    )
+    return next((words for wrong, words in faults if wrong), None)
+
+
+_SCHEMES = "must be https (http only on localhost; an app's own scheme only for public clients)"
+
+
+def _safe_scheme(scheme: str, host: str | None, *, app_schemes: bool) -> bool:
+    if scheme == "http":
+        return host in ("localhost", "127.0.0.1", "::1")
+    own = app_schemes and re.fullmatch(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+", scheme) is not None
+    return own or (scheme == "https" and bool(host))
 
 
 def check_choices(client: Client) -> Iterable[Mistake]:

@@ -21,14 +21,12 @@ class Signout:
     tokens: Tokens
     events: Events
 
-    def must_confirm(self, request: LogoutRequest, session: Session | None) -> bool:
+    def must_confirm(self, request: LogoutRequest, session: Session) -> bool:
         """Tell whether the person has to be asked first (RP-Initiated Logout 2; ASVS 10.6.2).
 
         A hint for the sign-on that is here shows that its client asks. Without one, or with one for
         another sign-on, any page on the web could have sent the browser.
         """
-        if session is None:
-            return False
         hint = request.hint
         return hint is None or hint.sid not in {reached.sid for reached in session.reached}
 

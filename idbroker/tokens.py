@@ -14,7 +14,7 @@ from idbroker.codec import Codec
 from idbroker.errors import OAuthError
 from idbroker.events import Event, Events
 from idbroker.grant import Grant, LiveToken, RefreshToken, RefreshTokens
-from idbroker.keeping import Kept, Shelf
+from idbroker.keeping import Shelf
 from idbroker.oidc import bearer, jose, token
 from idbroker.oidc.secret import Secret, new_secret
 from idbroker.sealing import Sealer
@@ -85,9 +85,7 @@ class Tokens:
         again = self._refresh_token(grant, client, kept.expires_at, now) if client.refresh == "rotate" else None
         return self._response(grant, client, access, again, now, renewed=True)
 
-    def _access_token(
-        self, grant: Grant, client: Client, scopes: tuple[str, ...], now: datetime
-    ) -> token.AccessToken:
+    def _access_token(self, grant: Grant, client: Client, scopes: tuple[str, ...], now: datetime) -> token.AccessToken:
         signer = self.keys.signing(client.id_token_alg) if client.access_token == "jwt" else None
         return token.new_access_token(grant, client, scopes, issuer=self.issuer, now=now, signer=signer)
 

@@ -120,7 +120,14 @@ class Transaction:
         """Move back to the choice, with a notice saying why; the way just tried goes last."""
         tried = (*(p for p in self.tried if p != self.provider), *((self.provider,) if self.provider else ()))
         return replace(
-            self, stage=Stage.OPEN, provider=None, handle=None, provider_state=b"", form=None, notice=notice, tried=tried
+            self,
+            stage=Stage.OPEN,
+            provider=None,
+            handle=None,
+            provider_state=b"",
+            form=None,
+            notice=notice,
+            tried=tried,
         )
 
     def ended(self, stage: Stage, outcome: Outcome) -> Transaction:

@@ -1,4 +1,4 @@
-"""`idbroker check`: is everything in order before it is served?"""
+"""`idbroker check`: see that everything is in order before it is served."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finding = tuple[str, str]
 @click.option("--offline", is_flag=True, help="Only the file: do not open stores or keys.")
 @click.pass_obj
 def check(given: str | None, offline: bool) -> None:
-    """Check the configuration, the stores and the keys; say every mistake at once.
+    r"""Check the configuration, the stores and the keys; say every mistake at once.
 
     \b
     Example:

@@ -22,7 +22,7 @@ _CODEC = Codec(Client)
 
 @click.group()
 def clients() -> None:
-    """See and register the portals that may ask.
+    r"""See and register the portals that may ask.
 
     \b
     Examples:
@@ -87,7 +87,7 @@ def check(given: str | None) -> None:
 @click.option("--replace", is_flag=True, help="Replace the client with this id.")
 @click.pass_obj
 def add(given: str | None, file: Path, replace: bool) -> None:
-    """Register a client from a JSON file; without secret_digests or keys a secret is made and shown once.
+    r"""Register a client from a JSON file; without secret_digests or keys a secret is made and shown once.
 
     \b
     Example of a file:
@@ -159,4 +159,3 @@ def _new_secret_for(document: dict[str, Any]) -> str | None:
     text = secrets.token_urlsafe(32)
     document["secret_digests"] = [secret_digest(text)]
     return text
-

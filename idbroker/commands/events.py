@@ -19,7 +19,7 @@ from idbroker.events import Event
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
 @click.pass_obj
 def events(given: str | None, hours: int, kind: str | None, limit: int) -> None:
-    """Print events, oldest first, one JSON object a line. No names or numbers are in there.
+    r"""Print events, oldest first, one JSON object a line. No names or numbers are in there.
 
     \b
     Example: what does the code K7Q2MX mean that a patient read out?

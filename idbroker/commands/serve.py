@@ -19,7 +19,7 @@ from idbroker.keyring import ensure_keys
 @click.command()
 @click.pass_obj
 def serve(given: str | None) -> None:
-    """Serve the broker.
+    r"""Serve the broker.
 
     Migrates the store and makes missing keys first. One worker per core, many threads each: a
     thread waits while an eID answers. Behind a TLS-terminating proxy set [server] proxies.

@@ -107,11 +107,15 @@ class Means:
     sandbox: bool = False
 
 
-def kinds() -> dict[str, ModuleType]:
-    """Return every kind of provider there is: the public modules of this package.
+def kinds() -> tuple[str, ...]:
+    """Return the names of every kind of provider there is: the public modules of this package."""
+    return tuple(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def kind(name: str) -> ModuleType:
+    """Return one kind's module: only what a configuration names is loaded.
 
     Each has `Settings`, a frozen dataclass for its configuration table, and
     `make(name: str, settings: Settings, means: Means) -> Provider`.
     """
-    names = [m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")]
-    return {name: importlib.import_module(f"{__name__}.{name}") for name in names}
+    return importlib.import_module(f"{__name__}.{name}")

@@ -26,66 +26,103 @@ _API = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default
 def endpoints(site: Site) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("endpoints", __name__)
-    metadata = json.dumps(site.metadata).encode()
+    at = _Endpoints(site)
+    for path, name, methods, view in (
+        ("/.well-known/openid-configuration", "discovery", ["GET"], at.discovery),
+        ("/.well-known/oauth-authorization-server", "metadata", ["GET"], at.discovery),
+        ("/jwks.json", "jwks", ["GET"], at.jwks),
+        ("/token", "token", ["POST"], at.token),
+        ("/revoke", "revoke", ["POST"], at.revoke),
+        ("/introspect", "introspect", ["POST"], at.introspect),
+        ("/userinfo", "userinfo", ["GET", "POST"], at.userinfo),
+    ):
+        routes.add_url_rule(path, name, view, methods=methods, provide_automatic_options=False)
+    for path in ("/token", "/userinfo", "/revoke"):
+        routes.add_url_rule(path, "preflight", at.preflight, methods=["OPTIONS"])
+    return routes
 
-    @routes.get("/.well-known/openid-configuration")
-    @routes.get("/.well-known/oauth-authorization-server")
-    def discovery() -> Response:
-        return _public(metadata, METADATA_SECONDS)
 
-    @routes.get("/jwks.json")
-    def jwks() -> Response:
-        published = site.keys.jwks()
+class _Endpoints:
+    """What each endpoint does."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._metadata = json.dumps(site.metadata).encode()
+
+    def discovery(self) -> Response:
+        return _public(self._metadata, METADATA_SECONDS)
+
+    def jwks(self) -> Response:
+        published = self._site.keys.jwks()
         response = _public(published.body, JWKS_SECONDS)
         response.set_etag(published.etag)
         return response.make_conditional(request)
 
-    @routes.post("/token")
-    def token_() -> Response:
-        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
-            asked = token.parse(parameters, client)
-            if isinstance(asked, token.CodeRequest):
-                return site.tokens.redeem(client, asked)
-            return site.tokens.refresh(client, asked)
+    def token(self) -> Response:
+        return self._authenticated(self._redeemed)
 
-        return _authenticated(site, answer)
+    def _redeemed(self, client: Client, parameters: Parameters) -> Mapping[str, Any]:
+        asked = token.parse(parameters, client)
+        if isinstance(asked, token.CodeRequest):
+            return self._site.tokens.redeem(client, asked)
+        return self._site.tokens.refresh(client, asked)
 
-    @routes.post("/revoke")
-    def revoke() -> Response:
-        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
-            refuse_duplicates(parameters)
-            site.tokens.revoke(client, _token_parameter(parameters))
-            return {}
+    def revoke(self) -> Response:
+        return self._authenticated(self._revoked)
 
-        return _authenticated(site, answer)
+    def _revoked(self, client: Client, parameters: Parameters) -> Mapping[str, Any]:
+        refuse_duplicates(parameters)
+        self._site.tokens.revoke(client, _token_parameter(parameters))
+        return {}
 
-    @routes.post("/introspect")
-    def introspect() -> Response:
-        def answer(client: Client, parameters: Parameters) -> Mapping[str, Any]:
-            refuse_duplicates(parameters)
-            if client.auth_method == "none":
-                raise InvalidClient("public clients may not introspect")
-            return site.tokens.introspect(client, _token_parameter(parameters))
+    def introspect(self) -> Response:
+        return self._authenticated(self._introspected)
 
-        return _authenticated(site, answer)
+    def _introspected(self, client: Client, parameters: Parameters) -> Mapping[str, Any]:
+        refuse_duplicates(parameters)
+        if client.auth_method == "none":
+            raise InvalidClient("public clients may not introspect")
+        return self._site.tokens.introspect(client, _token_parameter(parameters))
 
-    @routes.route("/userinfo", methods=["GET", "POST"])
-    def userinfo() -> Response:
-        elsewhere = "access_token" in request.args or b"access_token=" in request.get_data(cache=True)[:65536]
+    def userinfo(self) -> Response:
+        elsewhere = "access_token" in request.args or b"access_token=" in request.get_data(cache=False)
         text = bearer.from_header(_one_header(request, "Authorization"), elsewhere=elsewhere)
-        response = _json(site.tokens.userinfo(text))
+        response = _json(self._site.tokens.userinfo(text))
         if request.headers.get("Origin"):
-            client = site.clients.find(site.tokens.client_of(text) or "")
-            _allow_origin(response, client)
+            _allow_origin(response, self._site.clients.find(self._site.tokens.client_of(text) or ""))
         return response
 
-    @routes.route("/token", methods=["OPTIONS"])
-    @routes.route("/userinfo", methods=["OPTIONS"])
-    @routes.route("/revoke", methods=["OPTIONS"])
-    def preflight() -> Response:
-        return _preflight(site)
+    def preflight(self) -> Response:
+        """Answer a browser that asks before a script's request (RFC 9700, 2.6: registered origins only)."""
+        origin = request.headers.get("Origin")
+        response = Response(status=204)
+        response.headers["Vary"] = "Origin"
+        if origin and any(origin in client.origins for client in self._site.clients.all()):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+            response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
 
-    return routes
+    def _authenticated(self, answer: Callable[[Client, Parameters], Mapping[str, Any]]) -> Response:
+        """Answer a form post by an authenticated client.
+
+        Parameters count only from the body: a second source would let two parsers disagree, and a
+        secret in a URL ends in logs (RFC 6749, 2.3.1 and 3.2).
+        """
+        if request.query_string:
+            raise OAuthError("invalid_request", "Parameters belong in the body")
+        if request.mimetype != _FORM:
+            raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
+        parameters = parse_form(request.get_data(cache=False))
+        if {"client_id", "client_secret", "client_assertion"} & parameters.duplicates:
+            raise OAuthError("invalid_request", "A parameter was sent more than once")
+        authorization = _one_header(request, "Authorization")
+        client = self._site.authenticator.authenticate(authorization, parameters, self._site.clock.now())
+        response = _json(answer(client, parameters))
+        if request.headers.get("Origin"):
+            _allow_origin(response, client)
+        return response
 
 
 def oauth_error_response(error: OAuthError) -> Response:
@@ -98,28 +135,6 @@ def oauth_error_response(error: OAuthError) -> Response:
         response.headers["WWW-Authenticate"] = 'Basic realm="idbroker", charset="UTF-8"'
     if error.status == 503:
         response.headers["Retry-After"] = "5"
-    return response
-
-
-def _authenticated(site: Site, answer: Callable[[Client, Parameters], Mapping[str, Any]]) -> Response:
-    """Answer a form post by an authenticated client.
-
-    Parameters count only from the body: a second source would let two parsers disagree, and a secret
-    in a URL ends in logs (RFC 6749, 2.3.1 and 3.2).
-    """
-    if request.query_string:
-        raise OAuthError("invalid_request", "Parameters belong in the body")
-    if request.mimetype != _FORM:
-        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
-    parameters = parse_form(request.get_data(cache=False))
-    for name in ("client_id", "client_secret", "client_assertion"):
-        if name in parameters.duplicates:
-            raise OAuthError("invalid_request", "A parameter was sent more than once")
-    authorization = _one_header(request, "Authorization")
-    client = site.authenticator.authenticate(authorization, parameters, site.clock.now())
-    response = _json(answer(client, parameters))
-    if request.headers.get("Origin"):
-        _allow_origin(response, client)
     return response
 
 
@@ -161,15 +176,3 @@ def _allow_origin(response: Response, client: Client | None) -> None:
     response.headers["Vary"] = "Origin"
     if client is not None and origin in client.origins:
         response.headers["Access-Control-Allow-Origin"] = origin
-
-
-def _preflight(site: Site) -> Response:
-    origin = request.headers.get("Origin")
-    response = Response(status=204)
-    response.headers["Vary"] = "Origin"
-    if origin and any(origin in client.origins for client in site.clients.all()):
-        response.headers["Access-Control-Allow-Origin"] = origin
-        response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
-        response.headers["Access-Control-Max-Age"] = "600"
-    return response

@@ -16,7 +16,7 @@ from idbroker.web.journey import journey
 from idbroker.web.leaving import leaving
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
-from idbroker.web.views import DOCUMENTS, Problem
+from idbroker.web.views import Problem
 
 MOST_OCTETS = 64 * 1024
 _log = structlog.get_logger("idbroker.web")
@@ -43,7 +43,6 @@ def _documents(site: Site) -> Blueprint:
 
     @routes.get("/<any(help, privacy, accessibility):name>")
     def document(name: str) -> Response:
-        assert name in DOCUMENTS
         return screens.document(name, screens.language([request.args.get("lang", "")[:8]]))
 
     @routes.get("/static/<name>")
@@ -101,47 +100,54 @@ def _answer_programs(routes: Blueprint) -> None:
 
 
 def _answer_people(app: Flask, site: Site) -> None:
-    screens = Screens(site)
-    problems: dict[type[BrokerError], tuple[Problem, int]] = {
-        BadLink: (Problem.LINK, 400),
-        NotFound: (Problem.NOT_FOUND, 404),
-        OAuthError: (Problem.LINK, 400),
-    }
+    answers = _Answers(site)
+    app.register_error_handler(Gone, answers.gone)
+    app.register_error_handler(WrongBrowser, answers.wrong_browser)
+    app.register_error_handler(BadLink, answers.bad_link)
+    app.register_error_handler(OAuthError, answers.bad_link)
+    app.register_error_handler(NotFound, answers.not_found)
+    app.register_error_handler(StoreError, answers.store_away)
+    app.register_error_handler(HTTPException, answers.http)
+    app.register_error_handler(Exception, answers.fault)
 
-    @app.errorhandler(Gone)
-    def gone(error: Gone) -> Response:
-        return screens.gone(error.client_id, error.language)
 
-    @app.errorhandler(WrongBrowser)
-    def wrong_browser(error: WrongBrowser) -> Response:
+class _Answers:
+    """What a person is told when something goes wrong."""
+
+    def __init__(self, site: Site) -> None:
+        self._screens = Screens(site)
+
+    def gone(self, error: Gone) -> Response:
+        return self._screens.gone(error.client_id, error.language)
+
+    def wrong_browser(self, error: WrongBrowser) -> Response:
         _log.info("wrong_browser", detail=error.detail)
         problem = Problem.BROWSER if request.cookies else Problem.COOKIE
-        return screens.problem(problem, status=error.status)
+        return self._screens.problem(problem, status=error.status)
 
-    @app.errorhandler(BrokerError)
-    def ours(error: BrokerError) -> Response:
-        for kind, (problem, status) in problems.items():
-            if isinstance(error, kind):
-                _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
-                return screens.problem(problem, status=getattr(error, "status", status), explanation=error.detail)
-        return _failed(error, Problem.DOWN, 503)
+    def bad_link(self, error: BadLink | OAuthError) -> Response:
+        _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
+        return self._screens.problem(Problem.LINK, status=error.status, explanation=error.detail)
 
-    @app.errorhandler(HTTPException)
-    def http(error: HTTPException) -> Response:
+    def not_found(self, error: NotFound) -> Response:
+        return self._screens.problem(Problem.NOT_FOUND, status=404, explanation=error.detail)
+
+    def http(self, error: HTTPException) -> Response:
         status = error.code or 500
         if request.path in PATHS:
             return oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
-        return screens.problem(Problem.NOT_FOUND if status in (404, 405) else Problem.LINK, status=status)
+        return self._screens.problem(Problem.NOT_FOUND if status in (404, 405) else Problem.LINK, status=status)
 
-    @app.errorhandler(Exception)
-    def fault(error: Exception) -> Response:
-        return _failed(error, Problem.FAULT, 500)
-
-    def _failed(error: Exception, problem: Problem, status: int) -> Response:
-        ref = new_ref()
-        detail = error.detail if isinstance(error, BrokerError) else ""
-        _log.error("fault", endpoint=request.endpoint, kind=type(error).__name__, detail=detail, ref=ref, exc_info=error)
-        response = screens.problem(problem, status=status, ref=ref)
-        if status == 503:
-            response.headers["Retry-After"] = "10"
+    def store_away(self, error: StoreError) -> Response:
+        response = self._failed(error, error.detail, Problem.DOWN, 503)
+        response.headers["Retry-After"] = "10"
         return response
+
+    def fault(self, error: Exception) -> Response:
+        return self._failed(error, error.detail if isinstance(error, BrokerError) else "", Problem.FAULT, 500)
+
+    def _failed(self, error: Exception, detail: str, problem: Problem, status: int) -> Response:
+        ref = new_ref()
+        kind = type(error).__name__
+        _log.error("fault", endpoint=request.endpoint, kind=kind, detail=detail, ref=ref, exc_info=error)
+        return self._screens.problem(problem, status=status, ref=ref)

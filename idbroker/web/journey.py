@@ -10,13 +10,13 @@ from datetime import timedelta
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-from idbroker.broker import Already, Answered, GoTo, Opened, Show, Step
 from idbroker.client import Client
 from idbroker.errors import Gone, NotFound, OAuthError
 from idbroker.keeping import Kept
 from idbroker.oidc import authorize, logout
 from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.request import SigninRequest
+from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Stage, Transaction
 from idbroker.web.browser import TransactionCookie
 from idbroker.web.headers import see_other
@@ -143,15 +143,11 @@ class _Walk:
     # ---- pages and posts of one transaction ------------------------------------------------------
 
     def _load(self, name: str) -> tuple[Kept[Transaction], TransactionCookie]:
-        cookie = self._site.cookies.transaction(request, name)
+        cookie = self._site.cookies.transaction(request, name) or _NO_COOKIE
         try:
-            kept = self._site.broker.load(name, cookie.secret if cookie else None)
+            return self._site.broker.load(name, cookie.secret), cookie
         except Gone as error:
-            if cookie is None:
-                raise
             raise Gone(error.detail, client_id=cookie.client_id, language=cookie.language) from error
-        assert cookie is not None
-        return kept, cookie
 
     def page(self, name: str, page: str) -> Response:
         """Show a page: the one asked for if it can be done again, else the one the transaction is at."""
@@ -219,6 +215,9 @@ class _Walk:
                 return response
 
 
+_NO_COOKIE = TransactionCookie(made_at=0, secret="", client_id="", language="")
+
+
 def mint_nonce(secret: str) -> str:
     """Return a form's one-time value, which only the browser with this cookie can have been given."""
     value = secrets.token_urlsafe(9)
@@ -233,5 +232,3 @@ def is_our_nonce(nonce: str, secret: str) -> bool:
 
 def _mac(secret: str, value: str) -> str:
     return hmac.digest(secret.encode(), b"form\n" + value.encode(), "sha256").hex()[:24]
-
-

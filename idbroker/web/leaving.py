@@ -12,8 +12,8 @@ from idbroker.oidc import logout
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.session import key_of
-from idbroker.web.journey import is_our_nonce, mint_nonce
 from idbroker.web.headers import see_other
+from idbroker.web.journey import is_our_nonce, mint_nonce
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
@@ -49,8 +49,8 @@ def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
     asked = logout.parse(parameters, site.clients, find_key=site.keys.verification_key, issuer=site.issuer)
     language = screens.language(asked.ui_locales)
     secret = site.cookies.session(request)
-    session = site.broker.session(secret)
-    if secret and site.signout.must_confirm(asked, session):
+    session = site.broker.signon.session(secret)
+    if secret and session and site.signout.must_confirm(asked, session.value):
         fields = {name: parameters[name] for name in _CARRIED if name in parameters}
         fields["_n"] = mint_nonce(key_of(secret))
         return screens.confirm_logout(asked.client, language, fields, asked.target)

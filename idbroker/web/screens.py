@@ -13,7 +13,7 @@ from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.request import SigninRequest
-from idbroker.transaction import Transaction
+from idbroker.transaction import PendingForm, Transaction
 from idbroker.web import views
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
@@ -74,8 +74,7 @@ class Screens:
     def form(self, transaction: Transaction, nonce: str) -> Response:
         """Show the form a provider asked for."""
         client, clinic = self._site.broker.parties(transaction.request)
-        form = transaction.form
-        assert form is not None
+        form = transaction.form or PendingForm(page="choose")
         left = form.values.get("left", "")
         view = views.CprView(
             frame=self._frame(transaction, client, clinic),
@@ -93,9 +92,7 @@ class Screens:
         frame = self._frame(transaction, client, clinic, live=False)
         return self._page(self._site.pages.already(views.WayBackView(frame=frame, back_href=client.way_back)))
 
-    def _frame(
-        self, transaction: Transaction, client: Client, clinic: Clinic, *, live: bool = True
-    ) -> views.Frame:
+    def _frame(self, transaction: Transaction, client: Client, clinic: Clinic, *, live: bool = True) -> views.Frame:
         return views.Frame(
             language=transaction.language,
             languages=clinic.offered_languages if live else (),
@@ -156,9 +153,7 @@ class Screens:
         """Show that the person is signed out."""
         frame = self._plain_frame(client, language)
         back = client.way_back if client else None
-        return self._page(
-            self._site.pages.logged_out(views.WayBackView(frame=frame, back_href=back, shared=True))
-        )
+        return self._page(self._site.pages.logged_out(views.WayBackView(frame=frame, back_href=back, shared=True)))
 
     def stayed(self, client: Client | None, language: str) -> Response:
         """Show that the person stayed signed in."""
@@ -166,7 +161,9 @@ class Screens:
         back = client.way_back if client else None
         return self._page(self._site.pages.stayed(views.WayBackView(frame=frame, back_href=back)))
 
-    def confirm_logout(self, client: Client | None, language: str, fields: dict[str, str], target: str | None) -> Response:
+    def confirm_logout(
+        self, client: Client | None, language: str, fields: dict[str, str], target: str | None
+    ) -> Response:
         """Ask whether to sign out."""
         view = views.LogoutView(frame=self._plain_frame(client, language), action="/logout", fields=fields)
         origins = [origin_of(target)] if target else []

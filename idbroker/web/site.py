@@ -10,14 +10,12 @@ from idbroker.broker import Broker
 from idbroker.client import Clients
 from idbroker.clinic import Clinics
 from idbroker.clock import Clock
-from idbroker.events import Events
 from idbroker.keeping import Shelf
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.signout import Signout
 from idbroker.tokens import Tokens
 from idbroker.web.browser import Cookies
 from idbroker.web.pages import Pages
-from idbroker.web.words import Words
 
 
 class PublishedKeys(Protocol):
@@ -59,10 +57,8 @@ class Site:
     clients: Clients
     clinics: Clinics
     keys: Keys
-    events: Events
     requests: Shelf[dict[str, str]]
     pages: Pages
-    words: Words
     cookies: Cookies
     metadata: Mapping[str, Any]
     ready: Callable[[], None]

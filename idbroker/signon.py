@@ -1,0 +1,177 @@
+"""From a proof to a sign-on here, and from a sign-on to a grant for one client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from idbroker import policy
+from idbroker.client import Client
+from idbroker.clinic import Clinic
+from idbroker.clock import Clock
+from idbroker.events import Event, Events
+from idbroker.grant import Grant, make_grant
+from idbroker.identity import Identity
+from idbroker.keeping import Kept, Shelf
+from idbroker.oidc import levels
+from idbroker.oidc.secret import new_family, new_secret
+from idbroker.oidc.token import CODE_LIFE
+from idbroker.person import PersonKey, pairwise_subject, person_keys
+from idbroker.request import SigninRequest
+from idbroker.sealing import Sealer
+from idbroker.session import Reached, Session, Settings, key_of
+from idbroker.transaction import Transaction
+
+# Longer than a code lives: one that comes late, or again, must still find its family to end it.
+GRANT_LIFE = CODE_LIFE + timedelta(minutes=5)
+_TRIES = 5
+
+
+class Records(Protocol):
+    """The durable side of a finished sign-in."""
+
+    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
+        """Meet the person and record the event, both or neither; return the person's id."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signon:
+    """Makes and uses sign-ons."""
+
+    clock: Clock
+    sessions: Shelf[Session]
+    grants: Shelf[Grant]
+    records: Records
+    events: Events
+    sealer: Sealer
+    subject_secret: Callable[[], bytes]
+    settings: Settings
+    sandbox: bool = False
+
+    # ---- a sign-on that is there -----------------------------------------------------------------
+
+    def session(self, secret: str | None) -> Kept[Session] | None:
+        """Return the living sign-on of a cookie, or None."""
+        kept = self.sessions.get(key_of(secret)) if secret else None
+        return kept if kept is not None and kept.value.alive(self.clock.now(), self.settings) else None
+
+    def suffices(self, session: Session, request: SigninRequest, client: Client, clinic: Clinic) -> bool:
+        """Tell whether the sign-on answers the request without a new proof."""
+        case = self.case(request, client, clinic, session.identity)
+        return policy.session_suffices(case, session, self.settings) and self._is_the_one(
+            request, client, session.person
+        )
+
+    def again(self, kept: Kept[Session], request: SigninRequest, client: Client, clinic: Clinic) -> str:
+        """Make a grant on the strength of a sign-on; return its code."""
+        session = kept.value
+        grant, code = self.new_grant(request, client, clinic, session)
+        self.events.record(
+            Event(
+                at=self.clock.now(),
+                kind="signin.session",
+                client=client.id,
+                clinic=clinic.id,
+                provider=session.identity.provider,
+                person=session.person,
+            )
+        )
+        self.grants.put(grant.id, grant, GRANT_LIFE)
+        self._reach(kept, _reached(session, grant))
+        return code
+
+    def _reach(self, kept: Kept[Session], reached: Reached) -> None:
+        """Note the client on the session; of two tabs at once neither is lost, or logout would miss it."""
+        newest: Kept[Session] | None = kept
+        for _ in range(_TRIES):
+            if newest is None:
+                return  # signed out meanwhile
+            moved = newest.value.seen(self.clock.now()).with_client(reached)
+            if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
+                return
+            newest = self.sessions.get(moved.key)
+
+    # ---- a new proof -----------------------------------------------------------------------------
+
+    def meet(self, transaction: Transaction, client: Client, clinic: Clinic, identity: Identity) -> str | None:
+        """Return the person's id, None if the request wants another person; the event says which it was."""
+        now, request = self.clock.now(), transaction.request
+
+        def event(person: str) -> Event:
+            return Event(
+                at=now,
+                kind="signin.granted" if self._is_the_one(request, client, person) else "signin.other_person",
+                transaction=transaction.id,
+                client=client.id,
+                clinic=clinic.id,
+                provider=identity.provider,
+                person=person,
+                detail={"loa": identity.loa.word},
+            )
+
+        person = self.records.signed_in(person_keys(identity, self.sealer), event, now)
+        return person if self._is_the_one(request, client, person) else None
+
+    def new_session(self, secret: str, person: str, identity: Identity, language: str) -> Session:
+        """Return a new sign-on: a new id at every proof, so that none can be fixed beforehand (ASVS 7.2.4)."""
+        now = self.clock.now()
+        return Session(
+            key=key_of(secret),
+            person=person,
+            identity=replace(identity, upstream_id_token=None),
+            language=language,
+            started_at=now,
+            seen_at=now,
+        )
+
+    def new_grant(self, request: SigninRequest, client: Client, clinic: Clinic, session: Session) -> tuple[Grant, str]:
+        """Return a grant and the code it is kept under."""
+        code = new_secret(new_family())
+        grant = make_grant(
+            request,
+            client,
+            clinic,
+            session,
+            subject=self._subject(client, session.person),
+            acr=levels.spell(session.identity.loa, request.acr_values),
+            code=(code.family, code.digest),
+            code_expires_at=self.clock.now() + CODE_LIFE,
+        )
+        return grant, code.text
+
+    def keep(self, grant: Grant, session: Session, earlier_secret: str | None) -> None:
+        """Keep a grant and its new sign-on; the browser's earlier one ends.
+
+        The clients that the earlier one reached go on into the new if it is the same person's.
+        """
+        earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
+        carried = earlier.reached if earlier is not None and earlier.person == session.person else ()
+        self.grants.put(grant.id, grant, GRANT_LIFE)
+        whole = replace(session, reached=carried).with_client(_reached(session, grant))
+        self.sessions.put(session.key, whole, self.settings.absolute)
+
+    # ---- small words -----------------------------------------------------------------------------
+
+    def case(self, request: SigninRequest, client: Client, clinic: Clinic, identity: Identity) -> policy.Case:
+        """Return all that a rule may see."""
+        return policy.Case(
+            request=request,
+            client=client,
+            clinic=clinic,
+            identity=identity,
+            now=self.clock.now(),
+            sandbox=self.sandbox,
+        )
+
+    def _subject(self, client: Client, person: str) -> str:
+        return pairwise_subject(self.subject_secret(), client.subject_sector, person)
+
+    def _is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
+        return request.required_subject in (None, self._subject(client, person))
+
+
+def _reached(session: Session, grant: Grant) -> Reached:
+    return Reached(client_id=grant.client_id, grant=grant.id, sid=session.sid(grant.client_id))

@@ -1,0 +1,51 @@
+"""What the broker says comes next: a page, an eID, an answer to the client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from idbroker.oidc.authorize import AuthorizationResponse
+from idbroker.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A new transaction; `secret` goes into the browser's cookie for it."""
+
+    transaction: Transaction
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Show:
+    """The person sees a page of this transaction: the choice, or the form it is at."""
+
+    transaction: Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoTo:
+    """The person goes to an eID's own page."""
+
+    transaction: Transaction
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The client is answered. `session_secret` is a new sign-on's cookie, None where nothing changes."""
+
+    response: AuthorizationResponse = field(repr=False)
+    language: str
+    session_secret: str | None = field(default=None, repr=False)
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Already:
+    """The sign-in was finished a while ago; the person is shown the way to the service."""
+
+    transaction: Transaction
+
+
+Step = Show | GoTo | Answered | Already
