@@ -12,11 +12,10 @@ import os
 import re
 import secrets
 import stat
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -38,7 +37,6 @@ _SCHEMA = "idbroker.keyfiles/1"
 _WRAP, _CONTENT = "PBES2-HS512+A256KW", "A256GCM"
 _ROUNDS = 20_000
 _KID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_RETRY = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +148,13 @@ class KeyFiles:
             ) from error
 
     @contextmanager
-    def changing(self, who: str, now: datetime, wait: timedelta = timedelta()) -> Iterator[_FolderChange]:
+    def changing(self, who: str, now: datetime, *, wait: bool = False) -> Iterator[_FolderChange]:
         """Let one at a time change: a file lock, which ends with the process that holds it."""
         with _operator_told(self._folder):
             self._open_folder()
             number = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            self._acquire(number, now, wait)
+            _acquire(number, now, wait=wait)
             os.ftruncate(number, 0)
             os.pwrite(number, Codec(_Owner).pack(_Owner(who=who, pid=os.getpid(), since=now)), 0)
             with _operator_told(self._folder):
@@ -252,18 +250,6 @@ class KeyFiles:
             self._folder.chmod(0o700)
         _check_private(self._folder, 0o700)
 
-    def _acquire(self, number: int, now: datetime, wait: timedelta) -> None:
-        until = time.monotonic() + wait.total_seconds()
-        while True:
-            try:
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                if time.monotonic() >= until:
-                    raise _locked_by(os.pread(number, 4096, 0), now) from error
-                time.sleep(_RETRY)
-            else:
-                return
-
     def _locked(self, material: Material) -> bytes:
         passphrase = self._passphrase(make=True)
         if isinstance(material, RSAPrivateKey | EllipticCurvePrivateKey):
@@ -328,6 +314,13 @@ def _check_private(path: Path, mode: int) -> None:
         raise OperatorError(
             f"others may read {path}", hint=f"chmod {mode:o} {path}", code="open_to_others", exit_code=4
         )
+
+
+def _acquire(number: int, now: datetime, *, wait: bool) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise _locked_by(os.pread(number, 4096, 0), now) from error
 
 
 def _locked_by(content: bytes, now: datetime) -> OperatorError:

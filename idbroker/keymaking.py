@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.x509.oid import NameOID
 from joserfc.jwk import ECKey, RSAKey
 
+from idbroker.errors import OperatorError
 from idbroker.keyset import Key, State, Use
 from idbroker.rotation import Step
 
@@ -70,6 +71,17 @@ def public_jwk(public: RSAPublicKey | EllipticCurvePublicKey) -> dict[str, str]:
     key: RSAKey | ECKey = RSAKey(public, public) if isinstance(public, RSAPublicKey) else ECKey(public, public)
     members: dict[str, Any] = dict(key.as_dict(private=False))
     return {**{name: str(value) for name, value in members.items()}, "kid": key.thumbprint()}
+
+
+def public_pem(key: Key) -> str:
+    """Return a key's certificate or public key as PEM. OperatorError (exit 2) for a symmetric key: it has none."""
+    if key.certificate is not None:
+        return key.certificate
+    if key.public is None:
+        raise OperatorError(f"a {key.use} key has no public part", code="symmetric", exit_code=2)
+    jwk: Any = dict(key.public)
+    parsed = RSAKey.import_key(jwk) if jwk["kty"] == "RSA" else ECKey.import_key(jwk)
+    return parsed.as_pem(private=False).decode()
 
 
 def _private(alg: str) -> RSAPrivateKey | EllipticCurvePrivateKey:

@@ -24,7 +24,6 @@ from idbroker.rotation import Plan, apply_plan, plan_first, record_of
 from idbroker.sealing import SealingKeys
 
 LOOK_EVERY = 1.0
-PATIENCE = timedelta(seconds=30)
 _log = logging.getLogger(__name__)
 
 
@@ -50,8 +49,8 @@ class KeyStore(Protocol):
         """Return a key's secret. OperatorError (exit 4) when it does not open."""
         ...
 
-    def changing(self, who: str, now: datetime, wait: timedelta = timedelta()) -> AbstractContextManager[Changing]:
-        """Let one at a time change. OperatorError (exit 5) after `wait`, naming who does and since when."""
+    def changing(self, who: str, now: datetime, *, wait: bool = False) -> AbstractContextManager[Changing]:
+        """Let one at a time change. Without `wait`, OperatorError (exit 5) names who does, and since when."""
         ...
 
     def history(self) -> tuple[Record, ...]:
@@ -206,7 +205,7 @@ def ensure_keys(
     check_world(keys, sandbox=sandbox)
     if not plan_first(keys, rules or Rules(), clock.now()).steps:
         return keys
-    with store.changing(who, clock.now(), PATIENCE) as change:
+    with store.changing(who, clock.now(), wait=True) as change:
         keys = store.load()
         check_world(keys, sandbox=sandbox)
         plan = plan_first(keys, rules or Rules(), clock.now())
@@ -241,6 +240,16 @@ def published(keys: KeySet, max_age: timedelta) -> PublishedKeys:
     jwks = [_jwk(key) for key in sorted(shown, key=lambda key: (key.alg, key.published_at, key.kid))]
     body = json.dumps({"keys": jwks}, separators=(",", ":")).encode()
     return PublishedKeys(body=body, etag=hashlib.sha256(body).hexdigest()[:32], max_age=max_age)
+
+
+def saml_certificates(keys: KeySet) -> bytes:
+    """Return the certificates SAML signatures verify with, as PEM: the active one, then the staged one."""
+    chain = Chain(Use.SAML_SIGN, "RS256")
+    chosen = keys.of(chain, State.ACTIVE) + keys.of(chain, State.STAGED)
+    if not chosen:
+        hint = "make it: idbroker keys rotate --use saml-sign"
+        raise OperatorError("there is no SAML signing key", hint=hint, code="no_key")
+    return "".join(key.certificate or "" for key in chosen).encode()
 
 
 def is_sandbox(keys: KeySet) -> bool:

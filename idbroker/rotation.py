@@ -64,9 +64,7 @@ class TooEarly(OperatorError):
 
     def __init__(self, waiting: Sequence[Waiting], now: datetime, active: str) -> None:
         first = min(waiting, key=lambda one: one.earliest)
-        super().__init__(
-            f"{first.key.kid} may sign from {first.earliest.isoformat()}", code="too_early", exit_code=3
-        )
+        super().__init__(f"{first.key.kid} may sign from {first.earliest.isoformat()}", code="too_early", exit_code=3)
         self.waiting = first
         self.now = now
         self.active = active
@@ -81,9 +79,7 @@ def plan_first(keys: KeySet, rules: Rules, now: datetime, chains: Iterable[Chain
     return _plan("first", keys, now, [step for chain in missing for step in _first(chain, rules, now)])
 
 
-def plan_rotation(
-    keys: KeySet, rules: Rules, now: datetime, use: Use, older_than: timedelta | None = None
-) -> Plan:
+def plan_rotation(keys: KeySet, rules: Rules, now: datetime, use: Use, older_than: timedelta | None = None) -> Plan:
     """Plan the next link of every chain of a use, or of those whose active key is older than `older_than`.
 
     A chain that must wait does not hold up the other; TooEarly (exit 3) when all must.
@@ -188,9 +184,7 @@ def find_key(keys: KeySet, prefix: str) -> Key:
     if len(found) == 1 and prefix:
         return found[0]
     problem = "several keys begin" if found else "no key begins"
-    raise OperatorError(
-        f"{problem} with {prefix!r}", hint="see: idbroker keys list", code="no_such_key", exit_code=2
-    )
+    raise OperatorError(f"{problem} with {prefix!r}", hint="see: idbroker keys list", code="no_such_key", exit_code=2)
 
 
 def _check_rotates(use: Use) -> None:

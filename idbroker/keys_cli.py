@@ -1,0 +1,384 @@
+"""`idbroker keys`: look at our keys, exchange them safely, take one out of use at once."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from idbroker import keys_print as shown
+from idbroker.errors import OperatorError
+from idbroker.keychecks import Finding, Level, findings, unreadable
+from idbroker.keymaking import public_pem
+from idbroker.keyring import carry_out, out_of_date, published, saml_certificates
+from idbroker.keys_context import (
+    BUSY,
+    CLOSED,
+    DONE,
+    FAILED,
+    MAYBE,
+    REFUSED,
+    SPAN,
+    UNCONFIRMED,
+    WRONG,
+    KeysContext,
+    KeysGroup,
+    as_json,
+    ask,
+    epilog,
+    say_nothing_to_do,
+    unconfirmed,
+)
+from idbroker.keyset import KeySet, State, Use
+from idbroker.rotation import (
+    REASONS,
+    Plan,
+    TooEarly,
+    find_key,
+    plan_back,
+    plan_revocation,
+    plan_rewrapped,
+    plan_rotation,
+)
+
+USES = tuple(use.value for use in Use)
+
+
+@click.group(
+    cls=KeysGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(["idbroker keys list", "idbroker keys plan"], "each command's --help has its own"),
+)
+def keys() -> None:
+    """Look at our keys, exchange them safely, take one out of use at once.
+
+    A key is staged (published), active (signs), retiring (still verifies), retired (gone).
+    """
+
+
+@keys.command(
+    "list",
+    epilog=epilog(["idbroker keys list", "idbroker keys list --use oidc-sign --json"], DONE, FAILED, WRONG, CLOSED),
+)
+@click.option("--use", type=click.Choice(USES), help="Only keys of this use.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only keys in this state.")
+@as_json
+@click.pass_obj
+def list_(context: KeysContext, *, use: str | None, state: str | None, as_json: bool) -> None:
+    """List the keys; those that are gone only with --state retired."""
+    held, now = context.store.load(), context.now
+    chosen = [key for key in held.keys if (key.state == state if state else key.alive) and (not use or key.use == use)]
+    if as_json:
+        click.echo(shown.to_json({"keys": [shown.key_object(key, context.rules) for key in chosen]}))
+        return
+    found = findings(held, context.rules, now, timedelta(days=14))
+    alarms = {one.kid: one.message for one in found if one.kid is not None}
+    rows = shown.key_rows(held, shown.in_order(chosen), context.rules, now, context.screen, alarms)
+    click.echo(shown.table(rows, context.screen, head=4))
+    if context.screen.terminal:
+        count = len(alarms.keys() & {key.kid for key in chosen})
+        attention = f", {count} need{'s' if count == 1 else ''} attention: idbroker keys check" if count else ""
+        click.echo(f"{len(chosen)} keys{attention}", err=True)
+
+
+@keys.command(
+    "show", epilog=epilog(["idbroker keys show a7f3", "idbroker keys show a7f3 --pem"], DONE, FAILED, WRONG, CLOSED)
+)
+@click.argument("kid")
+@click.option("--pem", is_flag=True, help="Write the public key, or the certificate, as PEM.")
+@as_json
+@click.pass_obj
+def show(context: KeysContext, *, kid: str, pem: bool, as_json: bool) -> None:
+    """Show one key: the public part, never the other. KID may be its first characters."""
+    key = find_key(context.store.load(), kid)
+    if pem:
+        click.echo(public_pem(key), nl=False)
+    elif as_json:
+        click.echo(shown.to_json({"keys": [shown.key_object(key, context.rules)]}))
+    else:
+        click.echo(shown.key_lines(key, context.rules, context.screen))
+
+
+@keys.command(
+    "check",
+    epilog=epilog(
+        ["idbroker keys check || notify-someone", "idbroker keys check --warn 30d --json"],
+        "0 all is well",
+        FAILED,
+        WRONG,
+        CLOSED,
+        "6 warning",
+        "7 act now",
+    ),
+)
+@click.option("--warn", type=SPAN, default="14d", show_default=True, help="Warn so long before a certificate ends.")
+@as_json
+@click.pass_context
+def check(ctx: click.Context, *, warn: timedelta, as_json: bool) -> None:
+    """Say what to do about the keys, for cron and monitoring."""
+    context: KeysContext = ctx.obj
+    held = context.store.load()
+    concerns = [Finding(level=Level.WARNING, code="place", message=text) for text in context.concerns()]
+    found = [*unreadable(held, context.store), *findings(held, context.rules, context.now, warn), *concerns]
+    levels = {one.level for one in found}
+    worst = Level.ACT if Level.ACT in levels else Level.WARNING if levels else None
+    if as_json:
+        click.echo(shown.to_json({"worst": worst or "ok", "checks": [shown.finding_object(one) for one in found]}))
+    elif found:
+        click.echo(shown.table(shown.finding_rows(found, held), context.screen, head=2))
+    else:
+        click.echo(f"all is well with {len(held.alive())} keys", err=True)
+    ctx.exit({None: 0, Level.WARNING: 6, Level.ACT: 7}[worst])
+
+
+@keys.command(
+    "plan", epilog=epilog(["idbroker keys plan", "idbroker keys plan --use data"], DONE, FAILED, WRONG, REFUSED, CLOSED)
+)
+@click.option("--use", type=click.Choice(USES), default="oidc-sign", show_default=True, help="Which keys.")
+@click.option("--if-older-than", "older", type=SPAN, help="Only if the active key is older, as 60d.")
+@as_json
+@click.pass_obj
+def plan_(context: KeysContext, *, use: str, older: timedelta | None, as_json: bool) -> None:
+    """Show what rotate would do now. Nothing is changed."""
+    held = context.store.load()
+    plan = _planned(context, held, Use(use), older, back=False)
+    _show_planned(context, plan, held, shown.options_of(use, older), as_json=as_json)
+
+
+@keys.command(
+    "rotate",
+    epilog=epilog(
+        [
+            "idbroker keys rotate",
+            "idbroker keys rotate --plan 7Q2M",
+            "idbroker keys rotate --if-older-than 60d --yes",
+            "idbroker keys rotate --back",
+        ],
+        MAYBE,
+        FAILED,
+        UNCONFIRMED,
+        REFUSED,
+        CLOSED,
+        BUSY,
+    ),
+)
+@click.option("--use", type=click.Choice(USES), default="oidc-sign", show_default=True, help="Which keys.")
+@click.option("--if-older-than", "older", type=SPAN, help="Only if the active key is older, as 60d.")
+@click.option("--plan", "plan_id", metavar="ID", help="Do exactly what was shown under this name, without asking.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@click.option("--back", is_flag=True, help="Undo the last rotation.")
+@as_json
+@click.pass_obj
+def rotate(
+    context: KeysContext,
+    *,
+    use: str,
+    older: timedelta | None,
+    plan_id: str | None,
+    dry_run: bool,
+    yes: bool,
+    back: bool,
+    as_json: bool,
+) -> None:
+    """Let the staged keys sign, and stage new ones. Refused while a verifier may not know them."""
+    held = context.store.load()
+    if not dry_run and _just_done(context, Use(use), "back" if back else "rotate", plan_id):
+        say_nothing_to_do(as_json=as_json, why="this was done a moment ago")
+        return
+    plan = _planned(context, held, Use(use), older, back=back)
+    if plan_id is not None and plan.id != plan_id.upper():
+        raise out_of_date(plan_id.upper())
+    if not plan.steps:
+        say_nothing_to_do(as_json=as_json, why="no key is that old")
+    elif dry_run:
+        _show_planned(context, plan, held, shown.options_of(use, older, back=back), as_json=as_json)
+    else:
+        if plan_id is None:
+            click.echo(_plan_text(context, plan, held), err=True)
+        if not yes and plan_id is None:
+            question = "Undo the rotation now? [y/N] " if back else "Rotate now? [y/N] "
+            if ask(context, question, "--yes").lower() not in {"y", "yes"}:
+                raise unconfirmed("not confirmed")
+        _do(context, plan, as_json=as_json)
+
+
+@keys.command(
+    "revoke",
+    epilog=epilog(
+        ["idbroker keys revoke a7f3 --reason compromised"],
+        MAYBE,
+        FAILED,
+        UNCONFIRMED,
+        REFUSED,
+        CLOSED,
+        BUSY,
+    ),
+)
+@click.argument("kid")
+@click.option("--reason", type=click.Choice(REASONS), required=True, help="Goes into the history.")
+@click.option("--confirm", "last", metavar="LAST4", help="The last four characters of the whole name, typed.")
+@as_json
+@click.pass_obj
+def revoke(context: KeysContext, *, kid: str, reason: str, last: str | None, as_json: bool) -> None:
+    """Take a key out of use at once; its successor signs, even before everybody can know it.
+
+    A lost key still verifies what it signed. A compromised one does not: people may have to sign in again.
+    """
+    held = context.store.load()
+    key = find_key(held, kid)
+    plan = plan_revocation(held, context.rules, context.now, key, reason)
+    if not plan.steps:
+        say_nothing_to_do(as_json=as_json, why="this key is gone already")
+        return
+    click.echo(_plan_text(context, plan, held), err=True)
+    if last is None:
+        last = ask(context, f"Type the last four characters of {key.kid}: ", "--confirm LAST4")
+    if last != key.kid[-4:]:
+        raise unconfirmed("these are not the key's last four characters")
+    _do(context, plan, as_json=as_json)
+
+
+@keys.command(
+    "export",
+    epilog=epilog(
+        ["idbroker keys export --jwks", "idbroker keys export --saml-cert --out broker.pem"],
+        DONE,
+        FAILED,
+        WRONG,
+        CLOSED,
+    ),
+)
+@click.option("--jwks", "what", flag_value="jwks", help="The published JWK set.")
+@click.option("--saml-cert", "what", flag_value="saml-cert", help="The SAML signing certificates: active, then staged.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file instead of to stdout.")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.pass_obj
+def export(context: KeysContext, *, what: str | None, out: Path | None, force: bool) -> None:
+    """Write the public keys, for those who cannot fetch them."""
+    if what is None:
+        raise click.UsageError("say what: --jwks or --saml-cert")
+    held = context.store.load()
+    content = published(held, context.rules.jwks_max_age).body + b"\n" if what == "jwks" else saml_certificates(held)
+    if out is None:
+        click.echo(content, nl=False)
+        return
+    try:
+        with os.fdopen(
+            os.open(out, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o644), "wb"
+        ) as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise OperatorError(f"{out} is there already", hint="overwrite it with --force", code="exists") from error
+    except OSError as error:
+        raise OperatorError(f"{out}: {error.strerror}", code="disk") from error
+
+
+@keys.command(
+    "history",
+    epilog=epilog(["idbroker keys history", "idbroker keys history --since 365d --json"], DONE, FAILED, WRONG, CLOSED),
+)
+@click.option("--since", type=SPAN, default="90d", show_default=True, help="How far back.")
+@as_json
+@click.pass_obj
+def history(context: KeysContext, *, since: timedelta, as_json: bool) -> None:
+    """Show who changed what, when and why."""
+    records = [record for record in context.store.history() if record.at >= context.now - since]
+    if as_json:
+        click.echo(shown.to_json({"history": [shown.record_object(record) for record in records]}))
+        return
+    rows = shown.record_rows(records, context.store.load(), context.screen)
+    click.echo(shown.table(rows, context.screen, head=1))
+
+
+@keys.command(
+    "rewrap",
+    epilog=epilog(
+        ["idbroker keys rewrap", "idbroker keys rewrap --batch 100 --resume"], DONE, FAILED, WRONG, CLOSED, BUSY
+    ),
+)
+@click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Values at a time.")
+@click.option("--resume", is_flag=True, help="Go on where it was stopped. It always does: values tell their key.")
+@as_json
+@click.pass_obj
+def rewrap(context: KeysContext, *, batch: int, resume: bool, as_json: bool) -> None:  # noqa: ARG001 -- see its help
+    """Seal everything anew with the newest data key, then let the older ones go. May be stopped at any time."""
+    if context.rewrappable is None:
+        raise OperatorError("there is no store of sealed values", hint="set store.url", code="no_store")
+    held = context.store.load()
+    newest = max(key.number or 0 for key in held.keys if key.use is Use.DATA and key.state is State.ACTIVE)
+    before = None
+    while left := context.rewrappable.rewrap(newest, batch):
+        if before is not None and left >= before:
+            raise OperatorError(f"{left} values do not become fewer", code="stuck")
+        click.echo(f"{left} values left", err=True)
+        before = left
+    plan = plan_rewrapped(context.store.load(), context.rules, context.now)
+    if plan.steps:
+        _do(context, plan, as_json=as_json)
+    else:
+        say_nothing_to_do(
+            as_json=as_json, why="everything is sealed with the newest key; older ones still open sessions"
+        )
+
+
+def _planned(context: KeysContext, held: KeySet, use: Use, older: timedelta | None, *, back: bool) -> Plan:
+    if back:
+        return plan_back(held, context.rules, context.now, use)
+    try:
+        return plan_rotation(held, context.rules, context.now, use, older)
+    except TooEarly as error:
+        message, hint = shown.too_early(error, held, context.screen)
+        raise OperatorError(message, hint=hint, code=error.code, exit_code=error.exit_code) from error
+
+
+def _just_done(context: KeysContext, use: Use, action: str, plan_id: str | None) -> bool:
+    """Tell whether the newest change is this very command: a repetition of it is not a second rotation."""
+    last = context.store.load().last
+    if last is None or context.now - last.at >= context.rules.repeat or last.action != action:
+        return False
+    same_plan = plan_id is None or plan_id.upper() == last.plan
+    return same_plan and any(step.use is use for step in last.steps)
+
+
+def _show_planned(context: KeysContext, plan: Plan, held: KeySet, options: str, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(shown.to_json({"plan": shown.plan_object(plan, applied=False)}))
+        return
+    if not plan.steps:
+        say_nothing_to_do(as_json=False, why="no key is that old")
+        return
+    prose = not context.screen.terminal
+    click.echo(f"Plan {plan.id}. Nothing has been changed.", err=prose)
+    click.echo(_plan_text(context, plan, held))
+    command = f"idbroker keys rotate{options} --plan {plan.id}"
+    click.echo(f"Do it:  {command}" if len(command) + 8 <= context.screen.width else f"Do it:\n{command}", err=prose)
+
+
+def _plan_text(context: KeysContext, plan: Plan, held: KeySet) -> str:
+    """Return the plan's steps, and on a terminal whom it concerns and who must wait."""
+    rows = shown.plan_rows(plan, held, context.rules, context.screen)
+    text = shown.table(rows, context.screen, head=3, indent=5, headings=not context.screen.terminal)
+    if not context.screen.terminal:
+        return text
+    names = shown.Names(held)
+    notes = [
+        f"{names.short(one.key.kid)} ({one.key.alg}) waits: may sign from {context.screen.moment(one.earliest)}."
+        for one in plan.waiting
+    ]
+    if context.clients is not None and any(step.use is Use.OIDC_SIGN for step in plan.steps):
+        notes.append(f"Affects {context.clients()} OIDC clients.")
+    return "\n".join([text, *(shown.wrapped(note, context.screen) for note in notes)])
+
+
+def _do(context: KeysContext, plan: Plan, *, as_json: bool) -> None:
+    now = context.now
+    held = carry_out(context.store, plan, context.who, now, context.make)
+    if as_json:
+        new = [key for key in held.keys if key.created_at == now]
+        objects = [shown.key_object(key, context.rules) for key in new]
+        click.echo(shown.to_json({"plan": shown.plan_object(plan, applied=True), "keys": objects}))
+        return
+    click.echo(shown.wrapped(shown.done_words(plan, held, context.rules, now, context.screen), context.screen))
