@@ -230,7 +230,7 @@ def _named(name: object) -> Markup:
 
 def _telephone(number: str) -> Markup:
     dialled = re.sub(r"[^0-9+]", "", number)
-    return Markup('<a class="tlink" href="tel:{}" translate="no">{}</a>').format(dialled, number)
+    return Markup('<a class="tel" href="tel:{}" translate="no">{}</a>').format(dialled, number)
 
 
 def _own_page(language: str, name: str) -> str:

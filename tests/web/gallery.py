@@ -1,0 +1,182 @@
+"""Every page there is, filled in, and a small server that shows them with their real headers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+from zoneinfo import ZoneInfo
+
+from idbroker.errors import NotFound
+from idbroker.web.headers import page_headers, static_headers
+from idbroker.web.pages import Pages
+from idbroker.web.views import (
+    ChooseView,
+    CprView,
+    DocumentView,
+    FormPostView,
+    Frame,
+    LogoutView,
+    Notice,
+    Problem,
+    ProblemView,
+    WayBackView,
+    way,
+)
+
+MOMENT = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
+SERVICE = "Min Lægeside"
+CLINIC = "Lægerne på Åboulevarden"
+BACK = "https://portal.example/start"
+TITLES = {
+    "mitid": "MitID",
+    "bankid": "BankID",
+    "freja": "Freja eID Plus",
+    "suomifi": "Suomi.fi",
+    "borgeradgang": "Borgeradgang",
+    "fallback": "",
+    "gaia": "Gaia ID",
+}
+WAYS = tuple(way(value, title) for value, title in TITLES.items())
+PROBLEMS = {problem: f"problem-{problem.name.lower()}" for problem in Problem}
+
+
+def frame(language: str, **changes: object) -> Frame:
+    """Return a Danish clinic's frame in a language."""
+    made = Frame(
+        language=language,
+        country="DK",
+        service=SERVICE,
+        clinic=CLINIC,
+        phone="+45 33 12 34 56",
+        zone=ZoneInfo("Europe/Copenhagen"),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the names are checked by replace itself
+
+
+def all_pages(pages: Pages, language: str) -> dict[str, str]:
+    """Return every page in one language, by name."""
+    return {
+        **_forms(pages, language),
+        **_ways_back(pages, language),
+        **{name: pages.problem(_problem(problem, language)) for problem, name in PROBLEMS.items()},
+        **_documents(pages, language),
+    }
+
+
+def _forms(pages: Pages, language: str) -> dict[str, str]:
+    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT)
+    plain = ChooseView(frame=within, action="/t/abc/choose", nonce="n1", ways=(WAYS[0], WAYS[3]))
+    down = (way("mitid", "MitID", last_used=True, note_down=True), *WAYS[1:])
+    cpr = CprView(frame=within, action="/t/abc/cpr", nonce="n1", eid="MitID")
+    answer = {"code": "abc", "state": "s", "iss": "https://login.example"}
+    return {
+        "choose": pages.choose(plain),
+        "choose-back": pages.choose(replace(plain, notice=Notice(key="e.back", eid="MitID", ref="K7M2QX"))),
+        "choose-all": pages.choose(replace(plain, ways=down, notice=Notice(key="e.loa"))),
+        "choose-none": pages.choose(replace(plain, ways=())),
+        "cpr": pages.cpr(cpr),
+        "cpr-error": pages.cpr(replace(cpr, number="1234", error="p.e.id")),
+        "cpr-match": pages.cpr(replace(cpr, number="0107729995", error="q.e.match", left=2, masked=True)),
+        "logout": pages.confirm_logout(LogoutView(frame=within, action="/logout", fields={"_n": "n1"})),
+        "form-post": pages.form_post(FormPostView(frame=frame(language), action="/answer", fields=answer)),
+    }
+
+
+def _ways_back(pages: Pages, language: str) -> dict[str, str]:
+    view = WayBackView(frame=frame(language, switch_path="/page", switch_fields={"p": "gone"}), back_href=BACK)
+    return {
+        "already": pages.already(view),
+        "stayed": pages.stayed(view),
+        "gone": pages.gone(view),
+        "logged-out": pages.logged_out(view),
+        "logged-out-shared": pages.logged_out(replace(view, shared=True, back_href=None)),
+    }
+
+
+def _problem(problem: Problem, language: str) -> ProblemView:
+    view = ProblemView(
+        frame=frame(language, switch_path="/page"),
+        problem=problem,
+        ref="K7M2QX",
+        back_href=BACK,
+        eid="MitID",
+        reopens=MOMENT,
+        explanation="redirect_uri differs in the last slash",
+    )
+    return replace(view, retry_href="/t/abc/choose") if problem is Problem.EID else view
+
+
+def _documents(pages: Pages, language: str) -> dict[str, str]:
+    within = frame(language, switch_path="/page")
+    return {
+        name: pages.document(DocumentView(frame=within, name=name, ways=WAYS[:6], back_href="/t/abc/choose"))
+        for name in ("help", "privacy", "accessibility")
+    }
+
+
+class Shown(ThreadingHTTPServer):
+    """A server on loopback: pages by path, with the real headers; `posted` keeps what comes back."""
+
+    daemon_threads = True
+
+    def __init__(self, pages: Pages, bodies: Mapping[str, str]) -> None:
+        super().__init__(("127.0.0.1", 0), _Answers)
+        self.pages = pages
+        self.bodies = bodies
+        self.posted: list[tuple[str, dict[str, list[str]]]] = []
+        self.origin = f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    server: Shown
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        if path.startswith("/static/"):
+            self._static(path.removeprefix("/static/"))
+        elif path in self.server.bodies:
+            self._answer(200, "text/html; charset=utf-8", self.server.bodies[path].encode(), page_headers(https=False))
+        else:
+            self._answer(404, "text/plain", b"nothing here", {})
+
+    def do_POST(self) -> None:
+        length = int(self.headers.get("Content-Length", "0"))
+        fields = parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
+        self.server.posted.append((self.path, fields))
+        self._answer(200, "text/plain", b"posted", {})
+
+    def _static(self, name: str) -> None:
+        try:
+            content, kind, _ = self.server.pages.static_file(name)
+        except NotFound:
+            self._answer(404, "text/plain", b"nothing here", {})
+        else:
+            self._answer(200, kind, content, static_headers(versioned=True, https=False))
+
+    def _answer(self, status: int, kind: str, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing: the tests read what was posted."""
+
+
+@contextmanager
+def show(pages: Pages, bodies: Mapping[str, str]) -> Iterator[Shown]:
+    """Serve HTML by path until the block ends."""
+    with Shown(pages, bodies) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
