@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError, StatementError
 from sqlalchemy.pool import QueuePool
 
 from idbroker.errors import OperatorError, StoreError
@@ -61,28 +61,10 @@ class Database:
                 return read(connection)
 
     @contextmanager
-    def writing(self, *begin: str) -> Iterator[Connection]:
-        """Lend a connection in a transaction of its own: committed at the end, undone on any error.
-
-        `begin` is what to begin with instead of the usual.
-        """
-        with self.connected() as connection:
-            for statement in begin or (self._begin,):
-                connection.exec_driver_sql(statement)
-            try:
-                yield connection
-                connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                _undo(connection)
-                raise
-
-    def renew(self) -> None:
-        """Prepare connections anew, after settings of one were changed."""
-        if self._memory:
-            with self.connected() as connection:
-                connection.exec_driver_sql("PRAGMA foreign_keys = ON")
-        else:
-            self.close()
+    def writing(self) -> Iterator[Connection]:
+        """Lend a connection in a transaction of its own: committed at the end, undone on any error."""
+        with self.connected() as connection, transaction(connection, self._begin):
+            yield connection
 
     def close(self) -> None:
         """Close the idle connections; the next call opens a new one."""
@@ -100,6 +82,18 @@ class Database:
 
 class _MemoryPool(QueuePool):
     """The one connection that is a database in memory; callers queue for it."""
+
+
+@contextmanager
+def transaction(connection: Connection, begin: str) -> Iterator[None]:
+    """Begin, and at the end commit, or undo on any error."""
+    connection.exec_driver_sql(begin)
+    try:
+        yield
+        connection.exec_driver_sql("COMMIT")
+    except BaseException:
+        _undo(connection)
+        raise
 
 
 def sqlite_database(address: SqliteAddress) -> Database:
@@ -201,6 +195,11 @@ def _undo(connection: Connection) -> None:
 def _store_errors() -> Iterator[None]:
     try:
         yield
+    except DBAPIError as error:
+        raise StoreError("the database does not answer") from error
+    except StatementError as error:
+        # It never reached the driver: a value of ours that does not fit its column.
+        raise ValueError("a value cannot be stored") from error
     except SQLAlchemyError as error:
         raise StoreError("the database does not answer") from error
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from idbroker.errors import OperatorError
-from idbroker.store.database import Database
+from idbroker.store.database import BUSY_SECONDS, Database, transaction
 from idbroker.store.schema import REVISION
 
 HAS_REVISION = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'",
     "postgresql": "SELECT to_regclass('alembic_version')",
 }
-# One worker migrates and the others wait for it; any number serves, as long as nobody else uses it.
-LOCK = {
-    "sqlite": ("PRAGMA busy_timeout = 60000", "PRAGMA foreign_keys = OFF", "BEGIN EXCLUSIVE"),
-    "postgresql": ("BEGIN", "SET LOCAL statement_timeout = 0", "SELECT pg_advisory_xact_lock(7320518264411)"),
-}
+# A migration may take its time, and SQLite alters a table by copying it, which must not cascade.
+BEFORE = {"sqlite": ("PRAGMA busy_timeout = 60000", "PRAGMA foreign_keys = OFF"), "postgresql": ()}
+AFTER = {"sqlite": (f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}", "PRAGMA foreign_keys = ON"), "postgresql": ()}
+BEGIN = {"sqlite": "BEGIN EXCLUSIVE", "postgresql": "BEGIN"}
+# One worker migrates and the others wait for it. Any number serves that nobody else uses.
+LOCK = {"sqlite": (), "postgresql": ("SET LOCAL statement_timeout = 0", "SELECT pg_advisory_xact_lock(7320518264411)")}
 
 
 def upgrade_needed(database: Database) -> bool:
@@ -30,11 +32,16 @@ def migrate(database: Database) -> None:
     """Bring the tables to this version, all or nothing. OperatorError when they are a newer version's."""
     if not upgrade_needed(database):
         return
-    with database.writing(*LOCK[database.dialect]) as connection:
-        # Another worker may have done it while we waited for the lock.
-        if current_revision(connection) != REVISION:
-            _upgrade(connection)
-    database.renew()
+    with database.connected() as connection:
+        _run(connection, BEFORE)
+        try:
+            with transaction(connection, BEGIN[database.dialect]):
+                _run(connection, LOCK)
+                # Another worker may have done it while we waited for the lock.
+                if current_revision(connection) != REVISION:
+                    _upgrade(connection)
+        finally:
+            _run(connection, AFTER)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -43,6 +50,11 @@ def current_revision(connection: Connection) -> str | None:
         return None
     revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     return revision
+
+
+def _run(connection: Connection, statements: Mapping[str, Sequence[str]]) -> None:
+    for statement in statements[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
 
 
 def _upgrade(connection: Connection) -> None:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from idbroker.clock import SystemClock
 from idbroker.person import PersonKey
@@ -26,15 +26,15 @@ TRANSIENT: dict[str, Callable[[TransientStore, str], object]] = {
     "count": lambda store, key: store.count(key, LIFE),
 }
 DURABLE: dict[str, Callable[[Durable, str], object]] = {
-    "meet": lambda store, _: store.persons.meet(KEYS, datetime.now(UTC)),
-    "use": lambda store, key: store.refresh_tokens.use(key, datetime.now(UTC)),
+    "meet": lambda store, _: store.persons.meet(KEYS, SystemClock().now()),
+    "use": lambda store, key: store.refresh_tokens.use(key, SystemClock().now()),
     "migrate": lambda store, _: store.migrate(),
 }
 
 
-def fight(url: str, task: str, key: str = "") -> list[str]:
-    """Return what each of 8 threads here and 8 in each of 2 other processes was answered, as words."""
-    command = [sys.executable, "-m", "tests.store.rivals", url, task, key]
+def fight(url: str, tasks: tuple[str, ...], key: str = "") -> dict[str, list[str]]:
+    """Return, by task, what each of 8 threads here and 8 in each of 2 other processes was answered, as words."""
+    command = [sys.executable, "-m", "tests.store.rivals", url, ",".join(tasks), key]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     others = [subprocess.Popen(command, **pipes) for _ in range(PROCESSES)]  # type: ignore[call-overload]
     for other in others:
@@ -42,11 +42,12 @@ def fight(url: str, task: str, key: str = "") -> list[str]:
     for other in others:
         other.stdin.write("go\n")
         other.stdin.flush()
-    answers = _at_once(url, task, key)
+    answers = {task: _at_once(url, task, key) for task in tasks}
     for other in others:
         written, _ = other.communicate(timeout=PATIENCE)
         assert other.returncode == 0
-        answers += written.split()
+        for task, line in zip(tasks, written.splitlines(), strict=True):
+            answers[task] += line.split()
     return answers
 
 
@@ -56,7 +57,7 @@ def _at_once(url: str, task: str, key: str) -> list[str]:
 
     def one(_: int) -> str:
         together.wait(PATIENCE)
-        return str(call(store, key))
+        return str(call(store, key_of(task, key)))
 
     try:
         with ThreadPoolExecutor(THREADS) as pool:
@@ -65,17 +66,24 @@ def _at_once(url: str, task: str, key: str) -> list[str]:
         store.close()
 
 
+def key_of(task: str, key: str) -> str:
+    """Return the key that a task is about."""
+    return f"{task}:{key}" if task in TRANSIENT else key
+
+
 def _opened(url: str, task: str) -> tuple[Durable | TransientStore, Callable[..., object]]:
     if task in TRANSIENT:
         return open_transient(url, SystemClock()), TRANSIENT[task]
     return open_durable(url, SystemClock()), DURABLE[task]
 
 
-def main(url: str, task: str, key: str) -> None:
-    """Fight in a process of its own: say ready, wait for the word, tell the answers."""
-    print("ready", flush=True)
+def main(url: str, tasks: str, key: str) -> None:
+    """Fight in a process of its own: say ready, wait for the word, tell the answers, a line for each task."""
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.readline()
-    print(*_at_once(url, task, key))
+    for task in tasks.split(","):
+        sys.stdout.write(" ".join(_at_once(url, task, key)) + "\n")
 
 
 if __name__ == "__main__":
