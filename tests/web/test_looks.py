@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Page
 
 from idbroker.clinic import LANGUAGES
 from idbroker.web.pages import Pages
+from idbroker.web.views import ChooseView, WayBackView
 from idbroker.web.words import Words
-from tests.web.gallery import Shown, all_pages, show
+from tests.web.gallery import WAYS, Shown, all_pages, frame, show
 
 pytestmark = pytest.mark.browser
 
@@ -70,6 +71,8 @@ TOO_SMALL = """() => [...document.querySelectorAll("a, button, input:not([type=h
     .map(element => [element, element.getBoundingClientRect()])
     .filter(([element, box]) => box.height < (element.matches(".tel") ? 18 : 44) || box.width < 44)
     .map(([element, box]) => `${box.width} x ${box.height} ${element.outerHTML.slice(0, 80)}`)"""
+EDGES = """() => [...document.querySelectorAll(".btn, input[type=text]")].map(element => {
+    const style = getComputedStyle(element); return `${style.borderStyle} ${style.borderWidth}` })"""
 RING = """() => { const style = getComputedStyle(document.activeElement);
     return [style.outlineStyle, style.boxShadow] }"""
 INK = """() => { const style = getComputedStyle(document.querySelector("main"));
@@ -125,6 +128,28 @@ def test_nothing_is_too_wide(chromium: Browser, shown: Shown, language: str, scr
             found[name] = page.evaluate(TOO_WIDE)
 
     assert not {name: elements for name, elements in found.items() if elements}
+
+
+def test_a_long_name_fits(chromium: Browser) -> None:
+    """A service and a clinic with names of 60 letters without a space fit a screen of 320 px (G23)."""
+    pages = Pages(Words())
+    long = frame("fi", service="S" * 60, clinic="K" * 60, cancel_href="/cancel")
+    views = {
+        "/choose": pages.choose(ChooseView(frame=long, action="/c", nonce="n", ways=WAYS)),
+        "/gone": pages.gone(WayBackView(frame=long, back_href="/start")),
+    }
+    with show(pages, views) as server, _tab(chromium, viewport={"width": 320, "height": 640}) as page:
+        for path in views:
+            page.goto(f"{server.origin}{path}")
+            assert page.evaluate(TOO_WIDE) == [], path
+
+
+def test_controls_are_seen_in_forced_colours(chromium: Browser, shown: Shown) -> None:
+    """Where the system replaces all colours, every button and field still has an edge (G4)."""
+    with _tab(chromium, forced_colors="active") as page:
+        for name in ("choose-all", "cpr-match"):
+            page.goto(f"{shown.origin}/da/{name}")
+            assert set(page.evaluate(EDGES)) == {"solid 2px"}, name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -19,6 +19,7 @@ from idbroker.web.views import (
     CprView,
     DocumentView,
     FormPostView,
+    LogoutView,
     Notice,
     Problem,
     ProblemView,
@@ -164,6 +165,14 @@ def test_a_switch_on_a_page_without_a_form_keeps_what_the_address_said() -> None
 
     assert page.xpath("//form[@method='get']/@action") == ["/page"]
     assert page.xpath("//form//input/@name") == ["p"]
+
+
+@pytest.mark.parametrize("languages", [(), ("da",)])
+def test_one_language_needs_no_switch(languages: tuple[str, ...]) -> None:
+    """Where there is nothing to switch to, there is no empty list to be read out."""
+    view = LogoutView(frame=frame("da", languages=languages), action="/logout")
+
+    assert not _read(PAGES.confirm_logout(view)).xpath("//header//nav")
 
 
 @pytest.mark.parametrize("odd", ODD_NAMES)
