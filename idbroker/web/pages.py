@@ -114,9 +114,7 @@ class Pages:
             paragraphs.append(say("x.ref", ref=_named(view.ref)))
         ways_on = [(view.retry_href, say("x.retry"))] if view.retry_href else []
         ways_on += self._onward(view.frame, view.back_href, "x.in.go")
-        return self._page(
-            "plain", view, say(f"{view.problem}.h1", **known), paragraphs=paragraphs, ways_on=ways_on
-        )
+        return self._page("plain", view, say(f"{view.problem}.h1", **known), paragraphs=paragraphs, ways_on=ways_on)
 
     def form_post(self, view: FormPostView) -> str:
         """Return the page that posts the answer to the service: by itself, or by its button.

@@ -170,6 +170,4 @@ _KNOWN_WAYS = {
 def way(value: str, title: str, *, note_down: bool = False, last_used: bool = False) -> Way:
     """Return the button of a provider: with its own words where we have them, else "Log in with …"."""
     label, style, hint = _KNOWN_WAYS.get(value, ("c.with", "", None))
-    return Way(
-        value=value, title=title, label=label, style=style, hint=hint, note_down=note_down, last_used=last_used
-    )
+    return Way(value=value, title=title, label=label, style=style, hint=hint, note_down=note_down, last_used=last_used)
