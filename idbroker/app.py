@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from flask import Flask
@@ -66,7 +67,8 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     key_store = open_keys(settings, base)
     ensure_keys(key_store, clock, sandbox=sandbox)
     keyring = Keyring(key_store, sandbox=sandbox)
-    means = Means(clock=clock, http=kept_session, client_key=keyring.signing, sandbox=sandbox)
+    http = partial(kept_session, sandbox=sandbox)
+    means = Means(clock=clock, http=http, client_key=keyring.signing, sandbox=sandbox)
     return House(
         settings=settings,
         clock=clock,

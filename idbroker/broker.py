@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
 
+import structlog
+
 from idbroker import policy
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
@@ -36,6 +38,8 @@ from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
 from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Notice, Outcome, PendingForm, Stage, Transaction
+
+_log = structlog.get_logger("idbroker.broker")
 
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
@@ -222,6 +226,7 @@ class Broker:
         ref = None if isinstance(error, Cancelled) else new_ref()
         _, clinic = self.parties(transaction.request)
         detail = {"code": error.code, **({"reason": error.reason} if isinstance(error, Refused) else {})}
+        _log.warning("provider_failed", provider=provider, code=error.code, detail=error.detail, ref=ref)
         self.events.record(self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref))
         reopened = replace(transaction, provider=provider).reopened(
             Notice(key=_notice_of(error), provider=provider, ref=ref)

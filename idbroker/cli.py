@@ -50,7 +50,7 @@ class Commands(click.Group):
 @click.version_option(version("idbroker"), prog_name="idbroker")
 @click.pass_context
 def idbroker(context: click.Context, config: str | None) -> None:
-    """Identity broker for Nordic health care.
+    r"""Identity broker for Nordic health care.
 
     \b
     Examples:

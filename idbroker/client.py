@@ -75,7 +75,7 @@ class Client:
         let strangers burn our CPU.
         """
         digest = secret_digest(secret)
-        return any([hmac.compare_digest(digest, kept) for kept in self.secret_digests])
+        return any([hmac.compare_digest(digest, kept) for kept in self.secret_digests])  # noqa: C419 - all of them, always
 
 
 def secret_digest(secret: str) -> str:

@@ -24,6 +24,8 @@ from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.providers import Asked, Challenge, Form, Means, Redirect
 from idbroker.providers._oidc import AUTH_METHODS, OpenIdClient, Proof, Upstream, ask, told, words
 
+# Brokers forward the browser to MitID itself; both are redirects of the same form post.
+_MITID_HOSTS = ("www.mitid.dk", "pp.mitid.dk")
 MATCH_TRIES = 3
 MATCH_WINDOW = timedelta(minutes=15)
 _LONGEST_TEXT = 130
@@ -158,6 +160,7 @@ class MitID:
 
     def __init__(self, name: str, settings: Settings, client: OpenIdClient) -> None:
         self.title = settings.title
+        self.origins = _origins(settings)
         self._name, self._settings, self._client = name, settings, client
         self._dialect = DIALECTS[settings.broker]
 
@@ -244,6 +247,14 @@ class MitID:
         if not isinstance(answer, bool):
             raise Unreachable("matchCpr: neither yes nor no")
         return answer
+
+
+def _origins(settings: Settings) -> tuple[str, ...]:
+    """Return where the way to MitID leads: the broker, its other hosts, and MitID's own page behind it."""
+    parts = urlsplit(settings.issuer)
+    if parts.scheme == "http":
+        return (f"http://{parts.netloc}",)
+    return tuple(f"https://{host}" for host in dict.fromkeys((parts.netloc, *settings.hosts, *_MITID_HOSTS)))
 
 
 def make(name: str, settings: Settings, means: Means) -> MitID:

@@ -1,0 +1,46 @@
+"""`idbroker keys`: our keys, opened as the configuration says."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from functools import partial
+
+import click
+
+from idbroker import config, keys_cli
+from idbroker.app import config_path, open_keys, open_stores
+from idbroker.clock import SystemClock
+from idbroker.keys_context import KeysContext, KeysGroup
+
+
+def opened(given: str | None) -> KeysContext:
+    """Open the key store of a configuration. Raises ConfigError or OperatorError."""
+    path = config_path(given)
+    settings = config.load(path)
+
+    def counted() -> int:
+        durable, _ = open_stores(settings, path.parent, SystemClock())
+        return len(settings.clients) + len(durable.clients.all())
+
+    return KeysContext(
+        store=open_keys(settings, path.parent),
+        clock=SystemClock(),
+        who=os.environ.get("SUDO_USER") or getpass.getuser(),
+        clients=counted,
+    )
+
+
+@click.pass_context
+def _prepare(context: click.Context) -> None:
+    # Opened only when a command runs: --help must work without a configuration.
+    context.obj = partial(opened, context.obj)
+
+
+keys = KeysGroup(
+    name="keys",
+    commands=keys_cli.keys.commands,
+    callback=_prepare,
+    help=keys_cli.keys.help,
+    epilog=keys_cli.keys.epilog,
+)
