@@ -110,6 +110,8 @@ class _Bounded(HTTPAdapter):
                 preload_content=False,
             )
             return self._read(request, raw)
+        except requests.RequestException:
+            raise
         except urllib3.exceptions.TimeoutError as error:
             raise requests.Timeout(type(error).__name__, request=request) from error
         except urllib3.exceptions.SSLError as error:

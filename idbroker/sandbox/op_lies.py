@@ -36,6 +36,7 @@ _CLAIMS: Mapping[str, Callable[[Claims], Claims]] = {
     "aud_array": lambda c: {**c, "aud": [c["aud"]]},
     "foreign_aud": lambda c: {**c, "aud": [c["aud"], "somebody-else"]},
     "wrong_azp": lambda c: {**c, "aud": [c["aud"], "somebody-else"], "azp": "somebody-else"},
+    "foreign_azp": lambda c: {**c, "azp": "somebody-else"},
     "wrong_nonce": lambda c: {**c, "nonce": "another"},
     "expired": lambda c: {**c, "exp": c["iat"] - _HOUR, "iat": c["iat"] - 2 * _HOUR, "nbf": c["nbf"] - 2 * _HOUR},
     "just_expired": lambda c: {**c, "exp": c["iat"] - 120},

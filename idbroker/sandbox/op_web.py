@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -96,7 +96,7 @@ def _huge() -> Iterator[bytes]:
 
 def _drip() -> Iterator[bytes]:
     for _ in range(100):  # ten seconds at most: each byte comes in time, the whole never does
-        time.sleep(0.1)
+        threading.Event().wait(0.1)
         yield b" "
 
 

@@ -55,24 +55,24 @@ class KeyCache:
         self._lock = threading.Lock()
         self._keys: tuple[VerifyKey, ...] = ()
         self._asked: datetime | None = None
+        self._forced: datetime | None = None
 
     def verified(self, token: str, metadata: Metadata, now: datetime) -> dict[str, Any]:
         """Return the payload of a signed token. Untrusted when it does not verify."""
         header = _header(token, metadata.algorithms)
-        if self._age(now) is None:
-            self._refetch(metadata, now)
+        if not self._fresh(now):
+            self._renew(metadata, now)
         key = self._find(header) or self._find_again(header, metadata, now)
         try:
             return _verify(token, header, key)
         except Untrusted:
             # Without a kid, new keys look like a bad signature: ask once whether they changed.
-            if header.kid is not None or not self._refetch(metadata, now):
+            if header.kid is not None:
                 raise
             return _verify(token, header, self._find_again(header, metadata, now))
 
-    def _age(self, now: datetime) -> datetime | None:
-        asked = self._asked
-        return asked if self._keys and asked is not None and asked <= now < asked + LIFE else None
+    def _fresh(self, now: datetime) -> bool:
+        return bool(self._keys) and self._asked is not None and self._asked <= now < self._asked + LIFE
 
     def _find(self, header: Header) -> VerifyKey | None:
         # Several keys and no name: trying them all would let an old key vouch for a new token.
@@ -81,20 +81,23 @@ class KeyCache:
         return next((key for key in self._keys if key.fits(header.kid, header.alg)), None)
 
     def _find_again(self, header: Header, metadata: Metadata, now: datetime) -> VerifyKey:
-        self._refetch(metadata, now)
+        self._force(metadata, now)
         key = self._find(header)
         if key is None:
             raise Untrusted("signed with a key we cannot tell")
         return key
 
-    def _refetch(self, metadata: Metadata, now: datetime) -> bool:
+    def _renew(self, metadata: Metadata, now: datetime) -> None:
+        with self._lock:
+            if not self._fresh(now):
+                self._keys, self._asked = self._fetched(metadata), now
+
+    def _force(self, metadata: Metadata, now: datetime) -> None:
         # The pause stops tokens with made-up key ids from having us hammer the upstream.
         with self._lock:
-            if self._asked is not None and self._keys and self._asked <= now < self._asked + PAUSE:
-                return False
-            keys = self._fetched(metadata)
-            self._keys, self._asked = keys or self._keys, now
-        return bool(keys)
+            if self._forced is None or not self._forced <= now < self._forced + PAUSE:
+                self._forced = now
+                self._keys, self._asked = self._fetched(metadata), now
 
     def _fetched(self, metadata: Metadata) -> tuple[VerifyKey, ...]:
         try:
@@ -102,7 +105,7 @@ class KeyCache:
         except Unreachable:
             if not self._keys:
                 raise
-            return ()
+            return self._keys
 
 
 def parse_keys(document: Mapping[str, Any]) -> tuple[VerifyKey, ...]:

@@ -81,13 +81,13 @@ def _no_constant(name: str) -> Any:
 
 
 def clean(text: object) -> str:
-    """Return what an upstream wrote, fit for a log line: printable ASCII, short, no long digits.
+    """Return what an upstream wrote, fit for a log line: plain ASCII, short, no long digits.
 
     It is never shown: an upstream's words on our page would be an attacker's (reflected XSS). Digits
     are masked because some of them write a person's number into their errors.
     """
-    printable = re.sub(r"[^\x20-\x7e]", "?", str(text)[:_LONGEST_DETAIL])
-    return re.sub(r"[0-9]{4,}", "#", printable)
+    plain = re.sub(r"[^A-Za-z0-9 _.:,()/-]", "?", str(text)[:_LONGEST_DETAIL])
+    return re.sub(r"[0-9]{4,}", "#", plain)
 
 
 def same(text: object, other: str) -> bool:

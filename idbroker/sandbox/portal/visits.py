@@ -1,0 +1,97 @@
+"""Who is at a portal: its own sessions, in memory."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from idbroker.sandbox.portal.relying import Login, Pending
+from idbroker.sandbox.portal.trail import Trail, longer
+
+MOST_VISITS = 1000
+MOST_PENDING = 16
+MOST_ANSWERED = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One browser at one portal: logins under way, who is logged in, and what happened."""
+
+    pending: tuple[Pending, ...] = field(default=(), repr=False)
+    login: Login | None = field(default=None, repr=False)
+    trail: Trail = field(default=(), repr=False)
+
+    def expecting(self, pending: Pending) -> Visit:
+        """Return it with one more login under way."""
+        return replace(self, pending=(*self.pending, pending)[-MOST_PENDING:])
+
+    def waiting_for(self, state: str) -> Pending | None:
+        """Return the login under way that a state belongs to."""
+        return next((one for one in self.pending if secrets.compare_digest(one.state, state)), None)
+
+    def answered(self, pending: Pending, login: Login | None, trail: Trail) -> Visit:
+        """Return it after a login under way was answered: a state works once. Others stay under way (two tabs)."""
+        left = tuple(one for one in self.pending if one.state != pending.state)
+        return replace(self, pending=left, login=login or self.login, trail=trail)
+
+    def went_on(self, trail: Trail, login: Login | None = None) -> Visit:
+        """Return it with more of what happened."""
+        return replace(self, login=login or self.login, trail=longer(self.trail, trail))
+
+    def left(self, trail: Trail) -> Visit:
+        """Return it with nobody logged in."""
+        return replace(self, login=None, trail=longer(self.trail, trail))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What became of an answer: the visit's new name, and where the browser was sent."""
+
+    name: str = field(repr=False)
+    path: str
+
+
+class Visits:
+    """The visits of one portal, by the random name in the browser's cookie."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Visit] = OrderedDict()
+        self._answered: OrderedDict[tuple[str, str], Answered] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def find(self, name: str | None) -> Visit:
+        """Return a visit; an empty one for a name nobody has."""
+        return self._kept.get(name or "", Visit())
+
+    def change(self, name: str | None, how: Callable[[Visit], Visit], *, renew: bool = False) -> str:
+        """Change a visit, or begin one, and return its name.
+
+        `renew` gives it a new one: a name from before the login may be known to somebody (fixation).
+        """
+        with self._lock:
+            visit = how(self.find(name))
+            known = name if name in self._kept and not renew else None
+            if name and not known:
+                self._kept.pop(name, None)
+            kept_as = known or secrets.token_urlsafe(24)
+            self._kept[kept_as] = visit
+            self._kept.move_to_end(kept_as)
+            while len(self._kept) > MOST_VISITS:
+                self._kept.popitem(last=False)
+        return kept_as
+
+    def answer_once(self, name: str | None, state: str, answer: Callable[[], Answered]) -> Answered:
+        """Return what became of an answer. The same one again, a double click, is told the same.
+
+        A code works once: redeeming it twice would end the login that the first one made.
+        """
+        key = (name or "", state)
+        with self._lock:
+            if key not in self._answered:
+                self._answered[key] = answer()
+                while len(self._answered) > MOST_ANSWERED:
+                    self._answered.popitem(last=False)
+            return self._answered[key]

@@ -1,0 +1,76 @@
+"""The sandbox's configuration, as an operator would write it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PATIENTPORTALEN = "patientportalen"
+ALERIS = "aleris"
+OWN_CLINIC = "clinea"
+MITID_CLIENT = "idbroker-sandbox"
+
+
+def document(
+    *, issuer: str, portals: str, mitid: str, secrets: Mapping[str, str], jwks: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the document that `config.read` checks. `secrets` are digests and `jwks` key sets, by client."""
+    return {
+        "server": {"issuer": issuer, "workers": 1},
+        "providers": {
+            "mitid": {
+                "kind": "mitid",
+                "broker": "nets",
+                "issuer": mitid,
+                "client_id": MITID_CLIENT,
+                "auth_method": "private_key_jwt",
+                "pushed": True,
+            }
+        },
+        "clinics": {
+            "clinea": {
+                "name": "Test klinik 2",
+                "country": "DK",
+                "providers": ["mitid"],
+                "phone": "+45 70 00 00 02",
+                "help_url": f"{portals}/{PATIENTPORTALEN}/hjaelp",
+            },
+            "aleris": {
+                "name": "Aleris",
+                "country": "DK",
+                "providers": ["mitid"],
+                "languages": ["en", "da"],
+                "phone": "+45 70 00 00 03",
+                "help_url": f"{portals}/{ALERIS}/help",
+            },
+        },
+        "clients": {
+            PATIENTPORTALEN: {
+                **_addresses(portals, PATIENTPORTALEN),
+                "name": "Patientportalen",
+                "clinic": "clinea",
+                "secret_digests": [secrets[PATIENTPORTALEN]],
+                "scopes": ["openid", "profile", "national_number", "offline_access"],
+                "national_number": True,
+                "refresh": "keep",
+            },
+            ALERIS: {
+                **_addresses(portals, ALERIS),
+                "name": "Aleris Online",
+                "clinic": "aleris",
+                "auth_method": "private_key_jwt",
+                "jwks": jwks[ALERIS],
+                "scopes": ["openid", "profile"],
+            },
+        },
+    }
+
+
+def _addresses(portals: str, name: str) -> dict[str, Any]:
+    # Both portals have one host here; in real life they have not, so they may not know a person by one `sub`.
+    return {
+        "redirect_uris": [f"{portals}/{name}/callback"],
+        "post_logout_redirect_uris": [f"{portals}/{name}/goodbye"],
+        "start_url": f"{portals}/{name}/",
+        "sector": name,
+    }

@@ -1,0 +1,180 @@
+"""One sandbox world: the broker, its simulated eIDs, its portals, wired as production wires them."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from flask import Flask
+
+from idbroker import config
+from idbroker.app import House, make_site, open_house, open_keys
+from idbroker.client import Client, secret_digest
+from idbroker.clock import Clock, MovableClock
+from idbroker.errors import ConfigError, OperatorError
+from idbroker.keyring import carry_out
+from idbroker.keyset import Rules, Use
+from idbroker.numbers import parse
+from idbroker.registration import Mistake
+from idbroker.rotation import plan_rotation
+from idbroker.sandbox.faults import Faults
+from idbroker.sandbox.inbox import Inbox
+from idbroker.sandbox.mitid import LIES, SimClient, make_mitid
+from idbroker.sandbox.people import SimPerson, cast
+from idbroker.sandbox.portal.key import PortalKey, new_portal_key
+from idbroker.sandbox.settings import ALERIS, MITID_CLIENT, OWN_CLINIC, PATIENTPORTALEN, document
+from idbroker.web.front import make_web
+
+# Nobody outside has cached a key set of the sandbox for a day: here a rotation takes effect at once.
+_NO_WAITING = Rules(jwks_cache=timedelta(), skew=timedelta(), undo=timedelta(), repeat=timedelta())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where the three servers are: origins, without a slash at the end."""
+
+    issuer: str
+    portals: str
+    mitid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """How the demo portals prove who they are."""
+
+    patientportalen: str = field(repr=False)
+    aleris: PortalKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """A portal that was registered here, with its secret in clear, this once."""
+
+    client: Client
+    secret: str | None = field(repr=False)
+
+
+class RegistrationRefused(Exception):
+    """A portal was not registered: `mistakes` says everything that is wrong, in words."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        super().__init__("the registration has mistakes")
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """Everything there is between two resets."""
+
+    addresses: Addresses
+    folder: Path
+    document: Mapping[str, Any] = field(repr=False)
+    credentials: Credentials
+    clock: MovableClock
+    faults: Faults
+    inbox: Inbox
+    people: tuple[SimPerson, ...] = field(repr=False)
+    house: House
+    web: Flask
+    mitid: WSGIApplication
+
+    def register(self, wish: Mapping[str, Any]) -> Registered:
+        """Register a portal; what is not said is safe or made up. RegistrationRefused names every mistake."""
+        table = {"name": "Your own app", "clinic": OWN_CLINIC, **wish}
+        name = table.pop("client_id", None) or table.pop("id", None) or f"app-{secrets.token_hex(4)}"
+        if not isinstance(name, str):
+            raise RegistrationRefused([("client_id", "must be a text")])
+        if self.house.clients.find(name) is not None:
+            raise RegistrationRefused([("client_id", f"{name} is taken; leave it out to be given one")])
+        secret = None
+        if str(table.get("auth_method", "client_secret_basic")).startswith("client_secret"):
+            secret = secrets.token_urlsafe(32)
+            table["secret_digests"] = [secret_digest(secret)]
+        client = _checked_client(self.document, name, table)
+        self.house.clients.save(client)
+        return Registered(client=client, secret=secret)
+
+    def rotate_keys(self) -> str:
+        """Sign with new keys from now on, and return the new ES256 key's id."""
+        now = self.clock.now()
+        store = open_keys(self.house.settings, self.folder)
+        keys = carry_out(store, plan_rotation(store.load(), _NO_WAITING, now, Use.OIDC_SIGN), "sandbox", now)
+        return next(key.kid for key in keys.keys if key.active_at == now and key.alg == "ES256")
+
+    def close(self) -> None:
+        """Let go of the stores, and of everybody who waits for a slow eID. The files stay."""
+        self.faults.clear()
+        self.house.durable.close()
+
+
+def make_world(folder: Path, addresses: Addresses) -> World:
+    """Make a world in a folder: keys, stores, people, broker and simulators. OperatorError if it cannot be."""
+    clock = MovableClock()
+    people = cast(clock.now().date())
+    check_cast(people, clock.now().date())
+    faults = Faults({"mitid": LIES})
+    credentials = Credentials(patientportalen=secrets.token_urlsafe(32), aleris=new_portal_key())
+    settings = document(
+        issuer=addresses.issuer,
+        portals=addresses.portals,
+        mitid=addresses.mitid,
+        secrets={PATIENTPORTALEN: secret_digest(credentials.patientportalen)},
+        jwks={ALERIS: credentials.aleris.jwks},
+    )
+    house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
+    house.durable.migrate()
+    web = make_web(make_site(house))
+    return World(
+        addresses=addresses,
+        folder=folder,
+        document=settings,
+        credentials=credentials,
+        clock=clock,
+        faults=faults,
+        inbox=Inbox(clock),
+        people=people,
+        house=house,
+        web=web,
+        mitid=_mitid(people, clock, faults, addresses, house),
+    )
+
+
+def check_cast(people: Iterable[SimPerson], today: date) -> None:
+    """Refuse to start with anybody who could be real: a mistyped number here would be somebody's."""
+    for person in people:
+        if person.number is not None and not parse(person.number, person.country, now=today).is_test:
+            raise OperatorError(
+                f"the number of {person.id} could be a real person's",
+                hint="the sandbox takes numbers from the test ranges only",
+                code="real_number",
+                exit_code=3,
+            )
+
+
+def _mitid(
+    people: Iterable[SimPerson], clock: Clock, faults: Faults, addresses: Addresses, house: House
+) -> WSGIApplication:
+    client = SimClient(
+        id=MITID_CLIENT,
+        redirect_uris=(f"{addresses.issuer}/callback/mitid",),
+        auth_method="private_key_jwt",
+        jwks=lambda: json.loads(house.keyring.jwks().body),
+    )
+    return make_mitid(people, clock, faults, addresses.mitid, {client.id: client})
+
+
+def _checked_client(settings: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> Client:
+    """Read a registration with the checks of the configuration file."""
+    try:
+        return config.read({**settings, "clients": {name: table}}).clients[0]
+    except ConfigError as error:
+        raise RegistrationRefused(
+            (where.removeprefix("clients.").removeprefix(name).lstrip(".") or "client", what)
+            for where, what in error.mistakes
+        ) from error
