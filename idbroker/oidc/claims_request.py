@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from idbroker.errors import OAuthError
+from idbroker.oidc import strict_json
 
 MOST_CHARACTERS = 8192
 MOST_CLAIMS = 64
@@ -44,12 +44,9 @@ def _object(text: str) -> Mapping[str, Any]:
     if len(text) > MOST_CHARACTERS:
         raise OAuthError("invalid_request", "The claims parameter is too long")
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        raise OAuthError("invalid_request", "The claims parameter is not JSON") from None
-    if not isinstance(document, dict):
-        raise OAuthError("invalid_request", "The claims parameter is not a JSON object")
-    return document
+        return strict_json.read_object(text)
+    except ValueError:
+        raise OAuthError("invalid_request", "The claims parameter is not a JSON object") from None
 
 
 def _members(document: Mapping[str, Any], place: str) -> Mapping[str, Mapping[str, Any]]:
