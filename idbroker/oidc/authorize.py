@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from idbroker.client import Client, Clients
 from idbroker.errors import BadLink, OAuthError
@@ -32,12 +32,12 @@ class AuthorizationResponse:
 
     redirect_uri: str
     mode: str
-    parameters: Mapping[str, str]
+    parameters: Mapping[str, str] = field(repr=False)
 
     @property
     def url(self) -> str:
         """Return the redirect URI with the parameters in its query (`response_mode=query`)."""
-        joint = "&" if urlsplit(self.redirect_uri).query else "?"
+        joint = "&" if "?" in self.redirect_uri else "?"
         return f"{self.redirect_uri}{joint}{urlencode(self.parameters)}"
 
 
@@ -104,19 +104,20 @@ def registered_redirect_uri(parameters: Parameters, client: Client) -> str:
     return redirect_uri
 
 
-def refuse(
-    error: OAuthError, parameters: Parameters, client: Client, redirect_uri: str, issuer: str
-) -> Refused:
+def refuse(error: OAuthError, parameters: Parameters, client: Client, redirect_uri: str, issuer: str) -> Refused:
     """Return the error as a response to the (registered) redirect URI, `state` and `iss` included."""
     mode = parameters.get("response_mode", "query")
     state = None if "state" in parameters.duplicates else parameters.get("state")
-    return Refused(error, error_response(
+    return Refused(
         error,
-        redirect_uri=redirect_uri,
-        mode=mode if mode in client.response_modes and mode in RESPONSE_MODES else "query",
-        state=state if state is not None and len(state) <= MOST_STATE else None,
-        issuer=issuer,
-    ))
+        error_response(
+            error,
+            redirect_uri=redirect_uri,
+            mode=mode if mode in client.response_modes and mode in RESPONSE_MODES else "query",
+            state=state if state is not None and len(state) <= MOST_STATE else None,
+            issuer=issuer,
+        ),
+    )
 
 
 def error_response(
@@ -151,7 +152,6 @@ def _checked(
     asking = Asking(parameters=parameters, client=client, claims=parse_claims(parameters.get("claims")))
     for check in CHECKS:
         check(asking)
-    hint = parameters.get("id_token_hint")
     max_age = parameters.get("max_age")
     idp = parameters.get("idp")
     return SigninRequest(
@@ -171,13 +171,22 @@ def _checked(
         else client.minimum,
         claims_id_token=asking.claims.id_token,
         claims_userinfo=asking.claims.userinfo,
-        required_subject=asking.claims.subject or (hinted_subject(hint, client) if hint else None),
+        required_subject=_required_subject(asking, hinted_subject),
         login_hint=parameters.get("login_hint"),
         provider_hint=idp if idp in providers else None,
         ui_locales=parameters.words("ui_locales")[:16],
         display=parameters["display"] if parameters.get("display") in DISPLAYS else "page",
         received_at=now,
     )
+
+
+def _required_subject(asking: Asking, hinted_subject: Callable[[str, Client], str]) -> str | None:
+    """Return who must sign in, by hint or by name. A hint is verified in any case (Core 3.1.2.1, 5.5.1)."""
+    hint = asking.parameters.get("id_token_hint")
+    named = {asking.claims.subject, hinted_subject(hint, asking.client) if hint else None} - {None}
+    if len(named) > 1:
+        raise OAuthError("invalid_request", "The id_token_hint and the claims parameter name two persons")
+    return next(iter(named), None)
 
 
 # ---- the checks, in order ------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from idbroker.identity import LoA
 
@@ -26,8 +26,15 @@ def level_of(spelling: str) -> LoA | None:
     return next((loa for table in _SPELLINGS for loa, text in table.items() if text == spelling), None)
 
 
-def spell(loa: LoA, asked: Iterable[str] = ()) -> str:
-    """Return the `acr` of a level received, in the first asked spelling family that has a word for it."""
+def spell(loa: LoA, asked: Collection[str] = (), *, essential: bool = False) -> str:
+    """Return the `acr` of a level received, in the first asked spelling family that has a word for it.
+
+    Where the asked values are essential, the highest of them that is met: the answer must be one of
+    them (Core 5.5.1.1), and may say less than was received, never more.
+    """
+    met = [(level, spelling) for spelling in asked if (level := level_of(spelling)) is not None and level <= loa]
+    if essential and met:
+        return max(met, key=lambda pair: pair[0])[1]
     for spelling in asked:
         for table in _SPELLINGS:
             if spelling in table.values() and loa in table:

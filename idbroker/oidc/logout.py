@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from idbroker.client import Client, Clients
 from idbroker.errors import OAuthError
@@ -42,7 +42,7 @@ class LogoutRequest:
             return None
         if self.state is None:
             return self.redirect_uri
-        joint = "&" if urlsplit(self.redirect_uri).query else "?"
+        joint = "&" if "?" in self.redirect_uri else "?"
         return f"{self.redirect_uri}{joint}{urlencode({'state': self.state})}"
 
 
@@ -97,4 +97,6 @@ def parse(parameters: Parameters, clients: Clients, *, find_key: KeyById, issuer
 
 
 def _may_return(redirect_uri: str, client: Client | None, hint: Hint | None) -> bool:
-    return hint is not None and client is not None and redirect_uri in client.post_logout_redirect_uris
+    if hint is None or client is None or client.disabled:
+        return False
+    return redirect_uri in client.post_logout_redirect_uris
