@@ -9,9 +9,9 @@ from typing import Any
 
 from idbroker.client import Client
 from idbroker.errors import OAuthError
-from idbroker.grant import Grant, LiveToken
+from idbroker.grant import SCOPE_CLAIMS, Grant, LiveToken
 from idbroker.oidc import jose
-from idbroker.oidc.secret import Secret, read_secret
+from idbroker.oidc.secret import Secret, inside_jwt, read_secret
 
 
 class BearerError(OAuthError):
@@ -49,8 +49,9 @@ KeyById = Callable[[str], Any | None]
 def read(text: str, find_key: KeyById, issuer: str) -> Secret | None:
     """Return the secret inside an access token, opaque or JWT, or None for what is no token of ours.
 
-    A JWT is only a shell: its `jti` is the secret, so that both kinds are looked up, expire and are
-    revoked alike. `typ` must be at+jwt: an ID token is no access token (RFC 9068, 4; RFC 8725, 3.12).
+    A JWT is only a shell: its `jti` names it, so that both kinds are looked up, expire and are
+    revoked alike; the bare `jti` is no token. `typ` must be at+jwt: an ID token is no access token
+    (RFC 9068, 4; RFC 8725, 3.12).
     """
     if text.count(".") != 2:
         return read_secret(text)
@@ -64,31 +65,41 @@ def read(text: str, find_key: KeyById, issuer: str) -> Secret | None:
     except jose.BadToken:
         return None
     jti = claims.get("jti")
-    return read_secret(jti) if isinstance(jti, str) and claims.get("iss") == issuer else None
+    secret = read_secret(jti) if isinstance(jti, str) and claims.get("iss") == issuer else None
+    return inside_jwt(secret) if secret else None
 
 
 def live_token(grant: Grant | None, secret: Secret, now: datetime) -> LiveToken | None:
     """Return the token if the grant still stands and the token's time is not up."""
     if grant is None:
         return None
-    return next(
-        (t for t in grant.live if hmac.compare_digest(t.digest, secret.digest) and t.expires_at > now), None
-    )
+    return next((t for t in grant.live if hmac.compare_digest(t.digest, secret.digest) and t.expires_at > now), None)
 
 
 def userinfo(grant: Grant, token: LiveToken) -> Mapping[str, Any]:
-    """Return the userinfo answer: `sub` and the released claims (Core 5.3.2)."""
+    """Return the userinfo answer: `sub` and the released claims (Core 5.3.2).
+
+    A token that was narrowed at its refresh shows less: a client narrows it to hand it on to
+    somebody it trusts less (RFC 6749, 6).
+    """
     if "openid" not in token.scopes:
         raise BearerError("insufficient_scope", "The scope openid is required", status=403)
-    return {**grant.claims, "sub": grant.subject}
+    given_up = set(grant.scopes) - set(token.scopes)
+    hidden = {claim for scope in given_up for claim in SCOPE_CLAIMS.get(scope, ())}
+    return {**{k: v for k, v in grant.claims.items() if k not in hidden}, "sub": grant.subject}
 
 
 def introspection(grant: Grant, token: LiveToken, client: Client, issuer: str) -> Mapping[str, Any]:
-    """Return the answer for an active token (RFC 7662, 2.2)."""
+    """Return the answer for an active token (RFC 7662, 2.2).
+
+    `aud` is the audience of the token's client. A resource that asks about another's token is not
+    told its own name instead: it would take any token for its own (RFC 9700, 4.10.2).
+    """
+    audience = {"aud": client.audience or issuer} if client.id == grant.client_id else {}
     return {
         "active": True,
         "iss": issuer,
-        "aud": client.audience or issuer,
+        **audience,
         "sub": grant.subject,
         "client_id": grant.client_id,
         "scope": " ".join(token.scopes),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 _SHAPE = re.compile(r"([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 
@@ -26,7 +26,7 @@ def new_family() -> str:
 
 def new_secret(family: str) -> Secret:
     """Return a fresh code or token of a family."""
-    return read_secret(f"{family}.{secrets.token_urlsafe(32)}") or new_secret(family)
+    return _secret(family, f"{family}.{secrets.token_urlsafe(32)}")
 
 
 def read_secret(text: str) -> Secret | None:
@@ -34,4 +34,17 @@ def read_secret(text: str) -> Secret | None:
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         return None
-    return Secret(family=shape[1], text=text, digest=hashlib.sha256(text.encode()).hexdigest())
+    return _secret(shape[1], text)
+
+
+def inside_jwt(secret: Secret) -> Secret:
+    """Return the secret as known when it stands in a signed token's `jti`.
+
+    Its digest is another: a `jti` is written to logs and shown in consoles, and whoever reads one
+    there must not hold an access token (RFC 9068 does not think of `jti` as a secret).
+    """
+    return replace(secret, digest=hashlib.sha256(f"at+jwt\n{secret.text}".encode()).hexdigest())
+
+
+def _secret(family: str, text: str) -> Secret:
+    return Secret(family=family, text=text, digest=hashlib.sha256(text.encode()).hexdigest())

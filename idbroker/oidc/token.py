@@ -16,7 +16,7 @@ from idbroker.errors import OAuthError
 from idbroker.grant import Grant, LiveToken, RefreshToken
 from idbroker.oidc import jose
 from idbroker.oidc.parameters import Parameters, refuse_duplicates
-from idbroker.oidc.secret import Secret, new_secret, read_secret
+from idbroker.oidc.secret import Secret, inside_jwt, new_secret, read_secret
 
 GRANT_TYPES = ("authorization_code", "refresh_token")
 CODE_LIFE = timedelta(seconds=60)
@@ -178,6 +178,8 @@ def new_access_token(
 ) -> AccessToken:
     """Make an access token: opaque, or a JWT (RFC 9068) when a signer is given."""
     secret = new_secret(grant.id)
+    if signer is not None:
+        secret = inside_jwt(secret)
     expires_at = now + client.access_token_life
     kept = LiveToken(digest=secret.digest, scopes=scopes, issued_at=now, expires_at=expires_at)
     if signer is None:
@@ -221,9 +223,7 @@ def id_token(
     return jose.sign(claims, signer)
 
 
-def response(
-    access: AccessToken, id_token_text: str, refresh_token: str | None, now: datetime
-) -> Mapping[str, Any]:
+def response(access: AccessToken, id_token_text: str, refresh_token: str | None, now: datetime) -> Mapping[str, Any]:
     """Return the body of a successful answer (RFC 6749, 5.1; Core 3.1.3.3)."""
     body: dict[str, Any] = {
         "access_token": access.text,
