@@ -21,7 +21,9 @@ from idbroker.sealing import Sealer
 from idbroker.transaction import Transient
 
 GRANT_SLACK = timedelta(minutes=5)
-_TRIES = 5
+# Each time somebody else was faster, that somebody is done: this outlasts all threads of a host.
+_TRIES = 200
+MOST_LIVE = 100  # access tokens of one family at a time; the oldest give way
 
 
 class Keys(Protocol):
@@ -64,9 +66,11 @@ class Tokens:
             raise
         access = self._access_token(kept.value, client, kept.value.scopes, now)
         spent = kept.value.spent(access.kept)
-        if not self.grants.swap(spent.id, kept.raw, spent, client.access_token_life + GRANT_SLACK):
-            return self.redeem(client, request)  # somebody was faster: the code is found spent now
+        # Before the code is spent, not after: whoever ends the family from then on finds the token.
         refresh = self._first_refresh_token(spent, client, now)
+        if not self.grants.swap(spent.id, kept.raw, spent, client.access_token_life + GRANT_SLACK):
+            self.refresh_tokens.revoke(family=spent.id)
+            return self.redeem(client, request)  # somebody was faster: the code is found spent now, or gone
         return self._response(spent, client, access, refresh, now, renewed=False)
 
     def refresh(self, client: Client, request: token.RefreshRequest) -> Mapping[str, Any]:
@@ -75,7 +79,9 @@ class Tokens:
         found = self.refresh_tokens.find(request.token.digest)
         kept = token.check_refresh(found, client, now)
         grant = _GRANTS.unpack(self.sealer.open(kept.grant, kept.digest.encode()))
-        scopes = token.narrowed(request.scopes, grant.scopes)
+        # A scope taken from the client since is not given again.
+        still = tuple(scope for scope in grant.scopes if scope in client.scopes)
+        scopes = token.narrowed(request.scopes, still)
         if client.refresh == "rotate" and not self.refresh_tokens.use(kept.digest, now):
             # Used before: it was stolen, or its thief was first. Both lose (RFC 9700, 4.14.2).
             self.revoke_family(grant, why="refresh token used twice")
@@ -83,6 +89,10 @@ class Tokens:
         access = self._access_token(grant, client, scopes, now)
         self._add_live(grant, client, access.kept, now)
         again = self._refresh_token(grant, client, kept.expires_at, now) if client.refresh == "rotate" else None
+        if self.refresh_tokens.find(kept.digest) is None:
+            # The family was ended while we worked on it: what we just added must go too.
+            self.end_family(grant.id)
+            raise OAuthError("invalid_grant", "The refresh token is not valid", detail="revoked meanwhile")
         return self._response(grant, client, access, again, now, renewed=True)
 
     def _access_token(self, grant: Grant, client: Client, scopes: tuple[str, ...], now: datetime) -> token.AccessToken:
@@ -136,9 +146,11 @@ class Tokens:
         for _ in range(_TRIES):
             kept = self.grants.get(grant.id)
             base = kept.value if kept else replace(grant, live=(), code_spent=True)
-            if self.grants.swap(grant.id, kept.raw if kept else None, base.with_token(live, now), life):
+            more = base.with_token(live, now)
+            more = replace(more, live=more.live[-MOST_LIVE:])
+            if self.grants.swap(grant.id, kept.raw if kept else None, more, life):
                 return
-        raise OAuthError("temporarily_unavailable", "Try again", status=503, detail="too many refreshes at once")
+        raise _busy()
 
     # ---- looking up ------------------------------------------------------------------------------
 
@@ -189,6 +201,7 @@ class Tokens:
             without = kept.value.without_token(secret.digest)
             if self.grants.swap(secret.family, kept.raw, without, client.access_token_life + GRANT_SLACK):
                 return
+        raise _busy()  # never "done" for what was not done (RFC 7009, 2.2.1)
 
     def revoke_family(self, grant: Grant, *, why: str) -> None:
         """End a family because something about it is wrong, and record why."""
@@ -206,7 +219,12 @@ class Tokens:
         )
 
     def end_family(self, family: str) -> None:
-        """End a family: its code, its access tokens, its refresh tokens."""
+        """End a family: its code, its access tokens, its refresh tokens.
+
+        Refresh tokens go first and last. First, so that a refresh under way finds its token gone and
+        takes back what it added; last, so that a code redeemed meanwhile leaves none behind.
+        """
+        self.refresh_tokens.revoke(family=family)
         self.grants.take(family)
         self.refresh_tokens.revoke(family=family)
 
@@ -216,6 +234,10 @@ class Tokens:
 
 
 _GRANTS = Codec(Grant)
+
+
+def _busy() -> OAuthError:
+    return OAuthError("temporarily_unavailable", "Try again", status=503, detail="too many changes at once")
 
 
 def once(transient: Transient, clock: Clock) -> Callable[[str, datetime], bool]:
