@@ -17,6 +17,7 @@ from idbroker.sealing import SealingKeys
 from idbroker.transaction import Transient
 
 Value = TypeVar("Value")
+LONGEST_NAME = 128
 
 
 class SealedTransient:
@@ -96,7 +97,7 @@ class Shelf(Generic[Value]):
 
     def get(self, name: str) -> Kept[Value] | None:
         """Return the value with its raw bytes, or None."""
-        raw = self._transient.get(self._key(name))
+        raw = self._transient.get(self._key(name)) if _possible(name) else None
         return Kept(self._codec.unpack(raw), raw) if raw is not None else None
 
     def put(self, name: str, value: Value, life: timedelta) -> None:
@@ -109,8 +110,13 @@ class Shelf(Generic[Value]):
 
     def take(self, name: str) -> Value | None:
         """Return the value and delete it: exactly one caller gets it."""
-        raw = self._transient.take(self._key(name))
+        raw = self._transient.take(self._key(name)) if _possible(name) else None
         return self._codec.unpack(raw) if raw is not None else None
 
     def _key(self, name: str) -> str:
         return f"{self._letter}:{{{name}}}"
+
+
+def _possible(name: str) -> bool:
+    """Tell whether a name can be one of ours: it may come straight from a URL, and no store takes any text as a key."""
+    return bool(name) and len(name) <= LONGEST_NAME and name.isascii() and name.isprintable()
