@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from idbroker.client import AUTH_METHODS, Client
 from idbroker.clinic import Clinics
@@ -18,6 +18,9 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "access_token": ("opaque", "jwt"),
     "refresh": ("never", "keep", "rotate"),
 }
+# What our answers add to an address: a second one there would let two parsers read two answers.
+_OURS = {"code", "state", "iss", "error", "error_description", "error_uri", "response"}
+_HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?|[0-9a-f:.]+")
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 
 Mistake = tuple[str, str]
@@ -55,12 +58,18 @@ def uri_problem(uri: str, *, app_schemes: bool = False) -> str | None:
         return "not an address"
     faults = (
         (not re.fullmatch(r"[\x21-\x7e]+", uri) or "\\" in uri, "only visible ASCII, and no backslash"),
+        (host is not None and not _HOST.fullmatch(host), "the host is not a plain one"),
         ("#" in uri, "a fragment is not allowed"),
         ("@" in parts.netloc, "a user part (before @) is not allowed"),
         ("*" in uri, "wildcards are not allowed"),
+        (bool(_OURS & _names(parts.query)), "its query holds a parameter that our answer adds"),
         (not _safe_scheme(parts.scheme, host, app_schemes=app_schemes), _SCHEMES),
     )
     return next((words for wrong, words in faults if wrong), None)
+
+
+def _names(query: str) -> set[str]:
+    return {name for name, _ in parse_qsl(query, keep_blank_values=True)}
 
 
 _SCHEMES = "must be https (http only on localhost; an app's own scheme only for public clients)"
@@ -73,6 +82,12 @@ def _safe_scheme(scheme: str, host: str | None, *, app_schemes: bool) -> bool:
     return own or (scheme == "https" and bool(host))
 
 
+def check_start_url(client: Client) -> Iterable[Mistake]:
+    """Require a web address: it is a link on our pages, where `javascript:` would run as us."""
+    if client.start_url is not None and (problem := uri_problem(client.start_url)):
+        yield "start_url", problem
+
+
 def check_choices(client: Client) -> Iterable[Mistake]:
     """Require words that we know."""
     for name, allowed in _CHOICES.items():
@@ -82,6 +97,8 @@ def check_choices(client: Client) -> Iterable[Mistake]:
         yield "scopes", f"{scope} is not known; there are {', '.join(SCOPES)}"
     if "openid" not in client.scopes:
         yield "scopes", "must contain openid"
+    if not client.response_modes:
+        yield "response_modes", "at least one is needed"
     for mode in set(client.response_modes) - set(RESPONSE_MODES):
         yield "response_modes", f"{mode} is not known; there are {', '.join(RESPONSE_MODES)}"
 
@@ -120,6 +137,8 @@ def check_public_client(client: Client) -> Iterable[Mistake]:
         yield "refresh", "a public client's refresh tokens must rotate"
     if client.national_number:
         yield "national_number", "a public client cannot keep a number safe; use a confidential client"
+    if client.introspect:
+        yield "introspect", "a client that cannot prove who it is may not look into others' tokens"
 
 
 def check_numbers(client: Client) -> Iterable[Mistake]:
@@ -162,6 +181,7 @@ def check_sector(client: Client) -> Iterable[Mistake]:
 CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_id,
     check_redirect_uris,
+    check_start_url,
     check_choices,
     check_credentials,
     check_public_client,
