@@ -6,24 +6,21 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sqlalchemy import delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, select, text
 
 from idbroker.client import Client
 from idbroker.clock import Clock
 from idbroker.codec import Codec
 from idbroker.store.database import Database
+from idbroker.store.schema import Moment
 from idbroker.store.schema import client as table
 
 FRESH_SECONDS = 2.0
-
-
-def _save(new: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
-    changed = {"document": new.excluded.document, "updated_at": new.excluded.updated_at}
-    return new.on_conflict_do_update(index_elements=[table.c.id], set_=changed)
-
-
-SAVE = {"sqlite": _save(sqlite.insert(table)), "postgresql": _save(postgresql.insert(table))}
+# In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
+SAVE = text(
+    "INSERT INTO client (id, document, updated_at) VALUES (:id, :document, :updated_at) "
+    "ON CONFLICT (id) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at"
+).bindparams(bindparam("updated_at", type_=Moment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class StoredClients:
         document = self._codec.pack(client).decode()
         values = {"id": client.id, "document": document, "updated_at": self._clock.now()}
         with self._database.connected() as connection:
-            connection.execute(SAVE[self._database.dialect], values)
+            connection.execute(SAVE, values)
         self._forget(client.id)
 
     def remove(self, client_id: str) -> bool:

@@ -6,26 +6,26 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, LargeBinary, bindparam, insert, select, text
 
 from idbroker.errors import StoreError
 from idbroker.events import Event
 from idbroker.person import PersonKey
 from idbroker.store.database import Database
 from idbroker.store.events import insert_event
-from idbroker.store.schema import person, person_key
+from idbroker.store.schema import Moment, person, person_key
 
 ATTEMPTS = 10
 KNOWN = select(person_key.c.digest, person_key.c.person_id).where(
     person_key.c.digest.in_(bindparam("digests", expanding=True))
 )
 ADD_PERSON = insert(person)
-# The same clause in the two dialects: a key that another transaction has just added is left out.
-ADD_KEYS = {
-    "sqlite": sqlite.insert(person_key).on_conflict_do_nothing().returning(person_key.c.digest),
-    "postgresql": postgresql.insert(person_key).on_conflict_do_nothing().returning(person_key.c.digest),
-}
+# In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
+# A key that another transaction has just added is left out, and not returned.
+ADD_KEY = text(
+    "INSERT INTO person_key (digest, person_id, kind, sealed, since) "
+    "VALUES (:digest, :person_id, :kind, :sealed, :since) ON CONFLICT DO NOTHING RETURNING digest"
+).bindparams(bindparam("sealed", type_=LargeBinary), bindparam("since", type_=Moment))
 
 
 class StoredPersons:
@@ -77,7 +77,7 @@ class StoredPersons:
         # Sorted: two transactions that add the same keys in two orders would wait for each other for ever.
         for key in sorted({key.digest: key for key in keys if key.digest not in known}.values(), key=_digest):
             added = connection.execute(
-                ADD_KEYS[self._database.dialect],
+                ADD_KEY,
                 {"digest": key.digest, "person_id": met, "kind": key.kind, "sealed": key.sealed, "since": now},
             )
             if added.first() is None:
