@@ -360,9 +360,17 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+_REFUSAL_NOTICES = {"level_too_low": "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
+
+
 def _notice_of(error: ProviderError) -> str:
-    if isinstance(error, Unreachable):
-        return "c.down"
-    if isinstance(error, Refused) and error.reason == "level_too_low":
-        return "e.loa"
-    return "e.back"
+    """Return the key of the words a person gets. What verified badly and what never came look alike."""
+    match error:
+        case Cancelled():
+            return "e.back"
+        case Unreachable():
+            return "c.down"
+        case Refused(reason=reason):
+            return _REFUSAL_NOTICES.get(reason, "e.refused")
+        case _:
+            return "e.failed"

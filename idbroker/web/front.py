@@ -49,7 +49,7 @@ def _documents(site: Site) -> Blueprint:
     def static(name: str) -> Response:
         content, content_type, etag = site.pages.static_file(name)
         response = Response(content, content_type=content_type)
-        response.headers.update(static_headers(versioned="v" in request.args, https=site.https))
+        response.headers.update(static_headers(versioned=request.args.get("v") == etag, https=site.https))
         response.set_etag(etag)
         return response.make_conditional(request)
 

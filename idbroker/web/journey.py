@@ -177,8 +177,10 @@ class _Walk:
 
     def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
         transaction = kept.value
-        if page == "choose" and "provider" in fields:
-            return self._site.broker.choose(kept, fields["provider"], nonce, request.remote_addr)
+        if page == "choose":
+            # Enter in no field at all: the form's hidden default button means the first way.
+            first = next(iter(self._site.broker.ways(transaction)), "")
+            return self._site.broker.choose(kept, fields.get("provider", first), nonce, request.remote_addr)
         if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
             reply = {k: v for k, v in fields.items() if not k.startswith("_")}
             session = self._site.cookies.session(request)

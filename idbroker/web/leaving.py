@@ -17,7 +17,7 @@ from idbroker.web.journey import is_our_nonce, mint_nonce
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
-_CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
+_CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales", "lang")
 
 
 def leaving(site: Site) -> Blueprint:
@@ -33,7 +33,7 @@ def leaving(site: Site) -> Blueprint:
     def answer() -> Response:
         """Take a client's post (cross-site, without our cookies) or our own form's answer."""
         fields = parse_form(request.get_data(cache=False))
-        if "_n" not in fields:
+        if "_n" not in fields or "lang" in fields:
             query = {name: fields[name] for name in _CARRIED if name in fields}
             return _by_get(query)
         return _answered(site, screens, fields)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC
+from typing import Any
 
 from flask import request
 from werkzeug.wrappers import Response
@@ -33,7 +35,8 @@ class Screens:
     def language(self, wished: Iterable[str] = (), offered: tuple[str, ...] = LANGUAGES) -> str:
         """Return the language for this request: wished by the service, used here before, the browser's."""
         used_before, _ = self._site.cookies.comforts(request)
-        first = [*wished, used_before] if used_before else list(wished)
+        switched = request.args.get("lang", "")[:8]
+        first = [language for language in (switched, *wished, used_before) if language]
         return negotiate(first, request.headers.get("Accept-Language"), offered)
 
     def language_for(self, asked: SigninRequest) -> str:
@@ -81,6 +84,7 @@ class Screens:
             action=f"/t/{transaction.id}/{form.page}",
             nonce=nonce,
             eid=self._title(transaction.provider or ""),
+            number=form.values.get(_FIELD_NUMBER, ""),
             error=form.errors.get(_FIELD_NUMBER),
             left=int(left) if left.isdecimal() else None,
         )
@@ -89,7 +93,11 @@ class Screens:
     def already(self, transaction: Transaction) -> Response:
         """Show that this sign-in is finished, with the way to the service."""
         client, clinic = self._site.broker.parties(transaction.request)
-        frame = self._frame(transaction, client, clinic, live=False)
+        frame = replace(
+            self._frame(transaction, client, clinic, live=False),
+            language=self.language([transaction.language], clinic.offered_languages),
+            **_switch(),
+        )
         return self._page(self._site.pages.already(views.WayBackView(frame=frame, back_href=client.way_back)))
 
     def _frame(self, transaction: Transaction, client: Client, clinic: Clinic, *, live: bool = True) -> views.Frame:
@@ -180,7 +188,7 @@ class Screens:
         spoken = language or self.language()
         return views.Frame(
             language=spoken,
-            languages=(),
+            **_switch(),
             country=clinic.country if clinic else None,
             service=client.called(spoken) if client else None,
             clinic=clinic.name if clinic else None,
@@ -193,3 +201,14 @@ class Screens:
         response.headers.update(page_headers(tuple(origins), https=self._site.https))
         response.headers["Vary"] = "Cookie, Accept-Language"
         return response
+
+
+def _switch() -> dict[str, Any]:
+    """Return how a page without a form of its own switches language: by being asked for again.
+
+    Not a callback: its address holds a code, which has no business in a page.
+    """
+    if request.method != "GET" or request.path.startswith("/callback/"):
+        return {"languages": ()}
+    again = {name: value for name, value in request.args.items() if name != "lang"}
+    return {"languages": LANGUAGES, "switch_path": request.path, "switch_fields": again}
