@@ -49,7 +49,7 @@ check: $(all)
 	$(python) -m ruff format --check
 	$(python) -m mypy
 	.venv/bin/lint-imports --no-logo
-	$(if $(wildcard tests/check_translations.py),$(python) -m tests.check_translations)
+	$(python) -m idbroker.web.words
 
 format: $(all)
 	$(python) -m ruff format
