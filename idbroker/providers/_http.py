@@ -105,8 +105,13 @@ class _Bounded(HTTPAdapter):
         connect, read = options.get("timeout") or self._timeout
         try:
             raw = self.poolmanager.urlopen(
-                request.method or "GET", request.url or "", body=request.body, headers=request.headers,
-                timeout=urllib3.Timeout(connect=connect, read=read), redirect=False, retries=False,
+                request.method or "GET",
+                request.url or "",
+                body=request.body,
+                headers=request.headers,
+                timeout=urllib3.Timeout(connect=connect, read=read),
+                redirect=False,
+                retries=False,
                 preload_content=False,
             )
             return self._read(request, raw)

@@ -29,9 +29,9 @@ _MITID_HOSTS = ("www.mitid.dk", "pp.mitid.dk")
 MATCH_TRIES = 3
 MATCH_WINDOW = timedelta(minutes=15)
 _LONGEST_TEXT = 130
+_LONGEST_NUMBER = 64
 _COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 _PROTECTED = "NAVNE & ADRESSEBESKYTTET"
-_LEVELS = {loa.word: loa for loa in LoA}
 _LEVEL_URI = "https://data.gov.dk/concept/core/nsis/"
 # The broker's words for what happened, where access_denied says too little.
 _DENIALS = {"mitid_timeout": "expired", "mitid_user_blocked": "blocked", "mitid_cpr_match_exceeded": "cpr_match_failed"}
@@ -46,13 +46,15 @@ _AMR: Mapping[str, tuple[str, ...]] = {
     "u2f_token": ("hwk",),
 }
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """`[providers.NAME]` with `kind = "mitid"`.
 
     `private` is a service provider of the private sector, which may only *match* a CPR number: on the
     broker's page (`cpr = "claim"`) or on ours (`cpr = "match"`, Nets only). `scopes` replaces the scopes
-    asked for; the one for the number is added when a number is wanted.
+    asked for; the one for the number is added when a number is wanted. A public service provider learns
+    of a protected name only with `ssn.details_name` among them. `title` is MitID's on every page.
     """
 
     broker: str = "nets"
@@ -87,18 +89,13 @@ class Dialect:
     protected: str
     session: str
     userinfo: bool
-    matches: bool = False
 
 
 def _nets(asked: Asked, pushed: bool) -> Mapping[str, str]:
     mitid = {"loa_value": asked.loa.word, "action_text": "LOG_ON", "reference_text": _text(asked)}
     if pushed and asked.number_hint is not None:
         mitid["cpr_hint"] = asked.number_hint
-    return {
-        "idp_values": "mitid",
-        "idp_params": json.dumps({"mitid": mitid}),
-        "language": "da" if asked.language == "da" else "en",
-    }
+    return {"idp_values": "mitid", "idp_params": json.dumps({"mitid": mitid}), "language": _language(asked)}
 
 
 def _idura(asked: Asked, pushed: bool) -> Mapping[str, str]:
@@ -108,31 +105,59 @@ def _idura(asked: Asked, pushed: bool) -> Mapping[str, str]:
     return {
         "acr_values": f"urn:grn:authn:dk:mitid:{asked.loa.word}",
         "login_hint": " ".join(hints),
-        "ui_locales": "da" if asked.language == "da" else "en",
+        "ui_locales": _language(asked),
     }
 
 
 def _signicat(asked: Asked, _pushed: bool) -> Mapping[str, str]:
-    return {"acr_values": "idp:mitid", "ui_locales": "da" if asked.language == "da" else "en"}
+    return {"acr_values": "idp:mitid", "ui_locales": _language(asked)}
 
 
 DIALECTS: Mapping[str, Dialect] = {
     "nets": Dialect(
-        scopes=("openid", "mitid"), number_scope="ssn", ask=_nets, level=("loa", "acr"), number="dk.cpr",
-        has_number="mitid.has_cpr", name="mitid.identity_name", birthdate="mitid.date_of_birth",
-        given_name="ssn.details.given_name", family_name="ssn.details.surname",
-        protected="ssn.details.name_address_protected", session="neb_sid", userinfo=True, matches=True,
+        scopes=("openid", "mitid"),
+        number_scope="ssn",
+        ask=_nets,
+        level=("loa", "acr"),
+        number="dk.cpr",
+        has_number="mitid.has_cpr",
+        name="mitid.identity_name",
+        birthdate="mitid.date_of_birth",
+        given_name="ssn.details.given_name",
+        family_name="ssn.details.surname",
+        protected="ssn.details.name_address_protected",
+        session="neb_sid",
+        userinfo=True,
     ),
     "idura": Dialect(
-        scopes=("openid",), number_scope="ssn", ask=_idura, level=("loA", "loa"), number="cprNumberIdentifier",
-        has_number="has_cpr", name="name", birthdate="birthdate", given_name=None, family_name=None,
-        protected="name_address_protected", session="sessionindex", userinfo=False,
+        scopes=("openid",),
+        number_scope="ssn",
+        ask=_idura,
+        level=("loA", "loa"),
+        number="cprNumberIdentifier",
+        has_number="has_cpr",
+        name="name",
+        birthdate="birthdate",
+        given_name=None,
+        family_name=None,
+        protected="name_address_protected",
+        session="sessionindex",
+        userinfo=False,
     ),
     "signicat": Dialect(
-        scopes=("openid", "profile", "idp-id", "mitid-extra"), number_scope="nin", ask=_signicat,
-        level=("mitid_loa",), number="nin", has_number="mitid_has_cpr", name="name", birthdate="birthdate",
-        given_name="given_name", family_name="family_name", protected="mitid_name_and_address_protection",
-        session="sid", userinfo=True,
+        scopes=("openid", "profile", "idp-id", "mitid-extra"),
+        number_scope="nin",
+        ask=_signicat,
+        level=("mitid_loa",),
+        number="nin",
+        has_number="mitid_has_cpr",
+        name="name",
+        birthdate="birthdate",
+        given_name="given_name",
+        family_name="family_name",
+        protected="mitid_name_and_address_protection",
+        session="sid",
+        userinfo=True,
     ),
 }
 
@@ -194,9 +219,15 @@ class MitID:
             raise Refused("level_too_low", f"asked {asked.loa.word}, got {level.word}")
         claims, dialect = proof.claims, self._dialect
         identity = Identity(
-            provider=self._name, issuer=proof.issuer, subject=proof.subject, loa=level, proved_at=proof.proved_at,
-            amr=_amr(claims.get("amr")), number=_number(words(claims, dialect.number), asked),
-            birthdate=_birthdate(words(claims, dialect.birthdate)), upstream_session=words(claims, dialect.session),
+            provider=self._name,
+            issuer=proof.issuer,
+            subject=proof.subject,
+            loa=level,
+            proved_at=proof.proved_at,
+            amr=_amr(claims.get("amr")),
+            number=_number(words(claims, dialect.number), asked),
+            birthdate=_birthdate(words(claims, dialect.birthdate)),
+            upstream_session=words(claims, dialect.session),
             upstream_id_token=proof.id_token,
         )
         return _named(identity, claims, dialect)
@@ -204,11 +235,11 @@ class MitID:
     def _level(self, proof: Proof) -> LoA:
         # Only the signed token is asked where it says a level at all; of two answers neither is believed.
         said = self._said(proof.id_claims) or self._said(proof.claims)
-        levels = {_LEVELS.get(word.removeprefix(_LEVEL_URI).lower()) for word in said}
-        level = levels.pop() if len(levels) == 1 else None
-        if level is None:
+        levels = {word.removeprefix(_LEVEL_URI).lower() for word in said}
+        known = [loa for loa in LoA if levels == {loa.word}]
+        if not known:
             raise Untrusted("level of assurance: missing or unknown")
-        return level
+        return known[0]
 
     def _said(self, claims: Mapping[str, Any]) -> list[str]:
         return [word for name in self._dialect.level if (word := words(claims, name)) is not None]
@@ -227,18 +258,21 @@ class MitID:
         try:
             number = parse(typed, "DK", now=_today(asked))
         except NotANumber:
-            return _form(matching, "p.e.id")
+            return _form(matching, typed=typed, error="p.e.id")
         if self._matches(matching.access_token, number):
             return replace(matching.identity, number=number)
         matching = replace(matching, tries=matching.tries + 1)
         if matching.tries >= MATCH_TRIES:
             raise Refused("cpr_match_failed", "three tries")
-        return _form(matching, "c.e.match")
+        return _form(matching, typed=typed, error="q.e.match")
 
     def _matches(self, access_token: str, number: NationalNumber) -> bool:
         response = ask(
-            self._client.http, "POST", self._settings.issuer.rstrip("/") + "/api/v1/mitid/matchCpr",
-            json={"cpr": number.value}, headers={"Authorization": f"Bearer {access_token}"},
+            self._client.http,
+            "POST",
+            self._settings.issuer.rstrip("/") + "/api/v1/mitid/matchCpr",
+            json={"cpr": number.value},
+            headers={"Authorization": f"Bearer {access_token}"},
         )
         # Four hundred and something is the broker's own limit: three tries, fifteen minutes.
         if response.status_code in (400, 401, 403):
@@ -263,23 +297,27 @@ def make(name: str, settings: Settings, means: Means) -> MitID:
     if mistakes:
         raise ConfigError(mistakes)
     upstream = Upstream(
-        issuer=settings.issuer, client_id=settings.client_id, client_secret=_secret(settings),
-        auth_method=settings.auth_method, assertion_alg=settings.assertion_alg, pushed=settings.pushed,
+        issuer=settings.issuer,
+        client_id=settings.client_id,
+        client_secret=_secret(settings),
+        auth_method=settings.auth_method,
+        assertion_alg=settings.assertion_alg,
+        pushed=settings.pushed,
         hosts=settings.hosts,
     )
     return MitID(name, settings, OpenIdClient(upstream, means))
 
 
 def _mistakes(settings: Settings, means: Means) -> list[str]:
-    dialect = DIALECTS.get(settings.broker)
+    file = settings.client_secret_file
     checks = {
-        f"broker: one of {', '.join(DIALECTS)}": dialect is not None,
+        f"broker: one of {', '.join(DIALECTS)}": settings.broker in DIALECTS,
         "cpr: claim or match": settings.cpr in ("claim", "match"),
-        "cpr: only nets has an interface to match with": settings.cpr != "match" or (dialect and dialect.matches),
+        "cpr: only nets has an interface to match with": settings.cpr != "match" or settings.broker == "nets",
         "issuer: an https address without query": _is_issuer(settings.issuer, sandbox=means.sandbox),
         f"auth_method: one of {', '.join(AUTH_METHODS)}": settings.auth_method in AUTH_METHODS,
         "client_secret or client_secret_file: exactly one": _has_one_secret(settings),
-        "client_secret_file: does not read": _reads(settings.client_secret_file),
+        "client_secret_file: does not read": file is None or file.is_file(),
     }
     return [what for what, good in checks.items() if not good]
 
@@ -296,13 +334,9 @@ def _has_one_secret(settings: Settings) -> bool:
     return given == (0 if settings.auth_method == "private_key_jwt" else 1)
 
 
-def _reads(file: Path | None) -> bool:
-    return file is None or file.is_file()
-
-
 def _secret(settings: Settings) -> str | None:
     file = settings.client_secret_file
-    return settings.client_secret if file is None else file.read_text(encoding="utf-8").strip()
+    return file.read_text(encoding="utf-8").strip() if file else settings.client_secret
 
 
 def _why(reply: Mapping[str, str], cancelled: Cancelled) -> Cancelled | Refused:
@@ -310,15 +344,23 @@ def _why(reply: Mapping[str, str], cancelled: Cancelled) -> Cancelled | Refused:
     return cancelled if reason is None else Refused(reason, cancelled.detail)
 
 
-def _form(matching: _Matching, error: str | None = None) -> Form:
+def _form(matching: _Matching, *, typed: str = "", error: str | None = None) -> Form:
+    left = {"left": str(MATCH_TRIES - matching.tries)} if matching.tries else {}
     return Form(
-        page="cpr", state=_MATCH + _MATCHING.pack(matching), errors={} if error is None else {"number": error}
+        page="cpr",
+        state=_MATCH + _MATCHING.pack(matching),
+        values={"number": typed[:_LONGEST_NUMBER], **left},
+        errors={} if error is None else {"number": error},
     )
+
+
+def _language(asked: Asked) -> str:
+    return "da" if asked.language == "da" else "en"
 
 
 def _text(asked: Asked) -> str:
     """Return the words the person sees in the app, as base64 of at most 130 characters."""
-    text = f"Log ind på {asked.service}" if asked.language == "da" else f"Log in to {asked.service}"
+    text = f"{'Log ind på' if _language(asked) == 'da' else 'Log in to'} {asked.service}"
     return base64.b64encode(text[:_LONGEST_TEXT].encode()).decode()
 
 

@@ -207,8 +207,12 @@ class _Pages:
     def _page(self, template: str, wanted: Wanted, **values: Any) -> AnyResponse:
         language = "en" if wanted.parameters.get("language") == "en" else "da"
         body = render_template(
-            template, words=WORDS[language], language=language, client=wanted.client.id,
-            reference=reference_text(_idp_params(wanted)), **values,
+            template,
+            words=WORDS[language],
+            language=language,
+            client=wanted.client.id,
+            reference=reference_text(_idp_params(wanted)),
+            **values,
         )
         # A form's redirect is checked against form-action too: name where it will end.
         parts = urlsplit(wanted.redirect_uri)
@@ -247,8 +251,16 @@ def _level(wanted: Wanted, person: SimPerson) -> LoA:
 
 def _numberless(person: SimPerson) -> SimPerson:
     return SimPerson(
-        id=person.id, given_name=person.given_name, family_name=person.family_name, country=person.country,
-        number=None, born=person.born, story=person.story, eids=person.eids, loa=person.loa, protected=person.protected,
+        id=person.id,
+        given_name=person.given_name,
+        family_name=person.family_name,
+        country=person.country,
+        number=None,
+        born=person.born,
+        story=person.story,
+        eids=person.eids,
+        loa=person.loa,
+        protected=person.protected,
     )
 
 
@@ -260,8 +272,15 @@ def _subject(person: SimPerson) -> str:
 def _id_claims(level: LoA, now: datetime) -> dict[str, Any]:
     uri = _NSIS + level.word.capitalize()
     return {
-        "amr": _AMR[level], "acr": uri, "loa": uri, "ial": uri, "aal": uri, "idp": "mitid",
-        "idp_environment": "test", "identity_type": "private", "neb_sid": f"sid-{now.timestamp():.0f}",
+        "amr": _AMR[level],
+        "acr": uri,
+        "loa": uri,
+        "ial": uri,
+        "aal": uri,
+        "idp": "mitid",
+        "idp_environment": "test",
+        "identity_type": "private",
+        "neb_sid": f"sid-{now.timestamp():.0f}",
         "transaction_id": f"tx-{now.timestamp():.0f}",
         "session_expiry": f"{(now + timedelta(hours=1)).timestamp():.0f}",
     }
@@ -290,9 +309,11 @@ def _details(person: SimPerson) -> dict[str, Any]:
     if person.protected:
         return {"ssn.details.status": "success", "ssn.details.name_address_protected": "true"}
     return {
-        "ssn.details.status": "success", "ssn.details.name_address_protected": "false",
+        "ssn.details.status": "success",
+        "ssn.details.name_address_protected": "false",
         "ssn.details.person_status": "active",
-        "ssn.details.given_name": person.given_name, "ssn.details.surname": person.family_name,
+        "ssn.details.given_name": person.given_name,
+        "ssn.details.surname": person.family_name,
     }
 
 

@@ -148,7 +148,9 @@ class OpenIdProvider:
             "subject_types_supported": ["pairwise"],
             "id_token_signing_alg_values_supported": ["ES256", "RS256"],
             "token_endpoint_auth_methods_supported": [
-                "client_secret_basic", "client_secret_post", "private_key_jwt",
+                "client_secret_basic",
+                "client_secret_post",
+                "private_key_jwt",
             ],
             "token_endpoint_auth_signing_alg_values_supported": ["RS256", "ES256", "PS256"],
             "code_challenge_methods_supported": ["S256"],
@@ -195,13 +197,15 @@ class OpenIdProvider:
             raise PageError("invalid_request")
         return Wanted(client=client, redirect_uri=uri, parameters=parameters)
 
-    def approve(
-        self, wanted: Wanted, subject: str, id_claims: Mapping[str, Any], userinfo: Mapping[str, Any]
-    ) -> str:
+    def approve(self, wanted: Wanted, subject: str, id_claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> str:
         """Return where the browser goes now: back, with a code for this person."""
         login = Login(
-            id=secrets.token_urlsafe(12), wanted=wanted, subject=subject, at=self.clock.now(),
-            id_claims=id_claims, userinfo=userinfo,
+            id=secrets.token_urlsafe(12),
+            wanted=wanted,
+            subject=subject,
+            at=self.clock.now(),
+            id_claims=id_claims,
+            userinfo=userinfo,
         )
         return self._back(wanted, {"code": self._codes.add(login)})
 
@@ -216,8 +220,10 @@ class OpenIdProvider:
         answer["state"] = "another" if "wrong_state" in lies else wanted.parameters.get("state", "")
         answer["iss"] = self.issuer + "/evil" if "wrong_response_iss" in lies else self.issuer
         hidden = {"state": "missing_state", "iss": "missing_response_iss", "code": "missing_code"}
-        return wanted.redirect_uri + "?" + urlencode(
-            {name: value for name, value in answer.items() if value and hidden.get(name) not in lies}
+        return (
+            wanted.redirect_uri
+            + "?"
+            + urlencode({name: value for name, value in answer.items() if value and hidden.get(name) not in lies})
         )
 
     def token(self, form: Mapping[str, str], authorization: str | None) -> dict[str, Any]:
@@ -243,9 +249,15 @@ class OpenIdProvider:
     def _id_token(self, login: Login, access_token: str) -> str:
         now, client = int(self.clock.now().timestamp()), login.wanted.client
         claims = {
-            "iss": self.issuer, "aud": client.id, "sub": login.subject, "iat": now, "nbf": now,
-            "exp": now + int(ID_TOKEN_LIFE.total_seconds()), "auth_time": int(login.at.timestamp()),
-            "at_hash": half_hash(access_token), **login.id_claims,
+            "iss": self.issuer,
+            "aud": client.id,
+            "sub": login.subject,
+            "iat": now,
+            "nbf": now,
+            "exp": now + int(ID_TOKEN_LIFE.total_seconds()),
+            "auth_time": int(login.at.timestamp()),
+            "at_hash": half_hash(access_token),
+            **login.id_claims,
         }
         if "nonce" in login.wanted.parameters:
             claims["nonce"] = login.wanted.parameters["nonce"]

@@ -84,17 +84,43 @@ _USERINFO: Mapping[str, Callable[[Claims], Claims]] = {
 }
 
 _SIGNATURES = (
-    "alg_none", "alg_none_capital", "empty_signature", "bad_signature", "hs256_with_public_key", "attacker_key",
-    "embedded_jwk", "jku", "x5c", "duplicate_members", "padded",
+    "alg_none",
+    "alg_none_capital",
+    "empty_signature",
+    "bad_signature",
+    "hs256_with_public_key",
+    "attacker_key",
+    "embedded_jwk",
+    "jku",
+    "x5c",
+    "duplicate_members",
+    "padded",
 )
 _KEY_SETS = ("duplicate_kid", "private_jwks", "oct_jwks", "empty_jwks", "not_jwks")
 _WIRE = (
-    "discovery_issuer_mismatch", "plain_endpoints", "foreign_endpoints", "redirecting_discovery", "redirecting_jwks",
-    "redirecting_token", "redirecting_userinfo", "huge_body", "slow_drip", "not_json", "list_json", "empty_token",
-    "token_type_mac", "token_type_case", "no_expires_in",
+    "discovery_issuer_mismatch",
+    "plain_endpoints",
+    "foreign_endpoints",
+    "redirecting_discovery",
+    "redirecting_jwks",
+    "redirecting_token",
+    "redirecting_userinfo",
+    "huge_body",
+    "slow_drip",
+    "not_json",
+    "list_json",
+    "empty_token",
+    "token_type_mac",
+    "token_type_case",
+    "no_expires_in",
 )
 _ANSWERS = (
-    "wrong_state", "missing_state", "wrong_response_iss", "missing_response_iss", "missing_code", "script_in_error",
+    "wrong_state",
+    "missing_state",
+    "wrong_response_iss",
+    "missing_response_iss",
+    "missing_code",
+    "script_in_error",
 )
 
 LIES = frozenset(

@@ -9,7 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask import Flask, Response, redirect, request
 from werkzeug.serving import make_server
 
+from idbroker.clock import SystemClock
 from idbroker.providers._http import TooBig, kept_session
 from tests.sandbox.loopback import serve
 
@@ -123,7 +124,9 @@ def test_uses_no_proxy_of_the_environment(session: Sessions, address: str, monke
     assert session().get(address + "/echo").status_code == 200
 
 
-@pytest.mark.parametrize("url", ["http://10.0.0.1/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://localhost.evil.test/"])
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1/", "ftp://127.0.0.1/", "file:///etc/passwd", "http://localhost.evil.test/"]
+)
 def test_goes_by_http_to_this_machine_only(session: Sessions, url: str) -> None:
     """In the sandbox http is for loopback; other schemes are for nothing."""
     with pytest.raises(requests.exceptions.InvalidSchema):
@@ -185,7 +188,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Make a certificate for this machine, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "sandbox")])
-    now = datetime.now(UTC)
+    now = SystemClock().now()
     loopback = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     made = (
         x509.CertificateBuilder()
@@ -203,9 +206,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     paths = folder / "cert.pem", folder / "key.pem"
     paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
     paths[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return str(paths[0]), str(paths[1])
 

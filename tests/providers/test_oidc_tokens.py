@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 
-from idbroker.errors import ProviderError, Untrusted
+from idbroker.errors import Untrusted
 from idbroker.providers._oidc import Upstream, clean
 from idbroker.providers._oidc.discovery import Metadata, _parse, check_endpoint
 from idbroker.providers._oidc.id_token import CHECKS, Expected, check_id_token, moment
@@ -22,12 +23,24 @@ from idbroker.providers._oidc.upstream import json_object
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 EXPECTED = Expected(
-    issuer="https://op.test", client_id="us", nonce="n", access_token="at", code="c", now=NOW, asked=NOW,
+    issuer="https://op.test",
+    client_id="us",
+    nonce="n",
+    access_token="at",
+    code="c",
+    now=NOW,
+    asked=NOW,
     max_age=timedelta(minutes=5),
 )
 STAMP = int(NOW.timestamp())
 GOOD = {
-    "iss": "https://op.test", "aud": "us", "sub": "s", "iat": STAMP, "exp": STAMP + 300, "nonce": "n", "auth_time": STAMP,
+    "iss": "https://op.test",
+    "aud": "us",
+    "sub": "s",
+    "iat": STAMP,
+    "exp": STAMP + 300,
+    "nonce": "n",
+    "auth_time": STAMP,
 }
 UPSTREAM = Upstream(issuer="https://op.test", client_id="us", hosts=("api.op.test",))
 DESCRIPTION = {
@@ -59,10 +72,26 @@ def test_a_good_token_passes() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"c_hash": half("another")}, {"at_hash": None}, {"at_hash": half("at") + "="}, {"sub": "s" * 256}, {"sub": "ø"},
-        {"aud": ["us", "us"]}, {"aud": []}, {"aud": {"us": 1}}, {"aud": "US"}, {"iss": "https://op.test/"},
-        {"iss": ["https://op.test"]}, {"nonce": "\ud800"}, {"exp": 1e400}, {"exp": 10**40}, {"iat": -(10**40)},
-        {"nbf": "now"}, {"auth_time": STAMP + 3600}, {"auth_time": False}, {"azp": None}, {"events": {}},
+        {"c_hash": half("another")},
+        {"at_hash": None},
+        {"at_hash": half("at") + "="},
+        {"sub": "s" * 256},
+        {"sub": "ø"},
+        {"aud": ["us", "us"]},
+        {"aud": []},
+        {"aud": {"us": 1}},
+        {"aud": "US"},
+        {"iss": "https://op.test/"},
+        {"iss": ["https://op.test"]},
+        {"nonce": "\ud800"},
+        {"exp": 1e400},
+        {"exp": 10**40},
+        {"iat": -(10**40)},
+        {"nbf": "now"},
+        {"auth_time": STAMP + 3600},
+        {"auth_time": False},
+        {"azp": None},
+        {"events": {}},
     ],
 )
 def test_a_wrong_claim_is_refused(wrong: dict[str, Any]) -> None:
@@ -81,13 +110,13 @@ def test_no_claim_can_crash_a_check(name: str, value: Any) -> None:
             continue
 
 
-@given(st.text(max_size=200) | st.binary(max_size=100).map(lambda raw: base64.urlsafe_b64encode(raw).decode() + ".e30.e30"))
+@given(
+    st.text(max_size=200) | st.binary(max_size=100).map(lambda raw: base64.urlsafe_b64encode(raw).decode() + ".e30.e30")
+)
 def test_no_header_can_crash_the_reader(token: str) -> None:
     """Whatever stands where a token should, the answer is a header or Untrusted."""
-    try:
+    with suppress(Untrusted):
         assert _header(token, ("ES256",)).alg == "ES256"
-    except Untrusted:
-        pass
 
 
 @given(json_values)
@@ -104,19 +133,15 @@ def test_no_header_members_can_crash_the_reader(value: Any) -> None:
 @given(st.dictionaries(st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "alg", "use"]), json_values))
 def test_no_key_can_crash_the_reader(jwk: dict[str, Any]) -> None:
     """Whatever a key set lists, the answer is keys or Untrusted."""
-    try:
+    with suppress(Untrusted):
         assert parse_keys({"keys": [jwk, {**jwk, "kty": "EC"}, {**jwk, "kty": "RSA"}]}) == ()
-    except Untrusted:
-        pass
 
 
 @given(st.sampled_from(sorted(DESCRIPTION)), json_values)
 def test_no_description_can_crash_the_reader(name: str, value: Any) -> None:
     """Whatever a description says, the answer is metadata or Untrusted."""
-    try:
+    with suppress(Untrusted):
         assert isinstance(_parse({**DESCRIPTION, name: value}, UPSTREAM, sandbox=False), Metadata)
-    except ProviderError as error:
-        assert isinstance(error, Untrusted)
 
 
 def test_takes_only_algorithms_that_we_trust() -> None:
@@ -130,9 +155,19 @@ def test_takes_only_algorithms_that_we_trust() -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "http://op.test/token", "https://evil.test/token", "https://op.test@evil.test/token", "https://op.test.evil/x",
-        "https://127.0.0.1/x", "http://127.0.0.1/x", "http://localhost:80@evil.test/", "file:///etc/passwd", "//op.test/x",
-        "https://op.test/x#y", "https://[::ffff:169.254.169.254]/", "https://[", "",
+        "http://op.test/token",
+        "https://evil.test/token",
+        "https://op.test@evil.test/token",
+        "https://op.test.evil/x",
+        "https://127.0.0.1/x",
+        "http://127.0.0.1/x",
+        "http://localhost:80@evil.test/",
+        "file:///etc/passwd",
+        "//op.test/x",
+        "https://op.test/x#y",
+        "https://[::ffff:169.254.169.254]/",
+        "https://[",
+        "",
     ],
 )
 def test_endpoints_are_where_they_may_be(url: str) -> None:
@@ -143,16 +178,18 @@ def test_endpoints_are_where_they_may_be(url: str) -> None:
 
 def test_a_key_set_keeps_to_signature_keys_of_strength() -> None:
     """Encryption keys, short RSA keys and other curves are left aside; a key's own `alg` binds it."""
-    keys = parse_keys({
-        "keys": [
-            {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "good", "alg": "ES256"},
-            {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "enc", "use": "enc"},
-            {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "curve"},
-            {**RSAKey.generate_key(2048).as_dict(private=False), "kid": "pss", "alg": "PS256"},
-            {**RSAKey.generate_key(2048).as_dict(private=False), "kid": "oaep", "alg": "RSA-OAEP"},
-            {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "ed"},
-        ]
-    })
+    keys = parse_keys(
+        {
+            "keys": [
+                {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "good", "alg": "ES256"},
+                {**ECKey.generate_key("P-256").as_dict(private=False), "kid": "enc", "use": "enc"},
+                {**ECKey.generate_key("P-384").as_dict(private=False), "kid": "curve"},
+                {**RSAKey.generate_key(2048).as_dict(private=False), "kid": "pss", "alg": "PS256"},
+                {**RSAKey.generate_key(2048).as_dict(private=False), "kid": "oaep", "alg": "RSA-OAEP"},
+                {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "ed"},
+            ]
+        }
+    )
 
     assert [key.kid for key in keys] == ["good", "pss"]
     assert keys[1].fits("pss", "PS256")
@@ -160,7 +197,10 @@ def test_a_key_set_keeps_to_signature_keys_of_strength() -> None:
     assert not keys[1].fits("good", "PS256")
 
 
-@pytest.mark.parametrize("text", [b'{"a": 1, "a": 2}', b'{"a": NaN}', b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' + b"1" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "text",
+    [b'{"a": 1, "a": 2}', b'{"a": NaN}', b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b'{"a":' + b"1" * 5000 + b"}"],
+)
 def test_reads_json_strictly(text: bytes) -> None:
     """Members twice, NaN, deep nesting and endless numbers are no JSON of ours."""
     with pytest.raises(ValueError, match=r"."):

@@ -44,9 +44,7 @@ def means(clock: StoppedClock, *, sandbox: bool = True, patience: float = 2) -> 
     """Return what the provider works with; its patience is short, for the tests of slow upstreams."""
     return Means(
         clock=clock,
-        http=lambda: kept_session(
-            timeout=(patience, patience), deadline=timedelta(seconds=patience), sandbox=sandbox
-        ),
+        http=lambda: kept_session(timeout=(patience, patience), deadline=timedelta(seconds=patience), sandbox=sandbox),
         client_key=lambda alg: SigningKey(kid=f"our-{alg.lower()}", alg=alg, key=OUR_KEYS[alg]),
         sandbox=sandbox,
     )
@@ -55,8 +53,14 @@ def means(clock: StoppedClock, *, sandbox: bool = True, patience: float = 2) -> 
 def asked(clock: StoppedClock, **more: Any) -> Asked:
     """Return what the broker asks: substantial, with the number, in Danish."""
     usual = Asked(
-        transaction="t1", handle="handle-1", return_url=BACK, loa=LoA.SUBSTANTIAL, language="da", service="Klinikken",
-        now=clock.now(), want_number=True,
+        transaction="t1",
+        handle="handle-1",
+        return_url=BACK,
+        loa=LoA.SUBSTANTIAL,
+        language="da",
+        service="Klinikken",
+        now=clock.now(),
+        want_number=True,
     )
     return replace(usual, **more)
 
@@ -65,8 +69,12 @@ def settings(issuer: str, client: str = "public", **more: Any) -> Settings:
     """Return the provider's settings for one of the clients."""
     registered = CLIENTS[client]
     return Settings(
-        issuer=issuer, client_id=client, client_secret=registered.secret, auth_method=registered.auth_method,
-        private=registered.private, **more,
+        issuer=issuer,
+        client_id=client,
+        client_secret=registered.secret,
+        auth_method=registered.auth_method,
+        private=registered.private,
+        **more,
     )
 
 

@@ -42,8 +42,14 @@ class Browser:
     def address(self, client: str = "public", **more: str) -> str:
         """Return an address at the authorization endpoint."""
         asked = {
-            "client_id": client, "redirect_uri": BACK, "response_type": "code", "scope": "openid mitid ssn",
-            "state": "st", "nonce": "n", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
+            "client_id": client,
+            "redirect_uri": BACK,
+            "response_type": "code",
+            "scope": "openid mitid ssn",
+            "state": "st",
+            "nonce": "n",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
         }
         return "/connect/authorize?" + urlencode({name: value for name, value in (asked | more).items() if value})
 
@@ -281,7 +287,12 @@ def test_breaks_on_request(browser: Browser, faults: Faults) -> None:
 @pytest.mark.parametrize(
     "wish",
     [
-        {"lies": ["no_such_lie"]}, {"lies": 7}, {"slow": 31}, {"slow": True}, {"status": 200}, {"down": 1},
+        {"lies": ["no_such_lie"]},
+        {"lies": 7},
+        {"slow": 31},
+        {"slow": True},
+        {"status": 200},
+        {"down": 1},
         {"broken": 1},
     ],
 )

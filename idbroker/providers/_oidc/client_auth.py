@@ -49,7 +49,14 @@ class _Assertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib ships no types
     def sign(self, auth: Any, token_endpoint: str) -> str:
         key = self._means.client_key(self._upstream.assertion_alg)
         header: Mapping[str, str] = {"kid": key.kid, "typ": "JWT"}
-        return str(private_key_jwt_sign(
-            key.key, client_id=auth.client_id, token_endpoint=token_endpoint, alg=key.alg, header=dict(header),
-            issued_at=int(self._now.timestamp()), expires_in=int(_ASSERTION_LIFE.total_seconds()),
-        ))
+        return str(
+            private_key_jwt_sign(
+                key.key,
+                client_id=auth.client_id,
+                token_endpoint=token_endpoint,
+                alg=key.alg,
+                header=dict(header),
+                issued_at=int(self._now.timestamp()),
+                expires_in=int(_ASSERTION_LIFE.total_seconds()),
+            )
+        )

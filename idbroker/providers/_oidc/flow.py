@@ -76,14 +76,22 @@ class OpenIdClient:
         metadata = self._discovery.get(asked.now)
         pushed = self._pushes(metadata)
         kept = _Kept(
-            issuer=metadata.issuer, nonce=secrets.token_urlsafe(32), verifier=secrets.token_urlsafe(48),
+            issuer=metadata.issuer,
+            nonce=secrets.token_urlsafe(32),
+            verifier=secrets.token_urlsafe(48),
             asked=asked.now,
         )
         with_age = {} if asked.max_age is None else {"max_age": str(int(asked.max_age.total_seconds()))}
         with_prompt = {"prompt": "login"} if asked.fresh else {}
         url, _ = self._client().create_authorization_url(
-            metadata.authorization_endpoint, state=asked.handle, code_verifier=kept.verifier, nonce=kept.nonce,
-            redirect_uri=asked.return_url, **with_age, **with_prompt, **parameters(pushed),
+            metadata.authorization_endpoint,
+            state=asked.handle,
+            code_verifier=kept.verifier,
+            nonce=kept.nonce,
+            redirect_uri=asked.return_url,
+            **with_age,
+            **with_prompt,
+            **parameters(pushed),
         )
         url = self._push(metadata, url, asked.now) if pushed else url
         return Redirect(url=url, state=_packed(kept))
@@ -96,7 +104,10 @@ class OpenIdClient:
     def _push(self, metadata: Metadata, url: str, now: datetime) -> str:
         client = self._client(now)
         response = ask(
-            self.http, "POST", metadata.pushed_endpoint or "", data=urlsplit(url).query,
+            self.http,
+            "POST",
+            metadata.pushed_endpoint or "",
+            data=urlsplit(url).query,
             headers={"Content-Type": "application/x-www-form-urlencoded"},
             auth=client.client_auth(self.upstream.auth_method),
         )
@@ -117,14 +128,22 @@ class OpenIdClient:
         claims = self._verified(metadata, asked, kept, code, tokens)
         more = self._userinfo(metadata, asked, claims, tokens) if userinfo else {}
         return Proof(
-            issuer=metadata.issuer, subject=claims["sub"], proved_at=proved_at(claims), id_claims=claims,
-            userinfo=more, id_token=tokens["id_token"], access_token=tokens["access_token"],
+            issuer=metadata.issuer,
+            subject=claims["sub"],
+            proved_at=proved_at(claims),
+            id_claims=claims,
+            userinfo=more,
+            id_token=tokens["id_token"],
+            access_token=tokens["access_token"],
         )
 
     def _client(self, now: datetime | None = None) -> OAuth2Client:
         client = OAuth2Client(
-            session=self.http, client_id=self.upstream.client_id, client_secret=self.upstream.client_secret,
-            token_endpoint_auth_method=self.upstream.auth_method, code_challenge_method="S256",
+            session=self.http,
+            client_id=self.upstream.client_id,
+            client_secret=self.upstream.client_secret,
+            token_endpoint_auth_method=self.upstream.auth_method,
+            code_challenge_method="S256",
         )
         client.client_auth_class = auth_type
         for method in auth_methods(self.upstream, self._means, now):
@@ -135,8 +154,12 @@ class OpenIdClient:
         named = {"client_id": self.upstream.client_id} if self.upstream.auth_method == "private_key_jwt" else {}
         try:
             tokens = self._client(asked.now).fetch_token(
-                metadata.token_endpoint, grant_type="authorization_code", code=code,
-                redirect_uri=asked.return_url, code_verifier=kept.verifier, **named,
+                metadata.token_endpoint,
+                grant_type="authorization_code",
+                code=code,
+                redirect_uri=asked.return_url,
+                code_verifier=kept.verifier,
+                **named,
             )
         except OAuth2Error as error:
             raise _token_error(error) from error
@@ -148,11 +171,19 @@ class OpenIdClient:
         self, metadata: Metadata, asked: Asked, kept: _Kept, code: str, tokens: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         claims = self._keys.verified(tokens["id_token"], metadata, asked.now)
-        check_id_token(claims, Expected(
-            issuer=metadata.issuer, client_id=self.upstream.client_id, nonce=kept.nonce, code=code,
-            access_token=tokens["access_token"], now=asked.now, asked=kept.asked,
-            max_age=timedelta() if asked.fresh else asked.max_age,
-        ))
+        check_id_token(
+            claims,
+            Expected(
+                issuer=metadata.issuer,
+                client_id=self.upstream.client_id,
+                nonce=kept.nonce,
+                code=code,
+                access_token=tokens["access_token"],
+                now=asked.now,
+                asked=kept.asked,
+                max_age=timedelta() if asked.fresh else asked.max_age,
+            ),
+        )
         return claims
 
     def _userinfo(
