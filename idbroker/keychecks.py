@@ -62,14 +62,20 @@ def _about(key: Key, rules: Rules, now: datetime, warn: timedelta) -> Iterator[F
         yield Finding(
             level=Level.ACT if ended else Level.WARNING,
             code="certificate",
-            message=f"its certificate {'ended' if ended else 'ends'} {key.ends_at:%Y-%m-%d}",
+            message=f"certificate {'ended' if ended else 'ends'} {key.ends_at:%Y-%m-%d}{_in(key.ends_at - now)}",
             hint=_rotate(key.use),
             kid=key.kid,
         )
-    if key.state is State.ACTIVE and key.use not in FIXED and now - key.since >= rules.rotate_after:
+    # A key with a certificate is pinned by others: its end decides, not its age.
+    ages = key.ends_at is None and key.use not in FIXED
+    if key.state is State.ACTIVE and ages and now - key.since >= rules.rotate_after:
         age = f"active for {(now - key.since).days} days, due after {rules.rotate_after.days}"
         yield Finding(level=Level.WARNING, code="due", message=age, hint=_rotate(key.use), kid=key.kid)
 
 
 def _rotate(use: str) -> str:
     return f"idbroker keys rotate --use {use}"
+
+
+def _in(left: timedelta) -> str:
+    return f", in {left.days} days" if left > timedelta() else ""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -30,6 +33,7 @@ from idbroker.keys_context import (
     epilog,
     say_nothing_to_do,
     unconfirmed,
+    with_context,
 )
 from idbroker.keyset import KeySet, State, Use
 from idbroker.rotation import (
@@ -41,6 +45,7 @@ from idbroker.rotation import (
     plan_revocation,
     plan_rewrapped,
     plan_rotation,
+    repeats,
 )
 
 USES = tuple(use.value for use in Use)
@@ -58,6 +63,23 @@ def keys() -> None:
     """
 
 
+def keys_opened_by(opens: Callable[[Any], KeysContext]) -> click.Group:
+    """Return the group for a larger tool: `opens` makes the context from that tool's own `ctx.obj`, when needed."""
+
+    @click.pass_context
+    def begin(ctx: click.Context) -> None:
+        ctx.obj = functools.partial(opens, ctx.obj)
+
+    return KeysGroup(
+        "keys",
+        callback=begin,
+        commands=keys.commands,
+        help=keys.help,
+        epilog=keys.epilog,
+        context_settings=keys.context_settings,
+    )
+
+
 @keys.command(
     "list",
     epilog=epilog(["idbroker keys list", "idbroker keys list --use oidc-sign --json"], DONE, FAILED, WRONG, CLOSED),
@@ -65,7 +87,7 @@ def keys() -> None:
 @click.option("--use", type=click.Choice(USES), help="Only keys of this use.")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only keys in this state.")
 @as_json
-@click.pass_obj
+@with_context
 def list_(context: KeysContext, *, use: str | None, state: str | None, as_json: bool) -> None:
     """List the keys; those that are gone only with --state retired."""
     held, now = context.store.load(), context.now
@@ -80,7 +102,7 @@ def list_(context: KeysContext, *, use: str | None, state: str | None, as_json: 
     if context.screen.terminal:
         count = len(alarms.keys() & {key.kid for key in chosen})
         attention = f", {count} need{'s' if count == 1 else ''} attention: idbroker keys check" if count else ""
-        click.echo(f"{len(chosen)} keys{attention}", err=True)
+        click.echo(f"{shown.counted(len(chosen))}{attention}", err=True)
 
 
 @keys.command(
@@ -89,7 +111,7 @@ def list_(context: KeysContext, *, use: str | None, state: str | None, as_json: 
 @click.argument("kid")
 @click.option("--pem", is_flag=True, help="Write the public key, or the certificate, as PEM.")
 @as_json
-@click.pass_obj
+@with_context
 def show(context: KeysContext, *, kid: str, pem: bool, as_json: bool) -> None:
     """Show one key: the public part, never the other. KID may be its first characters."""
     key = find_key(context.store.load(), kid)
@@ -115,10 +137,9 @@ def show(context: KeysContext, *, kid: str, pem: bool, as_json: bool) -> None:
 )
 @click.option("--warn", type=SPAN, default="14d", show_default=True, help="Warn so long before a certificate ends.")
 @as_json
-@click.pass_context
-def check(ctx: click.Context, *, warn: timedelta, as_json: bool) -> None:
+@with_context
+def check(context: KeysContext, *, warn: timedelta, as_json: bool) -> None:
     """Say what to do about the keys, for cron and monitoring."""
-    context: KeysContext = ctx.obj
     held = context.store.load()
     concerns = [Finding(level=Level.WARNING, code="place", message=text) for text in context.concerns()]
     found = [*unreadable(held, context.store), *findings(held, context.rules, context.now, warn), *concerns]
@@ -129,8 +150,8 @@ def check(ctx: click.Context, *, warn: timedelta, as_json: bool) -> None:
     elif found:
         click.echo(shown.table(shown.finding_rows(found, held), context.screen, head=2))
     else:
-        click.echo(f"all is well with {len(held.alive())} keys", err=True)
-    ctx.exit({None: 0, Level.WARNING: 6, Level.ACT: 7}[worst])
+        click.echo(f"all is well with {shown.counted(len(held.alive()))}", err=True)
+    click.get_current_context().exit({None: 0, Level.WARNING: 6, Level.ACT: 7}[worst])
 
 
 @keys.command(
@@ -139,7 +160,7 @@ def check(ctx: click.Context, *, warn: timedelta, as_json: bool) -> None:
 @click.option("--use", type=click.Choice(USES), default="oidc-sign", show_default=True, help="Which keys.")
 @click.option("--if-older-than", "older", type=SPAN, help="Only if the active key is older, as 60d.")
 @as_json
-@click.pass_obj
+@with_context
 def plan_(context: KeysContext, *, use: str, older: timedelta | None, as_json: bool) -> None:
     """Show what rotate would do now. Nothing is changed."""
     held = context.store.load()
@@ -171,7 +192,7 @@ def plan_(context: KeysContext, *, use: str, older: timedelta | None, as_json: b
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @click.option("--back", is_flag=True, help="Undo the last rotation.")
 @as_json
-@click.pass_obj
+@with_context
 def rotate(
     context: KeysContext,
     *,
@@ -185,7 +206,8 @@ def rotate(
 ) -> None:
     """Let the staged keys sign, and stage new ones. Refused while a verifier may not know them."""
     held = context.store.load()
-    if not dry_run and _just_done(context, Use(use), "back" if back else "rotate", plan_id):
+    action = "back" if back else "rotate"
+    if not dry_run and repeats(held, context.rules, context.now, Use(use), action, plan_id):
         say_nothing_to_do(as_json=as_json, why="this was done a moment ago")
         return
     plan = _planned(context, held, Use(use), older, back=back)
@@ -221,7 +243,7 @@ def rotate(
 @click.option("--reason", type=click.Choice(REASONS), required=True, help="Goes into the history.")
 @click.option("--confirm", "last", metavar="LAST4", help="The last four characters of the whole name, typed.")
 @as_json
-@click.pass_obj
+@with_context
 def revoke(context: KeysContext, *, kid: str, reason: str, last: str | None, as_json: bool) -> None:
     """Take a key out of use at once; its successor signs, even before everybody can know it.
 
@@ -255,7 +277,7 @@ def revoke(context: KeysContext, *, kid: str, reason: str, last: str | None, as_
 @click.option("--saml-cert", "what", flag_value="saml-cert", help="The SAML signing certificates: active, then staged.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file instead of to stdout.")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-@click.pass_obj
+@with_context
 def export(context: KeysContext, *, what: str | None, out: Path | None, force: bool) -> None:
     """Write the public keys, for those who cannot fetch them."""
     if what is None:
@@ -282,7 +304,7 @@ def export(context: KeysContext, *, what: str | None, out: Path | None, force: b
 )
 @click.option("--since", type=SPAN, default="90d", show_default=True, help="How far back.")
 @as_json
-@click.pass_obj
+@with_context
 def history(context: KeysContext, *, since: timedelta, as_json: bool) -> None:
     """Show who changed what, when and why."""
     records = [record for record in context.store.history() if record.at >= context.now - since]
@@ -302,7 +324,7 @@ def history(context: KeysContext, *, since: timedelta, as_json: bool) -> None:
 @click.option("--batch", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Values at a time.")
 @click.option("--resume", is_flag=True, help="Go on where it was stopped. It always does: values tell their key.")
 @as_json
-@click.pass_obj
+@with_context
 def rewrap(context: KeysContext, *, batch: int, resume: bool, as_json: bool) -> None:  # noqa: ARG001 -- see its help
     """Seal everything anew with the newest data key, then let the older ones go. May be stopped at any time."""
     if context.rewrappable is None:
@@ -332,15 +354,6 @@ def _planned(context: KeysContext, held: KeySet, use: Use, older: timedelta | No
     except TooEarly as error:
         message, hint = shown.too_early(error, held, context.screen)
         raise OperatorError(message, hint=hint, code=error.code, exit_code=error.exit_code) from error
-
-
-def _just_done(context: KeysContext, use: Use, action: str, plan_id: str | None) -> bool:
-    """Tell whether the newest change is this very command: a repetition of it is not a second rotation."""
-    last = context.store.load().last
-    if last is None or context.now - last.at >= context.rules.repeat or last.action != action:
-        return False
-    same_plan = plan_id is None or plan_id.upper() == last.plan
-    return same_plan and any(step.use is use for step in last.steps)
 
 
 def _show_planned(context: KeysContext, plan: Plan, held: KeySet, options: str, *, as_json: bool) -> None:

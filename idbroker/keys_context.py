@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import sys
@@ -119,6 +120,24 @@ def _tell(ctx: click.Context, code: str, message: str, hint: str, exit_code: int
 
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
+
+
+def opened(ctx: click.Context) -> KeysContext:
+    """Return what the command works with. `ctx.obj` is it, or opens it: --help must not need a configuration."""
+    found = ctx.obj if isinstance(ctx.obj, KeysContext) else ctx.obj()
+    if not isinstance(found, KeysContext):
+        raise TypeError("ctx.obj is neither a KeysContext nor opens one")
+    return found
+
+
+def with_context(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command its KeysContext as first argument."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        command(opened(click.get_current_context()), **arguments)
+
+    return run
 
 
 def ask(context: KeysContext, question: str, option: str) -> str:

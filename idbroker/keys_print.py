@@ -86,6 +86,11 @@ def span(length: timedelta) -> str:
     return f"{seconds // 3600} h" if seconds <= 96 * 3600 else f"{seconds // 86400} days"
 
 
+def counted(number: int) -> str:
+    """Return so many keys, in words."""
+    return "1 key" if number == 1 else f"{number} keys"
+
+
 def table(rows: Sequence[Sequence[str]], screen: Screen, *, head: int, indent: int = 2, headings: bool = True) -> str:
     """Return rows under their first: tabs to a pipe, columns to a terminal, blocks to a narrow one.
 
@@ -163,7 +168,7 @@ def step_words(step: Step, now: datetime, rules: Rules, screen: Screen) -> str:
         case State.STAGED:
             return f"{step.alg}, may sign from {screen.moment(step.moment or now)}"
         case State.RETIRED:
-            return "nothing it signed is in use" if step.moment is not None else "no longer trusted or needed"
+            return "the last token it signed has ended" if step.moment is not None else "no longer trusted or needed"
 
 
 def _active_words(step: Step, now: datetime, rules: Rules) -> str:
@@ -181,7 +186,7 @@ def done_words(plan: Plan, keys: KeySet, rules: Rules, now: datetime, screen: Sc
     known = [step.kid for step in plan.steps if step.becomes is State.ACTIVE and step.kid is not None]
     names = Names(keys)
     signs = " and ".join(names.short(kid) for kid in dict.fromkeys([*known, *new]))
-    done = f"{signs} in use since {screen.clock(now)}" if signs else f"{len(plan.steps)} keys changed"
+    done = f"{signs} in use since {screen.clock(now)}" if signs else f"{counted(len(plan.steps))} changed"
     if plan.action == "rotate" and any(step.becomes is State.RETIRING for step in plan.steps):
         return f"done: {done}. Undo within {span(rules.undo)}: idbroker keys rotate --back"
     return f"done: {done}"

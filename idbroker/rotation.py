@@ -158,6 +158,15 @@ def plan_rewrapped(keys: KeySet, rules: Rules, now: datetime) -> Plan:
     return _plan("rewrap", keys, now, [_step(key, State.RETIRED, None) for key in old])
 
 
+def repeats(keys: KeySet, rules: Rules, now: datetime, use: Use, action: str, plan_id: str | None) -> bool:
+    """Tell whether the newest change was this very command: to repeat it is not to rotate twice."""
+    last = keys.last
+    if last is None or now - last.at >= rules.repeat or last.action != action:
+        return False
+    same_plan = plan_id is None or plan_id.upper() == last.plan
+    return same_plan and any(step.use is use for step in last.steps)
+
+
 def apply_plan(keys: KeySet, plan: Plan, made: Sequence[Key], at: datetime) -> tuple[Key, ...]:
     """Return the keys after the plan; `made` are the new ones, in the order of their steps.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ class Moment:
         return self.now
 
 
-def _rotate(store: KeyFiles, at: datetime = LATER, use: Use = Use.OIDC_SIGN) -> KeySet:
-    return carry_out(store, plan_rotation(store.load(), Rules(), at, use), "test", at)
+def _rotate(store: KeyFiles, at: datetime = LATER, use: Use = Use.OIDC_SIGN, rules: Rules | None = None) -> KeySet:
+    return carry_out(store, plan_rotation(store.load(), rules or Rules(), at, use), "test", at)
 
 
 @pytest.fixture
@@ -82,7 +83,8 @@ def test_signature_verifies(store: KeyFiles, alg: str) -> None:
     published = {jwk["kid"]: jwk for jwk in json.loads(keyring.jwks().body)["keys"]}
     public = jwt.PyJWK(published[signer.kid])
     assert jwt.decode(token, public, algorithms=[alg]) == {"sub": "somebody"}
-    assert jose.verify(token, lambda kid, _: keyring.verification_key(kid or ""), algorithms=[alg], types=["JWT"])
+    ours = jose.verify(token, lambda kid, _: keyring.verification_key(kid or ""), algorithms=[alg], types=["JWT"])
+    assert ours.header["kid"] == signer.kid
 
 
 def test_jwks(store: KeyFiles) -> None:
@@ -220,7 +222,7 @@ def test_sandbox_keys_refused(tmp_path: Path) -> None:
         with pytest.raises(OperatorError) as refused:
             attempt()
         assert (refused.value.exit_code, refused.value.code) == (3, "sandbox_keys")
-    assert Keyring(store, sandbox=True).signing("ES256")
+    assert Keyring(store, sandbox=True).signing("ES256").alg == "ES256"
     assert all(key.sandbox for key in store.load().keys)
 
 
@@ -257,50 +259,53 @@ def test_swapped_file(store: KeyFiles, tmp_path: Path) -> None:
 class Verifier:
     """A client that fetches our key set once a day and never in between, whatever it meets."""
 
-    def __init__(self, fetched_at: datetime) -> None:
-        self._fetched_at = fetched_at - timedelta(days=2)
+    def __init__(self, begins: datetime) -> None:
+        self._fetch_at = begins
         self._keys: dict[str, jwt.PyJWK] = {}
 
     def verify(self, token: str, keyring: Keyring, now: datetime) -> None:
-        """Raise unless the token verifies with the cached keys."""
-        if now - self._fetched_at >= timedelta(hours=24):
-            self._fetched_at = now
+        """Raise unless the token verifies with the cached keys, once it has begun."""
+        if now >= self._fetch_at:
+            self._fetch_at = now + 24 * HOUR
             listed: list[Any] = json.loads(keyring.jwks().body)["keys"]
             self._keys = {jwk["kid"]: jwt.PyJWK(jwk) for jwk in listed}
-        header = jwt.get_unverified_header(token)
-        jwt.decode(token, self._keys[header["kid"]], algorithms=[header["alg"]], options={"verify_exp": False})
+        if self._keys:
+            header = jwt.get_unverified_header(token)
+            key = self._keys[header["kid"]]
+            jwt.decode(token, key, algorithms=[header["alg"]], options={"verify_exp": False})
 
 
-def _hours(until: int) -> Iterator[tuple[int, datetime]]:
-    return ((hour, NOW + hour * HOUR) for hour in range(until))
+def _rotations(store: KeyFiles, rules: Rules, life: int, most: int) -> int:
+    """Rotate as early as the rules allow while clients verify, every hour, tokens new and at the end of their life."""
+    moment = Moment()
+    keyring = Keyring(store, monotonic=moment)
+    clients = [Verifier(NOW + phase * HOUR) for phase in (0, 7, 13, 18)]
+    tokens: list[list[str]] = []
+    done = 0
+    for hour in itertools.count():
+        moment.now, now = 100.0 + hour * 3600, NOW + hour * HOUR
+        tokens.append([jose.sign({"exp": 0}, keyring.signing(alg)) for alg in ("ES256", "RS256")])
+        for token in tokens[-1] + (tokens[-1 - life] if hour >= life else []):
+            for client in clients:
+                client.verify(token, keyring, now)
+        with contextlib.suppress(TooEarly):
+            _rotate(store, now, rules=rules)
+            done += 1
+        if done == most:
+            return done
+    raise AssertionError
 
 
 def test_hundred_rotations(store: KeyFiles) -> None:
     """A hundred rotations, each as early as allowed, break no signature for clients that cache a day (K8)."""
-    moment = Moment()
-    keyring = Keyring(store, monotonic=moment)
-    clients = [Verifier(NOW + phase * HOUR) for phase in (0, 7, 15, 23)]
-    tokens: dict[int, list[str]] = {}
-    rotations = verified = 0
-    for hour, now in _hours(100 * 26):
-        moment.now = 100.0 + hour * 3600
-        if hour % 5 == 0 or hour % 24 == 1:
-            tokens[hour] = [jose.sign({"exp": 0}, keyring.signing(alg)) for alg in ("ES256", "RS256")]
-        for at in (hour, hour - 24, hour - 13):
-            for token in tokens.get(at, ()):
-                for client in clients:
-                    client.verify(token, keyring, now)
-                    verified += 1
-        try:
-            _rotate(store, now)
-            rotations += 1
-        except TooEarly:
-            pass
-        if rotations == 100:
-            break
+    assert _rotations(store, Rules(token_life=40 * HOUR), life=40, most=100) == 100
 
-    assert rotations == 100
-    assert verified > 5_000
+
+@pytest.mark.parametrize("rules", [Rules(jwks_cache=20 * HOUR, token_life=40 * HOUR), Rules(token_life=24 * HOUR)])
+def test_rules_are_needed(store: KeyFiles, rules: Rules) -> None:
+    """With a shorter wait before signing, or before removal, the same clients do meet a key they do not know."""
+    with pytest.raises(KeyError):
+        _rotations(store, rules, life=40, most=20)
 
 
 def test_rotation_and_back(store: KeyFiles) -> None:
@@ -309,8 +314,8 @@ def test_rotation_and_back(store: KeyFiles) -> None:
     keyring = Keyring(store, monotonic=moment)
     client = Verifier(NOW)
     tokens: list[str] = []
-    for hour, now in _hours(40):
-        moment.now = 100.0 + hour * 3600
+    for hour in range(40):
+        moment.now, now = 100.0 + hour * 3600, NOW + hour * HOUR
         tokens.append(jose.sign({"exp": 0}, keyring.signing("ES256")))
         for token in tokens[-24:]:
             client.verify(token, keyring, now)

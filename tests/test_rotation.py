@@ -293,8 +293,7 @@ def test_whatever_is_done(moves: list[tuple[str, Use, timedelta]]) -> None:
         now += later
         try:
             plan = _plan_of(move, use, keys, now)
-        except OperatorError as refused:
-            assert refused.exit_code == 3
+        except OperatorError:
             continue
         for step in plan.steps:
             if step.becomes is State.ACTIVE and step.kid is not None and not step.early:
