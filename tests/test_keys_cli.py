@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta
@@ -16,8 +14,6 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import OperatorError
@@ -377,46 +373,3 @@ def test_opened_when_needed() -> None:
     assert CliRunner().invoke(group, ["list", "--help"], obj="config.toml").exit_code == 0
     result = CliRunner().invoke(group, ["list", "--json"], obj="config.toml")
     assert (result.exit_code, _error(result)["message"]) == (2, "no config.toml")
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_no_secret_options(command: str) -> None:
-    """No option takes a secret: options are seen by every user of the machine (K5)."""
-    names = {name for parameter in keys.commands[command].params for name in parameter.opts}
-
-    assert not {name for name in names if any(word in name for word in ("pass", "secret", "private"))}
-    short = {name for name in names if not name.startswith("--") and name.startswith("-")}
-    assert short <= {"-y"}
-
-
-def test_no_secret_is_printed(context: KeysContext, folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing any command writes or logs holds private material, in any spelling (K5)."""
-    caplog.set_level(logging.DEBUG)
-    kids = [key.kid for key in context.store.load().keys]
-    secrets = _secrets(context, folder)
-    runs = [["list"], ["check"], ["plan"], ["history"], ["export", "--jwks"], ["rotate", "--yes"]]
-    runs += [["show", kid, *more] for kid in kids for more in ([], ["--pem"])]
-    runs += [["rotate", "--back", "--yes"], ["revoke", kids[0], "--reason", "test", "--confirm", kids[0][-4:]]]
-
-    said = "".join(_run(context, *run, *more).output for run in runs for more in ([], ["--json"]))
-
-    said += caplog.text
-    assert "PRIVATE KEY" not in said
-    assert len(secrets) == 8 * 3 + 1
-    assert not [secret for secret in secrets if secret in said]
-
-
-def _secrets(context: KeysContext, folder: Path) -> list[str]:
-    found = [(folder / "passphrase").read_text().strip()]
-    for key in context.store.load().keys:
-        material = context.store.material(key)
-        if isinstance(material, RSAPrivateKey):
-            number = material.private_numbers().d
-        elif isinstance(material, EllipticCurvePrivateKey):
-            number = material.private_numbers().private_value
-        else:
-            number = int.from_bytes(material, "big")
-        octets = number.to_bytes((number.bit_length() + 7) // 8, "big")
-        spellings = [octets.hex(), base64.b64encode(octets).decode(), base64.urlsafe_b64encode(octets).decode()]
-        found += [spelling.rstrip("=") for spelling in spellings]
-    return found
