@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from idbroker.codec import Codec
-from idbroker.errors import Cancelled, ConfigError, Refused, Unreachable, Untrusted
+from idbroker.errors import Cancelled, ConfigError, Refused, StoreError, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.providers import Asked, Challenge, Form, Means, Redirect
@@ -42,7 +42,6 @@ _AMR: Mapping[str, tuple[str, ...]] = {
     "code_reader": ("otp",),
     "code_app": ("swk", "mfa"),
     "code_app_enchanced": ("swk", "mfa"),
-    "code_app_enhanced": ("swk", "mfa"),
     "u2f_token": ("hwk",),
 }
 
@@ -197,7 +196,7 @@ class MitID:
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
         """Read the broker's answer, or the CPR number typed on our page (field `number`)."""
         if state.startswith(_MATCH):
-            return self._match(asked, _MATCHING.unpack(state.removeprefix(_MATCH)), reply.get("number"))
+            return self._match(asked, _matching(state), reply.get("number"))
         try:
             proof = self._client.finish(asked, state, reply, userinfo=self._dialect.userinfo)
         except Cancelled as cancelled:
@@ -309,14 +308,15 @@ def make(name: str, settings: Settings, means: Means) -> MitID:
 
 
 def _mistakes(settings: Settings, means: Means) -> list[str]:
-    file = settings.client_secret_file
+    file, secret = settings.client_secret_file, settings.client_secret
+    needed = settings.auth_method != "private_key_jwt"
     checks = {
         f"broker: one of {', '.join(DIALECTS)}": settings.broker in DIALECTS,
         "cpr: claim or match": settings.cpr in ("claim", "match"),
         "cpr: only nets has an interface to match with": settings.cpr != "match" or settings.broker == "nets",
         "issuer: an https address without query": _is_issuer(settings.issuer, sandbox=means.sandbox),
         f"auth_method: one of {', '.join(AUTH_METHODS)}": settings.auth_method in AUTH_METHODS,
-        "client_secret or client_secret_file: exactly one": _has_one_secret(settings),
+        "client_secret or client_secret_file: exactly one": (secret is not None) + (file is not None) == needed,
         "client_secret_file: does not read": file is None or file.is_file(),
     }
     return [what for what, good in checks.items() if not good]
@@ -324,14 +324,8 @@ def _mistakes(settings: Settings, means: Means) -> list[str]:
 
 def _is_issuer(issuer: str, *, sandbox: bool) -> bool:
     parts = urlsplit(issuer)
-    if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
-        return False
-    return parts.scheme == "https" or (sandbox and parts.scheme == "http")
-
-
-def _has_one_secret(settings: Settings) -> bool:
-    given = (settings.client_secret is not None) + (settings.client_secret_file is not None)
-    return given == (0 if settings.auth_method == "private_key_jwt" else 1)
+    bare = parts.hostname and not parts.query and not parts.fragment and parts.username is None
+    return bool(bare) and (parts.scheme == "https" or (sandbox and parts.scheme == "http"))
 
 
 def _secret(settings: Settings) -> str | None:
@@ -342,6 +336,13 @@ def _secret(settings: Settings) -> str | None:
 def _why(reply: Mapping[str, str], cancelled: Cancelled) -> Cancelled | Refused:
     reason = _DENIALS.get(reply.get("error_description", ""))
     return cancelled if reason is None else Refused(reason, cancelled.detail)
+
+
+def _matching(state: bytes) -> _Matching:
+    try:
+        return _MATCHING.unpack(state.removeprefix(_MATCH))
+    except StoreError as error:
+        raise Untrusted("a state that does not read") from error
 
 
 def _form(matching: _Matching, *, typed: str = "", error: str | None = None) -> Form:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from idbroker.clock import StoppedClock
-from idbroker.errors import Cancelled, ConfigError, ProviderError, Refused, Unreachable
+from idbroker.errors import Cancelled, ConfigError, ProviderError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.providers import Form, Redirect
 from idbroker.providers.mitid import make
@@ -229,6 +229,14 @@ def test_going_back_to_the_answer_shows_the_form_again(travel: Travel) -> None:
 
     again = there.provider.resume(asked(there.clock), form.state, {"state": "handle-1", "code": "used"})
     assert again == form
+
+
+def test_a_damaged_form_is_not_believed(travel: Travel) -> None:
+    """A state of the form that does not read is Untrusted, not a crash."""
+    there = travel("private", cpr="match")
+
+    with pytest.raises(Untrusted):
+        typed(there, replace(there.form(), state=b"match:{}"), "0101011234")
 
 
 def test_a_match_that_cannot_be_asked_loses_no_try(travel: Travel, broker: Broker) -> None:
