@@ -1,11 +1,11 @@
-"""The pages of a demo portal."""
+"""The pages of the demo portals."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, redirect, request
@@ -13,31 +13,29 @@ from werkzeug.wrappers import Response
 
 from idbroker.sandbox.explain import claims, level, parameters
 from idbroker.sandbox.guard import foreign_page, wrong_host
-from idbroker.sandbox.portal.relying import Login, NotBelieved, Pending, RelyingParty
-from idbroker.sandbox.portal.services import Door, Service
-from idbroker.sandbox.portal.trail import Step, Trail
-from idbroker.sandbox.portal.visits import Answered, Visit, Visits
+from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
+from idbroker.sandbox.portal.services import Service
+from idbroker.sandbox.portal.visits import Answered, Problem, Visit, Visits
 from idbroker.sandbox.skin import page, skin
 
 _COPENHAGEN = ZoneInfo("Europe/Copenhagen")
-_STRONGER = {"id_token": {"acr": {"essential": True, "values": ["high"]}}}
-# What a person may do again on the developer's panel, and what it adds to the request.
-_AGAIN: Mapping[str, Mapping[str, str]] = {
-    "again": {"prompt": "login"},
-    "step-up": {"claims": json.dumps(_STRONGER)},
-}
+_HIGH = {"id_token": {"acr": {"essential": True, "values": ["high"]}}}
+# What a developer may try again, and what it adds to the request.
+_AGAIN: Mapping[str, Mapping[str, str]] = {"again": {"prompt": "login"}, "step-up": {"claims": json.dumps(_HIGH)}}
+_CANCELLED = "access_denied"
 
 
 def make_portals(portals: Mapping[str, tuple[Service, RelyingParty]], issuer: str) -> Flask:
-    """Return the application that serves all demo portals, each below its own id."""
+    """Return the application that serves all demo portals, each below its own name."""
     app = Flask("idbroker.sandbox.portals", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(skin())
+    services = [service for service, _ in portals.values()]
     for service, party in portals.values():
-        app.register_blueprint(_routes(_Portal(service, party, issuer)), url_prefix=f"/{service.id}")
-    app.add_url_rule("/", "front", lambda: page("portal/all.html", services=[s for s, _ in portals.values()], issuer=issuer))
+        app.register_blueprint(_Portal(service, party, issuer).routes(), url_prefix=f"/{service.id}")
+    app.add_url_rule("/", "all", lambda: page("portal/all.html", services=services, issuer=issuer))
     app.before_request(_guard)
-    app.register_error_handler(404, lambda _error: page("portal/none.html", issuer=issuer, status=404))
+    app.register_error_handler(404, lambda _: page("portal/none.html", services=services, issuer=issuer, status=404))
     return app
 
 
@@ -46,19 +44,178 @@ def _guard() -> Response | None:
     return Response(f"{why}\n", 403, content_type="text/plain; charset=utf-8") if why else None
 
 
-def _routes(portal: _Portal) -> Blueprint:
-    routes = Blueprint(portal.service.id, __name__)
-    routes.add_url_rule("/", "front", portal.front)
-    routes.add_url_rule("/login", "login", portal.login)
-    routes.add_url_rule("/callback", "callback", portal.callback)
-    routes.add_url_rule("/goodbye", "goodbye", portal.goodbye)
-    routes.add_url_rule("/failed", "failed", portal.failed)
-    routes.add_url_rule("/happened", "happened", portal.happened)
-    routes.add_url_rule(f"/{portal.service.help_path}", "help", portal.help)
-    routes.add_url_rule("/logout", "logout", portal.logout, methods=["POST"])
-    routes.add_url_rule("/refresh", "refresh", portal.refresh, methods=["POST"])
-    routes.add_url_rule("/userinfo", "userinfo", portal.userinfo, methods=["POST"])
-    routes.add_url_rule("/<any('again', 'step-up'):what>", "once_more", portal.once_more, methods=["POST"])
-    routes.add_url_rule("/<path:path>", "door", portal.door)
-    routes.register_error_handler(NotBelieved, portal.broken)
-    return routes
+class _Portal:
+    """One portal."""
+
+    def __init__(self, service: Service, party: RelyingParty, issuer: str) -> None:
+        self._service, self._party, self._issuer = service, party, issuer
+        self._visits = Visits()
+
+    def routes(self) -> Blueprint:
+        """Return its routes."""
+        routes = Blueprint(self._service.id, __name__)
+        for path, view in (
+            ("/", self.front), ("/login", self.login), ("/callback", self.callback), ("/failed", self.failed),
+            ("/goodbye", self.goodbye), ("/happened", self.happened), (f"/{self._service.help_path}", self.help),
+            ("/<path:path>", self.door),
+        ):  # fmt: skip
+            routes.add_url_rule(path, view.__name__, view)
+        for path, post in (
+            ("/logout", self.logout), ("/refresh", self.refresh), ("/userinfo", self.userinfo),
+            ("/<any('again', 'step-up'):what>", self.once_more),
+        ):  # fmt: skip
+            routes.add_url_rule(path, post.__name__, post, methods=["POST"])
+        routes.register_error_handler(NotBelieved, self.broken)
+        return routes
+
+    # ---- pages -----------------------------------------------------------------------------------
+
+    def front(self) -> Response:
+        """Show the clinic's site with its doors; whoever is logged in sees the first of them."""
+        return self._page("portal/front.html")
+
+    def door(self, path: str) -> Response:
+        """Open one door; whoever is not logged in goes to log in first, and comes back to this very door."""
+        if self._service.door(path) is None:
+            return self._page("portal/lost.html", status=404)
+        if self._visit.login is None:
+            return self._begin(path, {})
+        return self._page("portal/door.html", door=self._service.door(path), about=path.rpartition("/")[2], path=path)
+
+    def help(self) -> Response:
+        """Explain the login before it, the portal after it (R57)."""
+        login = self._visit.login
+        return self._page("portal/help.html", texts=self._service.help_after if login else self._service.help_before)
+
+    def happened(self) -> Response:
+        """Show every step of what just happened."""
+        return self._page("portal/happened.html", trail=self._visit.trail)
+
+    def failed(self) -> Response:
+        """Say that there was no login, and why."""
+        problem = self._visit.problem
+        if problem is None:
+            return redirect(self._at(""), 303)
+        return self._page("portal/failed.html", problem=problem, cancelled=problem.code == _CANCELLED)
+
+    def goodbye(self) -> Response:
+        """Say goodbye; the browser comes here from the broker."""
+        return self._page("portal/goodbye.html")
+
+    def broken(self, error: NotBelieved) -> Response:
+        """Say that the broker cannot be used now."""
+        problem = Problem(code=error.code, words=error.words, door="")
+        return self._page("portal/failed.html", problem=problem, cancelled=False, status=502)
+
+    # ---- logging in ------------------------------------------------------------------------------
+
+    def login(self) -> Response:
+        """Begin a login that ends at a door of ours, and nowhere else."""
+        door = request.args.get("door", "")
+        return self._begin(door if self._service.door(door) else self._service.doors[0].path, {})
+
+    def once_more(self, what: str) -> Response:
+        """Begin a login that the session alone does not answer."""
+        door = request.form.get("door", "")
+        return self._begin(door if self._service.door(door) else self._service.doors[0].path, _AGAIN[what])
+
+    def _begin(self, door: str, more: Mapping[str, str]) -> Response:
+        pending, url = self._party.begin(door, more)
+        name = self._visits.change(self._name, lambda visit: visit.expecting(pending))
+        return self._to(url, name)
+
+    def callback(self) -> Response:
+        """Take the broker's answer."""
+        state = request.args.get("state", "")
+        if self._visit.waiting_for(state) is None and not self._visits.answered(self._name, state):
+            if self._visit.login is not None:  # the Back button, into an answer that has been used
+                return redirect(self._at(self._visit.door), 303)
+            return self._page("portal/strange.html", status=400)
+        name, answer = self._name, request.args.to_dict()
+        answered = self._visits.answer_once(name, state, lambda: self._answer(name, state, answer))
+        return self._to(self._at(answered.path), answered.name)
+
+    def _answer(self, name: str | None, state: str, answer: Mapping[str, str]) -> Answered:
+        pending = self._visits.find(name).waiting_for(state)
+        if pending is None:
+            raise NotBelieved("state", "Nobody waits for this answer any more.")
+        try:
+            login, trail = self._party.finish(pending, answer)
+        except NotBelieved as error:
+            problem, steps = Problem(code=error.code, words=error.words, door=pending.door), error.trail
+            kept = self._visits.change(name, lambda visit: visit.answered(pending, steps, problem=problem))
+            return Answered(name=kept, path="failed")
+        kept = self._visits.change(name, lambda visit: visit.answered(pending, trail, login=login), renew=True)
+        return Answered(name=kept, path=pending.door)
+
+    # ---- what somebody who is logged in may do ---------------------------------------------------
+
+    def logout(self) -> Response:
+        """Log out here, then at the broker, which sends the browser back to say goodbye."""
+        login = self._visit.login
+        if login is None:
+            return redirect(self._at(""), 303)
+        url, step = self._party.farewell(login, secrets.token_urlsafe(8))
+        return self._to(url, self._visits.change(self._name, lambda visit: visit.left((step,)), renew=True))
+
+    def refresh(self) -> Response:
+        """Use the refresh token."""
+        return self._try("refresh")
+
+    def userinfo(self) -> Response:
+        """Call userinfo."""
+        return self._try("userinfo")
+
+    def _try(self, what: str) -> Response:
+        login = self._visit.login
+        if login is None:
+            return redirect(self._at(""), 303)
+        try:
+            renewed, trail = (self._party.refresh if what == "refresh" else self._party.userinfo)(login)
+        except NotBelieved as error:
+            problem = Problem(code=error.code, words=error.words, door=self._service.doors[0].path)
+            steps = error.trail
+            self._visits.change(self._name, lambda visit: visit.failed(problem, steps))
+            return redirect(self._at("failed"), 303)
+        self._visits.change(self._name, lambda visit: visit.went_on(trail, renewed))
+        return redirect(self._at("happened#last"), 303)
+
+    # ---- how -------------------------------------------------------------------------------------
+
+    @property
+    def _name(self) -> str | None:
+        return request.cookies.get(self._service.id)
+
+    @property
+    def _visit(self) -> Visit:
+        return self._visits.find(self._name)
+
+    def _at(self, path: str) -> str:
+        return f"/{self._service.id}/{path}"
+
+    def _to(self, url: str, name: str) -> Response:
+        response = redirect(url, 303)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.set_cookie(self._service.id, name, httponly=True, samesite="Lax", path=f"/{self._service.id}")
+        return response
+
+    def _page(self, template: str, *, status: int = 200, **values: object) -> Response:
+        visit = self._visit
+        shown = _shown(visit.login) if visit.login else {}
+        return page(
+            template, origins=(self._issuer,), status=status, service=self._service, words=self._service.words,
+            at=self._at, login=visit.login, issuer=self._issuer, has_trail=bool(visit.trail), **shown, **values,
+        )  # fmt: skip
+
+
+def _shown(login: Login) -> dict[str, object]:
+    said = login.claims
+    moment = datetime.fromtimestamp(said.get("auth_time", said["iat"]), _COPENHAGEN)
+    return {
+        "acr": str(said.get("acr", "")),
+        "level": level(str(said.get("acr", ""))),
+        "moment": f"{moment:%H:%M}",
+        "tables": (claims(said, "ID token"), claims(login.userinfo, "Userinfo")),
+        "session": parameters({"sid": said["sid"]}).rows if "sid" in said else (),
+    }

@@ -46,8 +46,7 @@ class Registration:
     goodbye_uri: str
     scope: str
     language: str
-    secret: str | None = field(default=None, repr=False)
-    key: PortalKey | None = None
+    proof: str | PortalKey = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +92,10 @@ class RelyingParty:
         """Begin a login that will end at a door; return what to remember and where to send the browser."""
         ours = self.registration
         pending = Pending(
-            state=secrets.token_urlsafe(16), nonce=secrets.token_urlsafe(16), verifier=secrets.token_urlsafe(48), door=door
+            state=secrets.token_urlsafe(16),
+            nonce=secrets.token_urlsafe(16),
+            verifier=secrets.token_urlsafe(48),
+            door=door,
         )
         asked = {
             "client_id": ours.client_id,
@@ -285,8 +287,9 @@ class RelyingParty:
 
     def _ask_tokens(self, form: dict[str, str], title: str, trail: list[Step]) -> Mapping[str, Any]:
         endpoint, ours = str(self.metadata()["token_endpoint"]), self.registration
-        login = (quote_plus(ours.client_id), quote_plus(ours.secret)) if ours.secret else None
-        sent = form if login else {**form, **self._assertion()}
+        proof = ours.proof
+        sent = {**form, **self._assertion(proof)} if isinstance(proof, PortalKey) else form
+        login = None if isinstance(proof, PortalKey) else (quote_plus(ours.client_id), quote_plus(proof))
         status, told = self._post(endpoint, sent, login)
         how = "with its secret" if login else "with a token signed by its own key"
         shown = parameters(sent, "Request")
@@ -325,9 +328,8 @@ class RelyingParty:
             raise NotBelieved("sub", "Userinfo is about somebody else.")
         return told
 
-    def _assertion(self) -> dict[str, str]:
-        key, now = self.registration.key, int(self._clock.now().timestamp())
-        assert key is not None
+    def _assertion(self, key: PortalKey) -> dict[str, str]:
+        now = int(self._clock.now().timestamp())
         said = {
             "iss": self.registration.client_id, "sub": self.registration.client_id, "aud": self.registration.issuer,
             "iat": now, "exp": now + 60, "jti": secrets.token_urlsafe(12),
@@ -359,9 +361,7 @@ class RelyingParty:
 
 
 def _with(pending: Pending, trail: Trail) -> Pending:
-    return Pending(
-        state=pending.state, nonce=pending.nonce, verifier=pending.verifier, door=pending.door, trail=trail
-    )
+    return Pending(state=pending.state, nonce=pending.nonce, verifier=pending.verifier, door=pending.door, trail=trail)
 
 
 def _half(value: str, *, whole: bool = False) -> str:

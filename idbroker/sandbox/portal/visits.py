@@ -17,12 +17,23 @@ MOST_ANSWERED = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Why the last login did not work, and the door it was for."""
+
+    code: str
+    words: str
+    door: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One browser at one portal: logins under way, who is logged in, and what happened."""
 
     pending: tuple[Pending, ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)
     trail: Trail = field(default=(), repr=False)
+    problem: Problem | None = None
+    door: str = ""
 
     def expecting(self, pending: Pending) -> Visit:
         """Return it with one more login under way."""
@@ -32,14 +43,20 @@ class Visit:
         """Return the login under way that a state belongs to."""
         return next((one for one in self.pending if secrets.compare_digest(one.state, state)), None)
 
-    def answered(self, pending: Pending, login: Login | None, trail: Trail) -> Visit:
+    def answered(
+        self, pending: Pending, trail: Trail, *, login: Login | None = None, problem: Problem | None = None
+    ) -> Visit:
         """Return it after a login under way was answered: a state works once. Others stay under way (two tabs)."""
         left = tuple(one for one in self.pending if one.state != pending.state)
-        return replace(self, pending=left, login=login or self.login, trail=trail)
+        return replace(self, pending=left, login=login or self.login, trail=trail, problem=problem, door=pending.door)
 
     def went_on(self, trail: Trail, login: Login | None = None) -> Visit:
         """Return it with more of what happened."""
         return replace(self, login=login or self.login, trail=longer(self.trail, trail))
+
+    def failed(self, problem: Problem, trail: Trail) -> Visit:
+        """Return it after something the portal tried did not work; whoever is logged in stays so."""
+        return replace(self, problem=problem, trail=longer(self.trail, trail))
 
     def left(self, trail: Trail) -> Visit:
         """Return it with nobody logged in."""
@@ -82,6 +99,10 @@ class Visits:
             while len(self._kept) > MOST_VISITS:
                 self._kept.popitem(last=False)
         return kept_as
+
+    def answered(self, name: str | None, state: str) -> bool:
+        """Tell whether this answer came before."""
+        return (name or "", state) in self._answered
 
     def answer_once(self, name: str | None, state: str, answer: Callable[[], Answered]) -> Answered:
         """Return what became of an answer. The same one again, a double click, is told the same.

@@ -1,0 +1,233 @@
+"""The sandbox's interface for scripts, below /sandbox/api: JSON in, JSON out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Flask, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from idbroker.clock import MovableClock
+from idbroker.sandbox.guard import foreign_page, wrong_host
+from idbroker.sandbox.inbox import Message
+from idbroker.sandbox.people import SimPerson
+from idbroker.sandbox.world import RegistrationRefused, World
+
+FARTHEST = timedelta(days=50 * 365)
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class Wrong(Exception):
+    """The caller is told what to send instead."""
+
+    def __init__(self, words: str, *, status: int = 400, mistakes: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(words)
+        self.words, self.status, self.mistakes = words, status, mistakes
+
+
+def make_api(world: World, reset: Callable[[], None]) -> Flask:
+    """Return the interface of one world, to be mounted at /sandbox/api."""
+    app = Flask("idbroker.sandbox.api", static_folder=None, template_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
+    calls = _Calls(world, reset)
+    for path, method, call in (
+        ("/people", "GET", calls.people),
+        ("/inbox", "GET", calls.inbox),
+        ("/orders", "GET", calls.orders),
+        ("/orders/<name>", "POST", calls.act),
+        ("/clock", "GET", calls.clock),
+        ("/clock", "PUT", calls.move),
+        ("/faults/<provider>", "PUT", calls.break_),
+        ("/clients", "POST", calls.register),
+        ("/keys/rotate", "POST", calls.rotate),
+        ("/reset", "POST", calls.reset),
+    ):
+        app.add_url_rule(path, f"{method} {path}", call, methods=[method])
+    app.before_request(_guard)
+    app.register_error_handler(Wrong, _told)
+    app.register_error_handler(HTTPException, _http)
+    return app
+
+
+class _Calls:
+    """What scripts may do."""
+
+    def __init__(self, world: World, reset: Callable[[], None]) -> None:
+        self._world, self._reset = world, reset
+
+    def people(self) -> Response:
+        """Return the cast."""
+        return _json([_person(person) for person in self._world.people])
+
+    def inbox(self) -> Response:
+        """Return the messages, newest first; `?to=` takes one address."""
+        return _json([_message(message) for message in self._world.inbox.list(request.args.get("to"))])
+
+    def orders(self) -> Response:
+        """Return what waits in an app: nothing, until there is an eID that has one."""
+        return _json([])
+
+    def act(self, name: str) -> Response:
+        """Do something in an app."""
+        raise Wrong(f"there is no order {name[:40]!r}: see GET orders", status=404)
+
+    def clock(self) -> Response:
+        """Return the sandbox's time."""
+        return _json({"now": _moment(self._world.clock.now())})
+
+    def move(self) -> Response:
+        """Set the clock, or move it."""
+        turn_clock(self._world.clock, _sent())
+        return self.clock()
+
+    def break_(self, provider: str) -> Response:
+        """Break an eID, or heal it with an empty object."""
+        if provider not in self._world.house.providers:
+            known = ", ".join(sorted(self._world.house.providers))
+            raise Wrong(f"there is no provider {provider[:40]!r}: one of {known}", status=404)
+        try:
+            fault = self._world.faults.set(provider, _sent())
+        except ValueError as error:
+            raise Wrong(str(error)) from error
+        return _json(
+            {
+                "down": fault.down, "slow": fault.slow.total_seconds(), "status": fault.status,
+                "lies": sorted(fault.lies),
+            }
+        )  # fmt: skip
+
+    def register(self) -> Response:
+        """Register a portal."""
+        try:
+            registered = self._world.register(_sent())
+        except RegistrationRefused as error:
+            words = "; ".join(f"{where}: {what}" for where, what in error.mistakes)
+            raise Wrong(words, mistakes=error.mistakes) from error
+        client = registered.client
+        told = {
+            "client_id": client.id,
+            "client_secret": registered.secret,
+            "issuer": self._world.addresses.issuer,
+            "redirect_uris": client.redirect_uris,
+            "post_logout_redirect_uris": client.post_logout_redirect_uris,
+            "auth_method": client.auth_method,
+            "scopes": client.scopes,
+            "clinic": client.clinic,
+        }
+        return _json({name: value for name, value in told.items() if value is not None}, status=201)
+
+    def rotate(self) -> Response:
+        """Sign with new keys from now on."""
+        return _json({"kid": self._world.rotate_keys()})
+
+    def reset(self) -> Response:
+        """Make everything as new."""
+        self._reset()
+        return _json({"reset": True})
+
+
+def turn_clock(clock: MovableClock, wish: Mapping[str, Any]) -> None:
+    """Move a clock as a JSON object says: {"now": RFC 3339} or {"plus": seconds}. Wrong for anything else."""
+    if set(wish) == {"plus"} and isinstance(wish["plus"], int | float) and not isinstance(wish["plus"], bool):
+        _set_clock(clock, lambda: clock.now() + timedelta(seconds=wish["plus"]))
+    elif set(wish) == {"now"} and isinstance(wish["now"], str):
+        _set_clock(clock, lambda: _read_moment(wish["now"]))
+    else:
+        raise Wrong('send {"now": "2026-11-22T09:00:00Z"} or {"plus": 3600}')
+
+
+def _set_clock(clock: MovableClock, when: Callable[[], datetime]) -> None:
+    try:
+        moment = when()
+    except (OverflowError, ValueError) as error:
+        raise Wrong("that is not a moment with a time zone (RFC 3339)") from error
+    # Certificates and tokens count in seconds since 1970, and birthdays in years of four digits.
+    if not abs(moment - clock.now()) <= FARTHEST:
+        raise Wrong("that is more than 50 years away")
+    clock.set(moment)
+
+
+def _read_moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("no time zone")
+    return moment.astimezone(UTC)
+
+
+def _sent() -> dict[str, Any]:
+    """Return the JSON object of the body; no body is an empty one. Wrong for anything else."""
+    body = request.get_data(cache=False)
+    try:
+        value = json.loads(body or b"{}")
+    except json.JSONDecodeError as error:
+        raise Wrong(f"the body is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise Wrong("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise Wrong("the body must be a JSON object")
+    return value
+
+
+def _person(person: SimPerson) -> dict[str, Any]:
+    told = {
+        "id": person.id,
+        "name": person.name,
+        "country": person.country,
+        "number": person.number,
+        "born": person.born.isoformat(),
+        "eids": list(person.eids),
+        "relations": dict(person.relations),
+        "story": person.story,
+    }
+    return told if person.password is None else {**told, "password": person.password}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    told = {
+        "id": message.id,
+        "at": _moment(message.at),
+        "channel": message.channel,
+        "to": message.to,
+        "subject": message.subject or None,
+        "text": message.text,
+        "code": message.code,
+        "link": message.link,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _guard() -> Response | None:
+    why = wrong_host(request) or foreign_page(request)
+    return _json({"error": why}, status=403) if why else None
+
+
+def _told(error: Wrong) -> Response:
+    mistakes = [{"setting": setting, "mistake": what} for setting, what in error.mistakes]
+    return _json({"error": error.words, **({"mistakes": mistakes} if mistakes else {})}, status=error.status)
+
+
+def _http(error: HTTPException) -> Response:
+    words = {404: "there is no such call", 405: "this call has another method", 413: "the body is too large"}
+    status = error.code or 500
+    response = _json({"error": words.get(status, error.name)}, status=status)
+    allowed = dict(error.get_headers()).get("Allow")
+    if allowed:
+        response.headers["Allow"] = allowed
+    return response
+
+
+def _json(value: Any, *, status: int = 200) -> Response:
+    body = json.dumps(value, ensure_ascii=False)
+    return Response(body + "\n", status=status, content_type="application/json", headers=_HEADERS)

@@ -1,0 +1,157 @@
+"""The sandbox's own pages on the issuer: start, people, inbox, clock, faults, one's own app, reset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response
+
+from idbroker.sandbox.api import Wrong, turn_clock
+from idbroker.sandbox.guard import foreign_page, wrong_host
+from idbroker.sandbox.people import SimPerson
+from idbroker.sandbox.portal.services import SERVICES
+from idbroker.sandbox.skin import page
+from idbroker.sandbox.snippets import snippets
+from idbroker.sandbox.world import RegistrationRefused, World
+
+_COPENHAGEN = ZoneInfo("Europe/Copenhagen")
+_COUNTRIES = {"DK": "Denmark", "SE": "Sweden", "FI": "Finland"}
+_EIDS = {"mitid": "MitID", "bankid": "BankID", "freja": "Freja", "suomifi": "Suomi.fi", "borgeradgang": "Borgeradgang"}
+# What the buttons of the panel do to an eID.
+_FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "fine": ("Works", {}),
+    "down": ("Down", {"down": True}),
+    "slow": ("Slow: 3 seconds", {"slow": 3}),
+    "busy": ("Too busy: HTTP 429", {"status": 429}),
+}
+_JUMPS = (("16 minutes", 16 * 60), ("1 hour", 3600), ("1 day", 86400), ("30 days", 30 * 86400))
+
+
+def console(world: World, reset: Callable[[], None]) -> Blueprint:
+    """Return the routes, for the application that serves the issuer."""
+    routes = Blueprint("console", __name__)
+    panels = _Panels(world, reset)
+    for path, show in (
+        ("/", panels.start), ("/inbox", panels.inbox), ("/sandbox/people", panels.people),
+        ("/sandbox/clock", panels.clock), ("/sandbox/break", panels.break_), ("/sandbox/connect", panels.connect),
+        ("/sandbox/reset", panels.reset),
+    ):  # fmt: skip
+        routes.add_url_rule(path, show.__name__, show)
+    for path, do in (
+        ("/sandbox/clock", panels.move), ("/sandbox/break/<provider>", panels.spoil), ("/sandbox/keys", panels.rotate),
+        ("/sandbox/connect", panels.register), ("/sandbox/reset", panels.renew),
+    ):  # fmt: skip
+        routes.add_url_rule(path, do.__name__, do, methods=["POST"])
+    routes.before_request(_guard)
+    return routes
+
+
+def _guard() -> Response | None:
+    why = wrong_host(request) or (foreign_page(request) if request.method == "POST" else None)
+    return Response(f"{why}\n", 403, content_type="text/plain; charset=utf-8") if why else None
+
+
+class _Panels:
+    """The pages. Each post leads back to its page by a redirect, so that a reload does nothing twice."""
+
+    def __init__(self, world: World, reset: Callable[[], None]) -> None:
+        self._world, self._reset = world, reset
+
+    # ---- pages -----------------------------------------------------------------------------------
+
+    def start(self) -> Response:
+        """Show what there is: portals, people, panels."""
+        return self._page("start", services=SERVICES, portals=self._world.addresses.portals, groups=self._groups())
+
+    def inbox(self) -> Response:
+        """Show the messages."""
+        return self._page("inbox", messages=self._world.inbox.list())
+
+    def people(self) -> Response:
+        """Show everybody with number and story."""
+        return self._page("people", groups=self._groups(), titles=_EIDS)
+
+    def clock(self) -> Response:
+        """Show the time."""
+        return self._page("clock", now=self._world.clock.now().astimezone(_COPENHAGEN), jumps=_JUMPS)
+
+    def break_(self) -> Response:
+        """Show what is broken."""
+        eids = {name: (provider.title, self._state(name)) for name, provider in self._world.house.providers.items()}
+        rotated = request.args.get("rotated") == "yes"
+        return self._page("break", eids=eids, faults=_FAULTS, rotated=rotated)
+
+    def connect(self) -> Response:
+        """Ask for a redirect URI."""
+        return self._page("connect", uri="", mistakes=(), registered=None)
+
+    def reset(self) -> Response:
+        """Ask whether to begin anew."""
+        return self._page("reset", done=request.args.get("done") == "yes")
+
+    # ---- posts -----------------------------------------------------------------------------------
+
+    def move(self) -> Response:
+        """Move the clock, or set it to Danish time."""
+        try:
+            turn_clock(self._world.clock, _clock_wish())
+        except (Wrong, ValueError):
+            return self._page(
+                "clock", now=self._world.clock.now().astimezone(_COPENHAGEN), jumps=_JUMPS, wrong=True, status=400
+            )
+        return redirect("/sandbox/clock", 303)
+
+    def spoil(self, provider: str) -> Response:
+        """Break an eID, or heal it."""
+        fault = _FAULTS.get(request.form.get("fault", ""))
+        if fault is not None and provider in self._world.house.providers:
+            self._world.faults.set(provider, fault[1])
+        return redirect("/sandbox/break", 303)
+
+    def rotate(self) -> Response:
+        """Rotate the signing keys."""
+        self._world.rotate_keys()
+        return redirect("/sandbox/break?rotated=yes", 303)
+
+    def register(self) -> Response:
+        """Register a portal and show how to connect it; the secret is shown this once."""
+        uri = request.form.get("redirect_uri", "").strip()
+        try:
+            registered = self._world.register({"redirect_uris": [uri]})
+        except RegistrationRefused as error:
+            return self._page("connect", uri=uri, mistakes=error.mistakes, registered=None, status=400)
+        ready = snippets(self._world.addresses.issuer, registered.client.id, registered.secret or "", uri)
+        return self._page("connect", uri=uri, mistakes=(), registered=registered, snippets=ready)
+
+    def renew(self) -> Response:
+        """Begin anew."""
+        self._reset()
+        return redirect("/sandbox/reset?done=yes", 303)
+
+    # ---- how -------------------------------------------------------------------------------------
+
+    def _state(self, provider: str) -> str:
+        fault = self._world.faults.of(provider)
+        if fault.down:
+            return "down"
+        return "slow" if fault.slow else "busy" if fault.status == 429 else "fine"
+
+    def _groups(self) -> dict[str, list[SimPerson]]:
+        groups: dict[str, list[SimPerson]] = {name: [] for name in _COUNTRIES.values()}
+        for person in self._world.people:
+            groups[_COUNTRIES[person.country]].append(person)
+        return groups
+
+    def _page(self, name: str, *, status: int = 200, **values: Any) -> Response:
+        return page(f"console/{name}.html", status=status, panel=name, issuer=self._world.addresses.issuer, **values)
+
+
+def _clock_wish() -> dict[str, Any]:
+    if "plus" in request.form:
+        return {"plus": int(request.form["plus"])}
+    local = datetime.fromisoformat(request.form.get("now", "")).replace(tzinfo=_COPENHAGEN)
+    return {"now": local.isoformat()}

@@ -1,0 +1,129 @@
+"""Three servers in one process, on this machine's own addresses."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from idbroker.errors import OperatorError
+from idbroker.sandbox.portal.services import SERVICES
+from idbroker.sandbox.scenes import Scenes
+from idbroker.sandbox.world import Addresses
+
+LOOPBACK = "127.0.0.1"
+MOST_PORTS = 100
+_BACKLOG = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A sandbox that answers: its addresses, and whether it got the port it was asked for."""
+
+    issuer: str
+    portals: dict[str, str]
+    moved: bool
+
+    @property
+    def ready_line(self) -> dict[str, Any]:
+        """Return what scripts are told when everything answers."""
+        return {
+            "ready": True,
+            "issuer": self.issuer,
+            "api": f"{self.issuer}/sandbox/api",
+            "inbox": f"{self.issuer}/inbox",
+            "portals": self.portals,
+        }
+
+
+@contextmanager
+def running(host: str, port: int, home: Path) -> Iterator[Running]:
+    """Serve a sandbox until the block ends. Port 0 takes free ones; a busy one gives way to the next.
+
+    Raises OperatorError when nothing is free, or the folder holds keys that are not a sandbox's.
+    """
+    with ExitStack() as stack:
+        issuer, portals, mitid = [stack.enter_context(sock) for sock in _listen_all(host, port)]
+        addresses = Addresses(
+            issuer=f"http://localhost:{_port(issuer)}",
+            portals=f"http://localhost:{_port(portals)}",
+            # Another host than ours: its pages are as foreign to the browser as the real ones.
+            mitid=f"http://{LOOPBACK}:{_port(mitid)}",
+        )
+        scenes = Scenes(home, addresses)
+        stack.callback(scenes.close)
+        stack.enter_context(_serving(issuer, scenes.application(lambda scene: scene.issuer)))
+        stack.enter_context(_serving(portals, scenes.application(lambda scene: scene.portals)))
+        stack.enter_context(_serving(mitid, scenes.application(lambda scene: scene.mitid)))
+        yield Running(
+            issuer=addresses.issuer,
+            portals={service.id: f"{addresses.portals}/{service.id}/" for service in SERVICES},
+            moved=port not in (0, _port(issuer)),
+        )
+
+
+class _Quiet(WSGIRequestHandler):
+    """Keeps connections open, and says nothing: a log line would hold codes."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "idbroker-sandbox"
+    sys_version = ""
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's own name
+        """Say nothing."""
+
+
+@contextmanager
+def _serving(sock: socket.socket, app: WSGIApplication) -> Iterator[None]:
+    host, port = sock.getsockname()[:2]
+    server = make_server(host, port, app, threaded=True, request_handler=_Quiet, fd=sock.fileno())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _listen_all(host: str, port: int) -> list[socket.socket]:
+    """Return three listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
+    sockets: list[socket.socket] = []
+    try:
+        for _ in range(3):
+            after = _port(sockets[-1]) + 1 if sockets else port
+            sockets.append(_listen(host, after if port else 0))
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    for candidate in range(port, min(port + MOST_PORTS, 65536)) if port else (0,):
+        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, candidate))
+            sock.listen(_BACKLOG)
+            return sock
+        except OSError as error:
+            sock.close()
+            if error.errno != errno.EADDRINUSE:
+                raise OperatorError(f"cannot listen on {host}: {error.strerror}", code="listen") from error
+    raise OperatorError(f"no free port from {port} on", hint="choose another with --port", code="listen")
+
+
+def _port(sock: socket.socket) -> int:
+    port: int = sock.getsockname()[1]
+    return port

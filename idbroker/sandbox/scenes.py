@@ -1,0 +1,101 @@
+"""A world with its three applications in front, and how a reset puts another one in its place."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from idbroker.sandbox.api import make_api
+from idbroker.sandbox.console import console
+from idbroker.sandbox.portal.pages import make_portals
+from idbroker.sandbox.portal.relying import Registration, RelyingParty
+from idbroker.sandbox.portal.services import SERVICES, Service
+from idbroker.sandbox.settings import ALERIS
+from idbroker.sandbox.skin import skin
+from idbroker.sandbox.world import Addresses, World, make_world
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One world, and what each of the three servers serves of it."""
+
+    world: World
+    issuer: WSGIApplication
+    portals: WSGIApplication
+    mitid: WSGIApplication
+
+
+def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) -> Scene:
+    """Make a world and put its applications in front."""
+    world = make_world(folder, addresses)
+    world.web.register_blueprint(skin())
+    world.web.register_blueprint(console(world, reset))
+    return Scene(
+        world=world,
+        issuer=DispatcherMiddleware(world.web, {"/sandbox/api": make_api(world, reset)}),
+        portals=make_portals({service.id: (service, _party(service, world)) for service in SERVICES}, addresses.issuer),
+        mitid=world.mitid,
+    )
+
+
+class Scenes:
+    """The scene as it is now. A reset puts a new one in its place."""
+
+    def __init__(self, home: Path, addresses: Addresses) -> None:
+        self._home, self._addresses = home, addresses
+        self._lock = threading.Lock()
+        # A folder that is kept between runs has the keys and stores of the last one.
+        self._number = max((int(path.name.removeprefix("world-")) for path in home.glob("world-[0-9]*")), default=1)
+        self._now = self._make()
+
+    @property
+    def now(self) -> Scene:
+        """Return the scene as it is now."""
+        return self._now
+
+    def reset(self) -> None:
+        """Make everything new. Requests under way end in the old world, whose files are deleted."""
+        with self._lock:
+            old = self._now
+            self._number += 1
+            self._now = self._make()
+            old.world.close()
+            shutil.rmtree(old.world.folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """End the last world; its files stay."""
+        with self._lock:
+            self._now.world.close()
+
+    def application(self, pick: Callable[[Scene], WSGIApplication]) -> WSGIApplication:
+        """Return an application that is always the present scene's."""
+
+        def serve(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+            return pick(self._now)(environ, start)
+
+        return serve
+
+    def _make(self) -> Scene:
+        folder = self._home / f"world-{self._number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return make_scene(folder, self._addresses, self.reset)
+
+
+def _party(service: Service, world: World) -> RelyingParty:
+    origin, credentials = world.addresses.portals, world.credentials
+    registration = Registration(
+        issuer=world.addresses.issuer,
+        client_id=service.id,
+        redirect_uri=f"{origin}/{service.id}/callback",
+        goodbye_uri=f"{origin}/{service.id}/goodbye",
+        scope=service.scope,
+        language=service.language,
+        proof=credentials.aleris if service.id == ALERIS else credentials.patientportalen,
+    )
+    return RelyingParty(registration, world.clock)
