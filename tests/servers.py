@@ -67,7 +67,7 @@ def redis_server(folder: Path) -> Iterator[str]:
         kept_nowhere = ["--save", "", "--appendonly", "no", "--dir", str(folder)]
         return [str(binary), "--bind", LOOPBACK, "--port", str(port), *kept_nowhere]
 
-    with _serving(command, _redis_answers, folder) as port:
+    with serving(command, _redis_answers, folder) as port:
         yield f"redis://{LOOPBACK}:{port}/0"
 
 
@@ -90,7 +90,7 @@ def postgres_server() -> Iterator[str]:
             flags = [part for option in [f"listen_addresses={LOOPBACK}", *options] for part in ("-c", option)]
             return [str(_postgres_program("postgres")), "-D", str(cluster), "-p", str(port), *flags]
 
-        with _serving(command, _postgres_answers, folder, owner=owner) as port:
+        with serving(command, _postgres_answers, folder, owner=owner) as port:
             yield f"postgresql://{POSTGRES_USER}@{LOOPBACK}:{port}/postgres"
 
 
@@ -134,9 +134,13 @@ def _make_cluster(folder: Path, owner: int | None) -> Path:
 
 
 @contextmanager
-def _serving(
+def serving(
     command: Callable[[int], list[str]], answers: Callable[[int], bool], folder: Path, *, owner: int | None = None
 ) -> Iterator[int]:
+    """Run the command made for a free port until the test is done with it; give the port once it `answers`.
+
+    The server's log is in the folder. SIGINT must end the server and all it started. Raises DidNotStart.
+    """
     process, port = _start(command, answers, folder, owner)
     try:
         yield port

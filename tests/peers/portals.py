@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -94,3 +95,10 @@ class Portal:
 def prove(browser: Browser, page: requests.Response, outcome: str = "approve") -> requests.Response:
     """Press MitID on our page and sign in as Anna there; return what leads back to the portal."""
     return browser.press(browser.press(page, provider="mitid"), person="anna", outcome=outcome)
+
+
+def way_back(page: requests.Response) -> str:
+    """Return where our page's link back to the service leads."""
+    link = re.search(r'href="(/t/[^"]+/cancel)"', page.text)
+    assert link, page.text[:2000]
+    return link[1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from tests.door import Door, open_door
 from tests.peers.node import Peer, PeerFault, RunningClock, run
-from tests.peers.portals import BYE, Portal, Registration, public, prove, with_key, with_secret
+from tests.peers.portals import BYE, Portal, Registration, prove, public, way_back, with_key, with_secret
 
 pytestmark = pytest.mark.peers
 
@@ -198,11 +197,9 @@ def test_a_strict_client_hears_that_the_person_cancelled(door: Door, peer: Peer)
     """A person who goes back to the service reaches it as access_denied, with state and iss (RFC 9207, 2)."""
     at = portal(door, peer)
     page = prove(at.browser, at.asks(), outcome="cancel")
-    way_back = re.search(r'href="(/t/[^"]+/cancel)"', page.text)
-    assert way_back
 
     with pytest.raises(PeerFault) as refused:
-        at.takes(at.browser.get(way_back[1]))
+        at.takes(at.browser.get(way_back(page)))
 
     assert refused.value.fault["error"] == "access_denied"
 
