@@ -26,6 +26,7 @@ from idbroker.transaction import Transaction
 
 # Longer than a code lives: one that comes late, or again, must still find its family to end it.
 GRANT_LIFE = CODE_LIFE + timedelta(minutes=5)
+MOST_GRANTS = 50  # of one client in one sign-on
 _TRIES = 5
 
 
@@ -89,7 +90,7 @@ class Signon:
         for _ in range(_TRIES):
             if newest is None:
                 return  # signed out meanwhile
-            moved = newest.value.seen(self.clock.now()).with_client(reached)
+            moved = _noted(newest.value.seen(self.clock.now()), reached)
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
                 return
             newest = self.sessions.get(moved.key)
@@ -150,7 +151,7 @@ class Signon:
         earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
         carried = earlier.reached if earlier is not None and earlier.person == session.person else ()
         self.grants.put(grant.id, grant, GRANT_LIFE)
-        whole = replace(session, reached=carried).with_client(_reached(session, grant))
+        whole = _noted(replace(session, reached=carried), _reached(session, grant))
         self.sessions.put(session.key, whole, self.settings.absolute)
 
     # ---- small words -----------------------------------------------------------------------------
@@ -171,6 +172,17 @@ class Signon:
 
     def _is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
         return request.required_subject in (None, self._subject(client, person))
+
+
+def _noted(session: Session, reached: Reached) -> Session:
+    """Return the sign-on with one more grant. Every grant counts, not only a client's newest: logout ends them all.
+
+    Beyond the most, a client's oldest is forgotten: by then its access token has expired, and its
+    refresh tokens are ended by the session they rest on.
+    """
+    same = [r.grant for r in session.reached if r.client_id == reached.client_id]
+    stale = set(same[: max(0, len(same) - MOST_GRANTS + 1)])
+    return replace(session, reached=(*(r for r in session.reached if r.grant not in stale), reached))
 
 
 def _reached(session: Session, grant: Grant) -> Reached:
