@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import html
 import re
+import socket
+import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+import jwt
 import requests
 
 from idbroker import config
@@ -48,6 +52,7 @@ class Door:
 
     issuer: str
     house: House
+    folder: Path
     clock: StoppedClock
     faults: Faults
     people: Mapping[str, SimPerson]
@@ -61,8 +66,8 @@ class Door:
         options: dict[str, Any] = {"auth": ("portal", SECRET), "timeout": 10, **more}
         return requests.post(f"{self.issuer}{path}", data=fields, **options)
 
-    def redeem(self, code: str, **changed: str) -> requests.Response:
-        """Redeem a code as the portal would."""
+    def redeem(self, code: str, auth: tuple[str, str] | None = ("portal", SECRET), **changed: str) -> requests.Response:
+        """Redeem a code as the portal would; a field set to "" is left out."""
         fields = {
             "grant_type": "authorization_code",
             "code": code,
@@ -70,7 +75,35 @@ class Door:
             "code_verifier": VERIFIER,
             **changed,
         }
-        return self.post("/token", {k: v for k, v in fields.items() if v})
+        return self.post("/token", {k: v for k, v in fields.items() if v}, auth=auth)
+
+    def refresh(
+        self, token: str, auth: tuple[str, str] | None = ("portal", SECRET), **more: str
+    ) -> requests.Response:
+        """Use a refresh token."""
+        return self.post("/token", {"grant_type": "refresh_token", "refresh_token": token, **more}, auth=auth)
+
+    def userinfo(self, token: str, **headers: str) -> requests.Response:
+        """Ask with an access token who the person is."""
+        headers = {"Authorization": f"Bearer {token}", **headers}
+        return requests.get(f"{self.issuer}/userinfo", headers=headers, timeout=10)
+
+    def raw(self, octets: bytes) -> bytes:
+        """Send octets that no client library would, and return the answer."""
+        parts = urlsplit(self.issuer)
+        with socket.create_connection((parts.hostname, parts.port), timeout=10) as wire:
+            wire.sendall(octets)
+            return b"".join(iter(lambda: wire.recv(65536), b""))
+
+    def stored(self) -> dict[str, int]:
+        """Count the rows of every table in both stores."""
+        counts = {}
+        for file in sorted(self.folder.glob("var/*.db")):
+            with contextlib.closing(sqlite3.connect(file)) as store:
+                names = store.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+                for (name,) in names:
+                    counts[f"{file.name}:{name}"] = store.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608
+        return counts
 
     def signed_in(self, browser: Browser | None = None, person: str = "anna", **asked: str) -> dict[str, Any]:
         """Sign a person in and return the token response."""
@@ -99,6 +132,11 @@ class Browser:
     def get(self, url: str) -> requests.Response:
         """Get a page, following redirects until one leaves this machine."""
         return self._follow(self.session.get(urljoin(self.issuer, url), allow_redirects=False, timeout=10))
+
+    def fetch(self, url: str, method: str = "GET", **more: Any) -> requests.Response:
+        """Ask once, following nothing."""
+        options: dict[str, Any] = {"allow_redirects": False, "timeout": 10, **more}
+        return self.session.request(method, urljoin(self.issuer, url), **options)
 
     def post(self, url: str, fields: Mapping[str, str]) -> requests.Response:
         """Post a form."""
@@ -204,6 +242,7 @@ def open_door(
             yield Door(
                 issuer=issuer,
                 house=built[0],
+                folder=folder,
                 clock=clock,
                 faults=faults,
                 people={person.id: person for person in people},
@@ -236,6 +275,22 @@ def settings(
             "clients": {"portal": CLIENT, **{name: {**CLIENT, **more} for name, more in clients.items()}},
         }
     )
+
+
+def session_cookie(browser: Browser) -> str | None:
+    """Return the secret of the sign-on a browser holds."""
+    return browser.session.cookies.get("s")
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """Return what a token says, unverified."""
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def words_of(page: requests.Response) -> str:
+    """Return a page's text without its tags, in one line."""
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page.text)))
 
 
 def at_once(count: int, act: Any) -> list[Any]:
