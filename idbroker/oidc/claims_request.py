@@ -50,7 +50,9 @@ def _object(text: str) -> Mapping[str, Any]:
 
 
 def _members(document: Mapping[str, Any], place: str) -> Mapping[str, Mapping[str, Any]]:
-    asked = document.get(place) or {}
+    asked = document.get(place)
+    if asked is None:
+        return {}
     if not isinstance(asked, dict) or len(asked) > MOST_CLAIMS:
         raise OAuthError("invalid_request", "A member of the claims parameter is malformed")
     if not all(value is None or isinstance(value, dict) for value in asked.values()):
