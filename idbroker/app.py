@@ -17,7 +17,7 @@ from idbroker.clock import Clock, SystemClock
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
-from idbroker.keyring import Keyring, KeyStore, ensure_keys
+from idbroker.keyring import Keyring, ensure_keys
 from idbroker.keyset import Use
 from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
@@ -29,10 +29,10 @@ from idbroker.sealing import Sealer
 from idbroker.session import Session
 from idbroker.signon import Signon
 from idbroker.signout import Signout
-from idbroker.store import open_durable, open_transient
+from idbroker.store import TransientStore, open_durable, open_transient
 from idbroker.store.durable import Durable
 from idbroker.tokens import Tokens, once
-from idbroker.transaction import Transaction, Transient
+from idbroker.transaction import Transaction
 from idbroker.web.browser import Cookies
 from idbroker.web.front import make_web
 from idbroker.web.pages import Pages
@@ -50,7 +50,7 @@ class House:
     settings: config.Settings
     clock: Clock
     durable: Durable
-    transient: Transient
+    transient: TransientStore
     keyring: Keyring
     clients: ConfiguredClients
     providers: Mapping[str, Provider]
@@ -81,7 +81,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     )
 
 
-def open_stores(settings: config.Settings, base: Path, clock: Clock) -> tuple[Durable, Transient]:
+def open_stores(settings: config.Settings, base: Path, clock: Clock) -> tuple[Durable, TransientStore]:
     """Open both stores. SQLite files are made beside the configuration."""
     workers = settings.server.workers
     durable = open_durable(at_home(settings.store.durable, base), clock, workers=workers)
@@ -89,7 +89,15 @@ def open_stores(settings: config.Settings, base: Path, clock: Clock) -> tuple[Du
     return durable, transient
 
 
-def open_keys(settings: config.Settings, base: Path) -> KeyStore:
+def open_tables(settings: config.Settings, base: Path, clock: Clock) -> Durable:
+    """Open the durable store with its tables made or brought to this version."""
+    durable, transient = open_stores(settings, base, clock)
+    transient.close()
+    durable.migrate()
+    return durable
+
+
+def open_keys(settings: config.Settings, base: Path) -> KeyFiles:
     """Return the folder of our keys."""
     passphrase = settings.keys.passphrase_file
     return KeyFiles(base / settings.keys.folder, base / passphrase if passphrase else None)
@@ -171,10 +179,10 @@ def make_site(house: House) -> Site:
     )
 
 
-def _readiness(durable: Durable, transient: Transient) -> Callable[[], None]:
+def _readiness(durable: Durable, transient: TransientStore) -> Callable[[], None]:
     def ask() -> None:
         durable.ping()
-        transient.get("ping")
+        transient.ping()
 
     return ask
 

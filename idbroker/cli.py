@@ -9,7 +9,7 @@ from importlib.metadata import entry_points, version
 
 import click
 
-from idbroker.errors import OperatorError
+from idbroker.errors import OperatorError, StoreError
 
 GROUP = "idbroker.commands"
 _COMMANDS: Mapping[str, str] = {
@@ -65,9 +65,8 @@ def idbroker(context: click.Context, config: str | None) -> None:
 def main() -> None:
     """Run the tool. Errors go to stderr as `error:` and `hint:`; exit codes are those of the command."""
     try:
-        idbroker.main(standalone_mode=False)
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        code = idbroker.main(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -78,6 +77,9 @@ def main() -> None:
         if error.hint:
             click.echo(f"hint: {error.hint}", err=True)
         sys.exit(error.exit_code)
+    except StoreError as error:
+        click.echo(f"error: {error.detail}\nhint: idbroker check", err=True)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from idbroker import config
-from idbroker.app import config_path, open_stores
+from idbroker.app import config_path, open_tables
 from idbroker.client import Client, ConfiguredClients, secret_digest
 from idbroker.clock import SystemClock
 from idbroker.codec import Codec
@@ -35,7 +35,7 @@ def clients() -> None:
 def _registered(given: str | None) -> tuple[config.Settings, ConfiguredClients]:
     path = config_path(given)
     settings = config.load(path)
-    durable, _ = open_stores(settings, path.parent, SystemClock())
+    durable = open_tables(settings, path.parent, SystemClock())
     return settings, ConfiguredClients(settings.clients, durable.clients)
 
 

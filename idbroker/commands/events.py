@@ -8,7 +8,7 @@ from datetime import timedelta
 import click
 
 from idbroker import config
-from idbroker.app import config_path, open_stores
+from idbroker.app import config_path, open_tables
 from idbroker.clock import SystemClock
 from idbroker.events import Event
 
@@ -28,7 +28,7 @@ def events(given: str | None, hours: int, kind: str | None, limit: int) -> None:
     """
     path = config_path(given)
     clock = SystemClock()
-    durable, _ = open_stores(config.load(path), path.parent, clock)
+    durable = open_tables(config.load(path), path.parent, clock)
     for event in durable.events.since(clock.now() - timedelta(hours=hours), kind=kind, limit=limit):
         click.echo(json.dumps(_shown(event)))
 

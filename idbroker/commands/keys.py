@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from idbroker import config, keys_cli
-from idbroker.app import config_path, open_keys, open_stores
+from idbroker.app import config_path, open_keys, open_tables
 from idbroker.clock import SystemClock
 from idbroker.keys_context import KeysContext, KeysGroup
 
@@ -20,14 +20,16 @@ def opened(given: str | None) -> KeysContext:
     settings = config.load(path)
 
     def counted() -> int:
-        durable, _ = open_stores(settings, path.parent, SystemClock())
+        durable = open_tables(settings, path.parent, SystemClock())
         return len(settings.clients) + len(durable.clients.all())
 
+    store = open_keys(settings, path.parent)
     return KeysContext(
-        store=open_keys(settings, path.parent),
+        store=store,
         clock=SystemClock(),
         who=os.environ.get("SUDO_USER") or getpass.getuser(),
         clients=counted,
+        concerns=store.concerns,
     )
 
 

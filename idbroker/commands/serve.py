@@ -11,7 +11,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from idbroker import config, logs
-from idbroker.app import CONFIG_VARIABLE, config_path, open_keys, open_stores
+from idbroker.app import CONFIG_VARIABLE, config_path, open_keys, open_tables
 from idbroker.clock import SystemClock
 from idbroker.keyring import ensure_keys
 
@@ -33,9 +33,7 @@ def serve(given: str | None) -> None:
     settings = config.load(path)
     logs.set_up(settings.log.level, settings.log.format)
     clock = SystemClock()
-    durable, _ = open_stores(settings, path.parent, clock)
-    durable.migrate()
-    durable.close()
+    open_tables(settings, path.parent, clock).close()
     ensure_keys(open_keys(settings, path.parent), clock)
     os.environ[CONFIG_VARIABLE] = str(path)
     server = settings.server
@@ -49,9 +47,8 @@ def serve(given: str | None) -> None:
         blocking_threads=server.threads,
         backlog=1024,
         http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
-        log_level=LogLevels.warning,
+        log_level=LogLevels.error,
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=15,
-        process_name="idbroker",
     ).serve()

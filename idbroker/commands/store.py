@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from idbroker import config
-from idbroker.app import config_path, open_stores
+from idbroker.app import config_path, open_tables
 from idbroker.clock import SystemClock
 
 
@@ -19,8 +19,7 @@ def store() -> None:
 def migrate(given: str | None) -> None:
     """Bring the tables to this version; `serve` does so too. Exit codes: 0 done, 1 no answer."""
     path = config_path(given)
-    durable, _ = open_stores(config.load(path), path.parent, SystemClock())
-    durable.migrate()
+    open_tables(config.load(path), path.parent, SystemClock()).close()
     click.echo("ok: the tables are those of this version")
 
 
@@ -30,5 +29,5 @@ def purge(given: str | None) -> None:
     """Remove refresh tokens whose time is up; for a nightly job. Exit codes: 0 done, 1 no answer."""
     path = config_path(given)
     clock = SystemClock()
-    durable, _ = open_stores(config.load(path), path.parent, clock)
+    durable = open_tables(config.load(path), path.parent, clock)
     click.echo(f"ok: {durable.refresh_tokens.purge(clock.now())} removed")
