@@ -1,0 +1,85 @@
+"""The command: `python -m bench [all|profile]`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from bench import machine, profiling, report, run
+from bench.stage import Stage, Stores
+
+RESULTS = Path(__file__).parent / "results"
+PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes")
+QUICK = run.Effort(rounds=2, seconds=1.5, sizes=(1_000, 20_000), starts=2)
+
+
+@click.group(invoke_without_command=True)
+@click.option("--users", default=8, show_default=True, help="Virtual users at once.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds, taken in turns between the stores.")
+@click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
+@click.option("--store", type=click.Choice(["sqlite", "production", "both"]), default="both", show_default=True)
+@click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
+@click.option("--quick", is_flag=True, help="A look in half a minute: shorter, and fewer persons.")
+@click.option("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="The date in the results [today].")
+@click.option("--save", help="Write bench/results/NAME.json.")
+@click.pass_context
+def bench(context: click.Context, /, **options: Any) -> None:
+    """Measure the broker: processor time, speed, memory and start. README.md says how."""
+    if context.invoked_subcommand is not None:
+        return
+    usual = run.Effort(users=options["users"], rounds=options["rounds"], seconds=options["seconds"])
+    effort = QUICK if options["quick"] else usual
+    names = ["sqlite", "production"] if options["store"] == "both" else [options["store"]]
+    results = {"date": options["date"], "effort": _plain(effort), "machine": machine.description()}
+    results |= measured(effort, names, options["only"] or PARTS)
+    for line in report.lines(results):
+        click.echo(line)
+    if options["save"]:
+        RESULTS.mkdir(exist_ok=True)
+        text = json.dumps(results, indent=1, ensure_ascii=False)
+        (RESULTS / f"{options['save']}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def measured(effort: run.Effort, names: list[str], parts: tuple[str, ...]) -> dict[str, Any]:
+    """Start everything, measure the parts, and end everything."""
+    load = machine.load_average()
+    with tempfile.TemporaryDirectory(prefix="idbroker-bench-") as folder, Stage(Path(folder)) as stage:
+        stores, stand_in = _stores(stage, names), stage.stand_in()
+        brokers = [stage.broker(each, stand_in) for each in stores]
+        results: dict[str, Any] = {"self_check": run.self_check(brokers, stand_in)}
+        measures: dict[str, Callable[[], Any]] = {
+            "sign_ins": lambda: run.sign_ins(brokers, stand_in, stage, effort),
+            "endpoints": lambda: run.endpoints(brokers, stage, effort),
+            "far_away": lambda: run.far_away(stage, stores[-1], stand_in, effort),
+            "starts": lambda: run.starts(stage, stores, effort),
+            "sizes": lambda: run.sizes(stage, stand_in, effort),
+        }
+        for name in parts:
+            if name != "sizes" or "production" in names:
+                click.echo(f"measuring {name} ...", err=True)
+                results[name] = measures[name]()
+        return {"load_average": [round(load, 2), round(machine.load_average(), 2)], **results}
+
+
+def _stores(stage: Stage, names: list[str]) -> list[Stores]:
+    try:
+        return run.stores_of(stage, names)
+    except pytest.skip.Exception as missing:
+        raise click.ClickException(f"{missing}; or measure with --store sqlite") from None
+
+
+def _plain(effort: run.Effort) -> dict[str, Any]:
+    return {name: getattr(effort, name) for name in effort.__slots__}
+
+
+bench.add_command(profiling.profile)
+
+if __name__ == "__main__":
+    bench()

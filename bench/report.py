@@ -1,0 +1,78 @@
+"""What is printed, and the targets it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+# On two cores, the broker having one for itself. A benchmark reports; it never fails a build.
+TARGETS: Mapping[str, str] = {
+    "broker CPU per sign-in, production": "<= 4.5 ms",
+    "sign-ins per second, 8 users, production": ">= 220",
+    "cold start to the first discovery answer": "< 0.8 s",
+    "resident memory per worker": "< 90 MiB",
+    "cost from 1,000 to 1,000,000 persons": "0.9 to 1.1",
+    "sign-ins per second, 100 ms away, 64 users": ">= 150",
+}
+
+
+def lines(results: Mapping[str, Any]) -> Iterator[str]:
+    """Return the results for people."""
+    yield f"{results['date']}  {results['machine']['cpu']}  Python {results['machine']['python']}"
+    speed = results["machine"]["es256_signature_us"]
+    yield f"revision {results['machine']['revision']}  load {results['load_average']}  one ES256 signature {speed} us"
+    if "self_check" in results:
+        yield f"self-check: {results['self_check']}"
+    for part in ("sign_ins", "endpoints", "far_away", "sizes"):
+        yield from _table(results.get(part, {}))
+    for name, start in results.get("starts", {}).items():
+        first = start["first_seconds"]
+        yield f"cold start {name:12} {_spread(start['seconds'])} s   the first, with tables and keys: {first} s"
+    yield ""
+    yield "against the targets (with others on the machine these are indications only):"
+    for what, value in against(results).items():
+        yield f"  {what:44} {value:>8}   target {TARGETS[what]}"
+
+
+def _table(part: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    for name, value in part.items():
+        label = f"{path} {name}".strip()
+        if isinstance(value, Mapping) and "per_second" in value:
+            yield _row(label, value)
+        elif isinstance(value, Mapping) and value and all(isinstance(each, Mapping) for each in value.values()):
+            yield from _table(value, label)
+        else:
+            yield f"{label}: {value}"
+
+
+def _row(label: str, figures: Mapping[str, Any]) -> str:
+    cpu = "  ".join(f"{who} {_spread(ms)}" for who, ms in figures["cpu_ms"].items())
+    times = " / ".join(f"{figures[name]['median']:.1f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
+    others = figures["broker_core_used_by_others"]["median"]
+    row = f"{label:34} {_spread(figures['per_second'])}/s  p50/90/99 {times} ms  cpu ms: {cpu}  others {others:.2f}"
+    return row + (f"  FAILED {figures['failed']}: {figures['failures']}" if figures["failed"] else "")
+
+
+def _spread(values: Mapping[str, float]) -> str:
+    digits = 0 if values["median"] >= 100 else 2
+    return f"{values['median']:.{digits}f} [{values['min']:.{digits}f}..{values['max']:.{digits}f}]"
+
+
+def against(results: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was measured of what has a target."""
+    found: dict[str, str] = {}
+    names = iter(TARGETS)
+    production = results.get("sign_ins", {}).get("sign_in", {}).get("production")
+    cpu, rate, start, memory, ratio, away = names
+    if production:
+        found[cpu] = f"{production['cpu_ms']['broker']['median']:.2f} ms"
+        found[rate] = f"{production['per_second']['median']:.0f}"
+    if results.get("starts"):
+        found[start] = f"{max(each['seconds']['median'] for each in results['starts'].values()):.2f} s"
+    if "memory_mib" in results.get("sign_ins", {}):
+        found[memory] = f"{max(each['worker_rss'] for each in results['sign_ins']['memory_mib'].values()):.0f} MiB"
+    if results.get("sizes"):
+        found[ratio] = f"{list(results['sizes']['cpu_ratio_to_smallest'].values())[-1]:.2f}"
+    if results.get("far_away"):
+        found[away] = f"{max(each['per_second']['median'] for each in results['far_away'].values()):.0f}"
+    return found
