@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Flask, Response, jsonify, redirect, render_template, request
 from joserfc import jwt
@@ -214,19 +214,19 @@ class _Pages:
             reference=reference_text(_idp_params(wanted)),
             **values,
         )
-        # A form's redirect is checked against form-action too: name where it will end.
-        parts = urlsplit(wanted.redirect_uri)
-        return _html(body, 200, f"'self' {parts.scheme}://{parts.netloc}")
+        return _html(body, 200)
 
 
 def _sorry(error: PageError) -> Response:
-    return _html(render_template("mitid_error.html", words=WORDS["en"], language="en", code=error.code), 400, "'none'")
+    return _html(render_template("mitid_error.html", words=WORDS["en"], language="en", code=error.code), 400)
 
 
-def _html(body: str, status: int, form_action: str) -> Response:
+def _html(body: str, status: int) -> Response:
     response = Response(body, status, mimetype="text/html")
+    # No form-action: the browser checks it against every redirect after a post, and where those end
+    # (our callback, then a portal of whoever asked) an eID does not know.
     response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; style-src 'self'; form-action {form_action}; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "no-referrer"
