@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from idbroker.clock import MovableClock
+from idbroker.errors import OperatorError
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.inbox import Message
 from idbroker.sandbox.people import SimPerson
@@ -109,7 +110,7 @@ class _Calls:
         try:
             registered = self._world.register(_sent())
         except RegistrationRefused as error:
-            words = "; ".join(f"{where}: {what}" for where, what in error.mistakes)
+            words = "; ".join(_spelt(*mistake) for mistake in error.mistakes)
             raise Wrong(words, mistakes=error.mistakes) from error
         client = registered.client
         told = {
@@ -126,12 +127,19 @@ class _Calls:
 
     def rotate(self) -> Response:
         """Sign with new keys from now on."""
-        return _json({"kid": self._world.rotate_keys()})
+        try:
+            return _json({"kid": self._world.rotate_keys()})
+        except OperatorError as error:  # the clock was moved to before the keys were made
+            raise Wrong(error.detail, status=409) from error
 
     def reset(self) -> Response:
         """Make everything as new."""
         self._reset()
         return _json({"reset": True})
+
+
+def _spelt(setting: str, what: str) -> str:
+    return what if what.startswith(f"{setting} ") else f"{setting}: {what}"
 
 
 def turn_clock(clock: MovableClock, wish: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
+from idbroker.errors import OperatorError
 from idbroker.sandbox.api import Wrong, turn_clock
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.people import SimPerson
@@ -82,7 +83,7 @@ class _Panels:
     def break_(self) -> Response:
         """Show what is broken."""
         eids = {name: (provider.title, self._state(name)) for name, provider in self._world.house.providers.items()}
-        rotated = request.args.get("rotated") == "yes"
+        rotated = request.args.get("rotated", "")
         return self._page("break", eids=eids, faults=_FAULTS, rotated=rotated)
 
     def connect(self) -> Response:
@@ -114,7 +115,10 @@ class _Panels:
 
     def rotate(self) -> Response:
         """Rotate the signing keys."""
-        self._world.rotate_keys()
+        try:
+            self._world.rotate_keys()
+        except OperatorError:  # the clock was moved to before the keys were made
+            return redirect("/sandbox/break?rotated=no", 303)
         return redirect("/sandbox/break?rotated=yes", 303)
 
     def register(self) -> Response:

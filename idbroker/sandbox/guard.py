@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from flask import Request
 
-_HERE = {"localhost", "127.0.0.1", "::1"}
+_HERE = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)
 _OWN_PAGES = {"same-origin", "none"}
 
 
@@ -15,11 +15,7 @@ def wrong_host(request: Request) -> str | None:
 
     Stops DNS rebinding: a page on the web whose name is made to mean 127.0.0.1 sends its own name.
     """
-    try:
-        host = urlsplit(f"//{request.headers.get('Host', '')}").hostname
-    except ValueError:
-        host = None
-    if host in _HERE:
+    if _HERE.fullmatch(request.headers.get("Host", "")):
         return None
     return "Ask for localhost, 127.0.0.1 or [::1]: other names could be a page on the web that was led here."
 

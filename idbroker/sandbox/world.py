@@ -171,10 +171,15 @@ def _mitid(
 
 def _checked_client(settings: Mapping[str, Any], name: str, table: Mapping[str, Any]) -> Client:
     """Read a registration with the checks of the configuration file."""
+    if not isinstance(table.get("redirect_uris", []), list):
+        raise RegistrationRefused([("redirect_uris", "must be a list of addresses")])
     try:
         return config.read({**settings, "clients": {name: table}}).clients[0]
     except ConfigError as error:
-        raise RegistrationRefused(
-            (where.removeprefix("clients.").removeprefix(name).lstrip(".") or "client", what)
-            for where, what in error.mistakes
-        ) from error
+        raise RegistrationRefused(_by_setting(what) for _, what in error.mistakes) from error
+
+
+def _by_setting(what: str) -> Mistake:
+    """Return a mistake of the configuration by its setting: "scopes: must contain openid", "scops is not known"."""
+    setting, colon, rest = what.partition(": ")
+    return (setting, rest) if colon and setting.isidentifier() else (what.partition(" ")[0], what)
