@@ -10,7 +10,7 @@ PORTALS = ("aleris", "patientportalen")
 
 
 @pytest.mark.parametrize("portal", PORTALS)
-def test_log_in(sandbox: Sandbox, browser: Browser, portal: str):
+def test_log_in(sandbox: Sandbox, browser: Browser, portal: str) -> None:
     """A person logs in and is greeted by name, at the level that was reached (R1)."""
     browser.open(sandbox.portal(portal, "login")).log_in()
 
@@ -26,7 +26,7 @@ def test_log_in(sandbox: Sandbox, browser: Browser, portal: str):
         ("patientportalen", "receptfornyelse"), ("aleris", "appointments"), ("aleris", "booking/1042"),
     ],
 )  # fmt: skip
-def test_doors(sandbox: Sandbox, browser: Browser, portal: str, door: str):
+def test_doors(sandbox: Sandbox, browser: Browser, portal: str, door: str) -> None:
     """Whoever follows a link into a portal lands exactly there after the login (R49, R50)."""
     browser.open(sandbox.portal(portal, door))
     assert browser.page.url.startswith(f"{sandbox.issuer}/t/")
@@ -36,14 +36,14 @@ def test_doors(sandbox: Sandbox, browser: Browser, portal: str, door: str):
     assert browser.page.url == sandbox.portal(portal, door)
 
 
-def test_first_page(sandbox: Sandbox, browser: Browser):
+def test_first_page(sandbox: Sandbox, browser: Browser) -> None:
     """Who named no door lands on the profile at Aleris (R51)."""
     browser.open(sandbox.portal("aleris", "login?door=https://evil.test/")).log_in()
 
     assert browser.page.url == sandbox.portal("aleris", "profile")
 
 
-def test_link_again(sandbox: Sandbox, browser: Browser):
+def test_link_again(sandbox: Sandbox, browser: Browser) -> None:
     """The same link works again without another login, and so does one into the other portal (R53)."""
     browser.open(sandbox.portal("aleris", "booking/1042")).log_in()
 
@@ -52,7 +52,7 @@ def test_link_again(sandbox: Sandbox, browser: Browser):
     assert browser.open(door).page.url == door
 
 
-def test_portals_know_different_people(sandbox: Sandbox, browser: Browser):
+def test_portals_know_different_people(sandbox: Sandbox, browser: Browser) -> None:
     """Two portals know one person by two different `sub` (OpenID Connect Core 8.1)."""
     subjects = set()
     for portal, door in (("aleris", "profile"), ("patientportalen", "tidsbestilling")):
@@ -64,7 +64,7 @@ def test_portals_know_different_people(sandbox: Sandbox, browser: Browser):
     assert len(subjects) == 2
 
 
-def test_number_by_registration_only(sandbox: Sandbox, browser: Browser):
+def test_number_by_registration_only(sandbox: Sandbox, browser: Browser) -> None:
     """Only the portal that is registered for the CPR number is told it."""
     number = next(p["number"] for p in sandbox.call("GET", "people").json() if p["id"] == "anna")
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in()
@@ -74,7 +74,7 @@ def test_number_by_registration_only(sandbox: Sandbox, browser: Browser):
 
 
 @pytest.mark.parametrize(("outcome", "person"), [("cancel", "anna"), ("approve", "carl")])
-def test_cancel_at_the_eid(sandbox: Sandbox, browser: Browser, outcome: str, person: str):
+def test_cancel_at_the_eid(sandbox: Sandbox, browser: Browser, outcome: str, person: str) -> None:
     """Who cancels at MitID is back at the choice, and can log in from there."""
     browser.open(sandbox.portal("aleris", "login")).log_in(person, outcome)
     assert browser.page.url.startswith(f"{sandbox.issuer}/t/")
@@ -82,7 +82,7 @@ def test_cancel_at_the_eid(sandbox: Sandbox, browser: Browser, outcome: str, per
     assert "Anna Prøvesen" in browser.log_in().text
 
 
-def test_cancel(sandbox: Sandbox, browser: Browser):
+def test_cancel(sandbox: Sandbox, browser: Browser) -> None:
     """Who cancels at the broker is back at the portal, which says so in words and offers another try."""
     browser.open(sandbox.portal("patientportalen", "e-konsultation"))
     browser.open(browser.page.url.replace("/choose", "/cancel"))
@@ -94,7 +94,7 @@ def test_cancel(sandbox: Sandbox, browser: Browser):
 
 
 @pytest.mark.parametrize("fault", [{"down": True}, {"status": 429}])
-def test_eid_down(sandbox: Sandbox, browser: Browser, fault: dict[str, object]):
+def test_eid_down(sandbox: Sandbox, browser: Browser, fault: dict[str, object]) -> None:
     """While MitID is down the login page says so; when it works again, so does the same page."""
     browser.open(sandbox.portal("aleris", "login"))
     sandbox.call("PUT", "faults/mitid", fault)
@@ -106,14 +106,14 @@ def test_eid_down(sandbox: Sandbox, browser: Browser, fault: dict[str, object]):
     assert "Anna Prøvesen" in browser.log_in().text
 
 
-def test_slow_eid(sandbox: Sandbox, browser: Browser):
+def test_slow_eid(sandbox: Sandbox, browser: Browser) -> None:
     """A MitID that is slow is waited for."""
     sandbox.call("PUT", "faults/mitid", {"slow": 0.3})
 
     assert "Anna Prøvesen" in browser.open(sandbox.portal("aleris", "login")).log_in().text
 
 
-def test_what_just_happened(sandbox: Sandbox, browser: Browser):
+def test_what_just_happened(sandbox: Sandbox, browser: Browser) -> None:
     """Every redirect, request and token of a login is shown in order, explained, with a curl command."""
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in()
 
@@ -129,7 +129,7 @@ def test_what_just_happened(sandbox: Sandbox, browser: Browser):
     assert "-u patientportalen:" in browser.text
 
 
-def test_refresh_and_userinfo(sandbox: Sandbox, browser: Browser):
+def test_refresh_and_userinfo(sandbox: Sandbox, browser: Browser) -> None:
     """A portal with a refresh token gets new tokens with it, and both portals can ask userinfo again."""
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in()
     assert "asks for new tokens" in browser.press("Use the refresh token").text
@@ -139,7 +139,7 @@ def test_refresh_and_userinfo(sandbox: Sandbox, browser: Browser):
     assert "Use the refresh token" not in browser.open(sandbox.portal("aleris", "profile")).text
 
 
-def test_ended_access_token(sandbox: Sandbox, browser: Browser):
+def test_ended_access_token(sandbox: Sandbox, browser: Browser) -> None:
     """Once the access token has ended, the portal says so; the refresh token gives another."""
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in()
     sandbox.call("PUT", "clock", {"plus": 16 * 60})
@@ -152,7 +152,7 @@ def test_ended_access_token(sandbox: Sandbox, browser: Browser):
     assert browser.page.url.startswith(sandbox.portal("patientportalen", "happened"))
 
 
-def test_log_in_again(sandbox: Sandbox, browser: Browser):
+def test_log_in_again(sandbox: Sandbox, browser: Browser) -> None:
     """With prompt=login the person proves who they are again, and is back at the same door (Core 3.1.2.1)."""
     browser.open(sandbox.portal("aleris", "booking/5")).log_in()
     browser.press("prompt=login")
@@ -161,7 +161,7 @@ def test_log_in_again(sandbox: Sandbox, browser: Browser):
     assert browser.log_in().page.url == sandbox.portal("aleris", "booking/5")
 
 
-def test_step_up(sandbox: Sandbox, browser: Browser):
+def test_step_up(sandbox: Sandbox, browser: Browser) -> None:
     """Asking for the level high leads to MitID again; the same person then has the same `sub`, at high."""
     browser.open(sandbox.portal("aleris", "profile")).log_in()
     subject = _claim(browser, "sub")
@@ -173,7 +173,7 @@ def test_step_up(sandbox: Sandbox, browser: Browser):
 
 
 @pytest.mark.xfail(reason="MitID refuses too low a level before the policy sees that it was essential")
-def test_step_up_that_cannot_be(sandbox: Sandbox, browser: Browser):
+def test_step_up_that_cannot_be(sandbox: Sandbox, browser: Browser) -> None:
     """An essential level that is not reached is an error of its own, which the portal shows (UAR 1.0)."""
     browser.open(sandbox.portal("aleris", "profile")).log_in("susan")
 
@@ -182,7 +182,7 @@ def test_step_up_that_cannot_be(sandbox: Sandbox, browser: Browser):
     assert "unmet_authentication_requirements" in browser.text
 
 
-def test_log_out(sandbox: Sandbox, browser: Browser):
+def test_log_out(sandbox: Sandbox, browser: Browser) -> None:
     """Logging out ends the session at the portal and at the broker: the next login asks MitID again (R47)."""
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in().press("Log ud")
     assert browser.page.url.startswith(sandbox.portal("patientportalen", "goodbye"))
@@ -192,7 +192,7 @@ def test_log_out(sandbox: Sandbox, browser: Browser):
     assert browser.page.url.startswith(f"{sandbox.issuer}/t/")
 
 
-def test_answer_used_again(sandbox: Sandbox, browser: Browser):
+def test_answer_used_again(sandbox: Sandbox, browser: Browser) -> None:
     """Reloading the portal's callback does no harm: the person is where the login led."""
     browser.open(sandbox.portal("aleris", "booking/9")).log_in()
     callback = next(step.url for step in browser.page.history if "/aleris/callback" in step.url)
@@ -201,7 +201,7 @@ def test_answer_used_again(sandbox: Sandbox, browser: Browser):
     assert "Anna Prøvesen" in browser.text
 
 
-def test_answer_of_another_browser(sandbox: Sandbox, browser: Browser):
+def test_answer_of_another_browser(sandbox: Sandbox, browser: Browser) -> None:
     """An answer that another browser asked for logs nobody in (login CSRF, RFC 9700 4.7)."""
     browser.open(sandbox.portal("aleris", "profile")).log_in()
     callback = next(step.url for step in browser.page.history if "/aleris/callback" in step.url)
@@ -214,7 +214,7 @@ def test_answer_of_another_browser(sandbox: Sandbox, browser: Browser):
     other.http.close()
 
 
-def test_logins_side_by_side(sandbox: Sandbox, browser: Browser):
+def test_logins_side_by_side(sandbox: Sandbox, browser: Browser) -> None:
     """Two logins that were begun in two tabs both end at their own doors (G16)."""
     first = browser.open(sandbox.portal("patientportalen", "tidsbestilling")).page
     second = browser.open(sandbox.portal("patientportalen", "e-konsultation")).page
@@ -226,7 +226,7 @@ def test_logins_side_by_side(sandbox: Sandbox, browser: Browser):
 
 
 @pytest.mark.parametrize(("portal", "path"), [("aleris", "help"), ("patientportalen", "hjaelp")])
-def test_help(sandbox: Sandbox, browser: Browser, portal: str, path: str):
+def test_help(sandbox: Sandbox, browser: Browser, portal: str, path: str) -> None:
     """Help explains the login before it, and the portal after it (R57)."""
     before = browser.open(sandbox.portal(portal, path)).text
 
@@ -236,13 +236,13 @@ def test_help(sandbox: Sandbox, browser: Browser, portal: str, path: str):
 
 
 @pytest.mark.parametrize("path", ["booking/x", "booking/", "nothing", "booking/1/2", "booking/123456789"])
-def test_no_such_door(sandbox: Sandbox, browser: Browser, path: str):
+def test_no_such_door(sandbox: Sandbox, browser: Browser, path: str) -> None:
     """What is no door is not found, and nobody is sent to log in for it."""
     assert browser.open(sandbox.portal("aleris", path)).page.status_code == 404
 
 
 @pytest.mark.parametrize("portal", PORTALS)
-def test_front(sandbox: Sandbox, browser: Browser, portal: str):
+def test_front(sandbox: Sandbox, browser: Browser, portal: str) -> None:
     """The front page has a way past the header and says that this is a sandbox (R63)."""
     browser.open(sandbox.portal(portal))
 
@@ -250,14 +250,14 @@ def test_front(sandbox: Sandbox, browser: Browser, portal: str):
     assert "<title>SANDBOX" in browser.page.text
 
 
-def test_clock_moves_all(sandbox: Sandbox, browser: Browser):
+def test_clock_moves_all(sandbox: Sandbox, browser: Browser) -> None:
     """A year later everything still works: broker, simulator and portals share the clock."""
     sandbox.call("PUT", "clock", {"plus": 366 * 86400})
 
     assert "Anna Prøvesen" in browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in().text
 
 
-def test_rotated_keys(sandbox: Sandbox, browser: Browser):
+def test_rotated_keys(sandbox: Sandbox, browser: Browser) -> None:
     """A portal that meets a key it does not know fetches the key set again."""
     browser.open(sandbox.portal("aleris", "profile")).log_in()
     sandbox.call("POST", "keys/rotate")

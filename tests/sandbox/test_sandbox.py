@@ -26,7 +26,7 @@ LOOPBACK_REDIRECT = {"redirect_uris": ["http://localhost:5000/callback"]}
 # ---- starting and stopping ---------------------------------------------------------------------------
 
 
-def test_ready_line(sandbox: Sandbox):
+def test_ready_line(sandbox: Sandbox) -> None:
     """The first line on stdout is JSON that names issuer, api, inbox and portals, and all of them answer (X-5)."""
     ready = sandbox.ready
 
@@ -39,7 +39,7 @@ def test_ready_line(sandbox: Sandbox):
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
-def test_ends(by: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_ends(by: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends cleanly and leaves nothing behind: 0 after SIGTERM, 130 after Ctrl-C."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
 
@@ -50,7 +50,7 @@ def test_ends(by: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_at_once(sandbox: Sandbox):
+def test_two_at_once(sandbox: Sandbox) -> None:
     """Two sandboxes run beside each other, each with its own people's logins (X-6)."""
     with started() as other:
         assert other.issuer != sandbox.issuer
@@ -59,7 +59,7 @@ def test_two_at_once(sandbox: Sandbox):
         assert other.stop() == 0
 
 
-def test_busy_port():
+def test_busy_port() -> None:
     """A port that is busy gives way to the next free one, and the first line says so."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -68,7 +68,7 @@ def test_busy_port():
         command = [*COMMAND, "--port", str(port)]
         with subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            lines = []
+            lines: list[str] = []
             while not lines or not lines[-1].startswith("ready in"):
                 line = process.stdout.readline()
                 assert line, "the sandbox ended"
@@ -82,7 +82,7 @@ def test_busy_port():
 
 
 @pytest.mark.parametrize(("host", "code"), [("0.0.0.0", 3), ("192.0.2.1", 3), ("example", 2)])  # noqa: S104
-def test_refuses_open_hosts(host: str, code: int):
+def test_refuses_open_hosts(host: str, code: int) -> None:
     """Addresses that others can reach are refused, unless somebody says that this is known."""
     with pytest.raises(OperatorError) as refused:
         check_host(host, open_=False)
@@ -90,12 +90,12 @@ def test_refuses_open_hosts(host: str, code: int):
     assert refused.value.exit_code == code
 
 
-def test_known_open_host():
+def test_known_open_host() -> None:
     """With --i-know-this-is-open any address may be listened on, as a container has to."""
     check_host("0.0.0.0", open_=True)  # noqa: S104
 
 
-def test_keeps_data(tmp_path: Path):
+def test_keeps_data(tmp_path: Path) -> None:
     """With --data the registered portals outlive a restart."""
     with started("--data", str(tmp_path)) as first:
         client = first.call("POST", "clients", LOOPBACK_REDIRECT).json()["client_id"]
@@ -107,7 +107,7 @@ def test_keeps_data(tmp_path: Path):
         assert second.stop() == 0
 
 
-def test_no_real_numbers():
+def test_no_real_numbers() -> None:
     """Nobody whose number could be a real person's gets into the cast."""
     born = NOW.date().replace(year=1990)
     real = SimPerson(
@@ -121,7 +121,7 @@ def test_no_real_numbers():
 # ---- the interface for scripts -----------------------------------------------------------------------
 
 
-def test_people(sandbox: Sandbox):
+def test_people(sandbox: Sandbox) -> None:
     """Everybody is told with id, name, country, number, birth date, ways, relations and story."""
     people = {person["id"]: person for person in sandbox.call("GET", "people").json()}
 
@@ -133,7 +133,7 @@ def test_people(sandbox: Sandbox):
     assert people["nora"]["number"] is None
 
 
-def test_nothing_waits(sandbox: Sandbox):
+def test_nothing_waits(sandbox: Sandbox) -> None:
     """Inbox and orders are empty, and an unknown order is not found."""
     assert sandbox.call("GET", "inbox").json() == []
     assert sandbox.call("GET", "inbox?to=anna@example.test").json() == []
@@ -141,7 +141,7 @@ def test_nothing_waits(sandbox: Sandbox):
     assert sandbox.call("POST", "orders/abc", {"person": "anna", "outcome": "approve"}).status_code == 404
 
 
-def test_clock(sandbox: Sandbox):
+def test_clock(sandbox: Sandbox) -> None:
     """The clock is set by a moment and moved by seconds; the new time is the answer."""
     assert sandbox.call("PUT", "clock", {"now": "2030-01-01T00:00:00+01:00"}).json()["now"].startswith("2029-12-31T23:")
     assert sandbox.call("PUT", "clock", {"plus": 86400}).json()["now"].startswith("2030-01-01T23:")
@@ -156,7 +156,7 @@ def test_clock(sandbox: Sandbox):
         {"plus": 1e99}, {"plus": 10**20}, {"now": "9999-12-31T23:59:59Z"}, {"now": "2030-01-01T00:00:00Z", "plus": 1},
     ],
 )  # fmt: skip
-def test_bad_clock(sandbox: Sandbox, body: Any):
+def test_bad_clock(sandbox: Sandbox, body: Any) -> None:
     """What is no moment is refused in words, and the clock goes on as it was."""
     before = sandbox.call("GET", "clock").json()["now"][:10]
 
@@ -174,7 +174,7 @@ def test_bad_clock(sandbox: Sandbox, body: Any):
         ("GET", "nothing", 404), ("PUT", "faults/nobody", 404), ("GET", "", 404),
     ],
 )  # fmt: skip
-def test_wrong_calls(sandbox: Sandbox, method: str, path: str, status: int):
+def test_wrong_calls(sandbox: Sandbox, method: str, path: str, status: int) -> None:
     """A wrong path or method is answered in JSON, with the methods there are."""
     told = sandbox.call(method, path, {})
 
@@ -185,7 +185,7 @@ def test_wrong_calls(sandbox: Sandbox, method: str, path: str, status: int):
 
 
 @pytest.mark.parametrize("body", [b"{", b"[1]", b"\xff", b"[" * 50000, b'"x"'])
-def test_malformed_json(sandbox: Sandbox, body: bytes):
+def test_malformed_json(sandbox: Sandbox, body: bytes) -> None:
     """What is no JSON object is a 400 in JSON, whatever it is."""
     told = requests.put(f"{sandbox.ready['api']}/clock", data=body, timeout=PATIENCE)
 
@@ -193,7 +193,7 @@ def test_malformed_json(sandbox: Sandbox, body: bytes):
     assert "JSON" in told.json()["error"]
 
 
-def test_faults(sandbox: Sandbox):
+def test_faults(sandbox: Sandbox) -> None:
     """A fault is told back, healed by an empty object, and a misspelt one is refused."""
     assert sandbox.call("PUT", "faults/mitid", {"slow": 3}).json()["slow"] == 3
     assert sandbox.call("PUT", "faults/mitid", {"down": True}).json()["down"] is True
@@ -201,7 +201,7 @@ def test_faults(sandbox: Sandbox):
     assert sandbox.call("PUT", "faults/mitid", {}).json() == {"down": False, "slow": 0.0, "status": None, "lies": []}
 
 
-def test_register(sandbox: Sandbox):
+def test_register(sandbox: Sandbox) -> None:
     """A redirect URI is enough for a client id and a secret that the token endpoint accepts."""
     told = sandbox.call("POST", "clients", LOOPBACK_REDIRECT)
 
@@ -213,7 +213,7 @@ def test_register(sandbox: Sandbox):
     assert answer.json()["error"] != "invalid_client"
 
 
-def test_register_mistakes(sandbox: Sandbox):
+def test_register_mistakes(sandbox: Sandbox) -> None:
     """Every mistake of a registration is named at once, by its setting, and nothing is registered."""
     wish = {"redirect_uris": ["http://portal.test/cb"], "refresh": "always", "scops": ["openid"]}
 
@@ -226,12 +226,12 @@ def test_register_mistakes(sandbox: Sandbox):
 
 
 @pytest.mark.parametrize("wish", [{}, {"redirect_uris": "x"}, {"redirect_uris": []}, {"client_id": 5}])
-def test_register_nothing(sandbox: Sandbox, wish: dict[str, Any]):
+def test_register_nothing(sandbox: Sandbox, wish: dict[str, Any]) -> None:
     """A registration without a list of redirect URIs is refused in words."""
     assert sandbox.call("POST", "clients", wish).status_code == 400
 
 
-def test_rotation(sandbox: Sandbox):
+def test_rotation(sandbox: Sandbox) -> None:
     """After a rotation the key set holds the new key beside the old one, and tokens are signed with the new."""
     before = _kids(sandbox)
 
@@ -246,7 +246,7 @@ def _kids(sandbox: Sandbox) -> set[str]:
     return {jwt.PyJWK(key).key_id or "" for key in keys}
 
 
-def test_reset(sandbox: Sandbox):
+def test_reset(sandbox: Sandbox) -> None:
     """A reset forgets clients and faults, and brings the clock back."""
     client = sandbox.call("POST", "clients", LOOPBACK_REDIRECT).json()["client_id"]
     year = sandbox.call("GET", "clock").json()["now"][:4]
@@ -269,7 +269,7 @@ def test_reset(sandbox: Sandbox):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )  # fmt: skip
-def test_strangers(sandbox: Sandbox, headers: dict[str, str]):
+def test_strangers(sandbox: Sandbox, headers: dict[str, str]) -> None:
     """Pages of other sites cannot use the sandbox: neither by DNS rebinding nor by forged requests."""
     assert sandbox.call("GET", "people", headers=headers).status_code == 403
     assert sandbox.call("POST", "reset", headers=headers).status_code == 403
@@ -284,7 +284,7 @@ def test_strangers(sandbox: Sandbox, headers: dict[str, str]):
 @pytest.mark.parametrize(
     "path", ["/", "/inbox", "/sandbox/people", "/sandbox/clock", "/sandbox/break", "/sandbox/connect", "/sandbox/reset"]
 )
-def test_pages(sandbox: Sandbox, browser: Browser, path: str):
+def test_pages(sandbox: Sandbox, browser: Browser, path: str) -> None:
     """Every panel says SANDBOX in its banner and its title, and loads nothing from elsewhere."""
     page = browser.open(sandbox.issuer + path).page
 
@@ -297,7 +297,7 @@ def test_pages(sandbox: Sandbox, browser: Browser, path: str):
         assert requests.get(sandbox.issuer + asset, timeout=PATIENCE).status_code == 200
 
 
-def test_clock_panel(sandbox: Sandbox, browser: Browser):
+def test_clock_panel(sandbox: Sandbox, browser: Browser) -> None:
     """The clock panel moves the clock, and says so when it cannot read what was typed."""
     before = sandbox.call("GET", "clock").json()["now"]
     browser.open(f"{sandbox.issuer}/sandbox/clock").press(plus="86400")
@@ -309,7 +309,7 @@ def test_clock_panel(sandbox: Sandbox, browser: Browser):
     assert browser.press(now="soon").page.status_code == 400
 
 
-def test_connect_panel(sandbox: Sandbox, browser: Browser):
+def test_connect_panel(sandbox: Sandbox, browser: Browser) -> None:
     """A pasted redirect URI gives a client with snippets that hold it; a bad one is explained."""
     browser.open(f"{sandbox.issuer}/sandbox/connect").press(redirect_uri="http://portal.test/cb")
     assert browser.page.status_code == 400
@@ -323,7 +323,7 @@ def test_connect_panel(sandbox: Sandbox, browser: Browser):
         assert framework in browser.text
 
 
-def test_break_panel(sandbox: Sandbox, browser: Browser):
+def test_break_panel(sandbox: Sandbox, browser: Browser) -> None:
     """The panel breaks an eID, heals it, and rotates the keys."""
     browser.open(f"{sandbox.issuer}/sandbox/break").press("fault", fault="down")
     assert "Now: Down" in browser.text
@@ -334,7 +334,7 @@ def test_break_panel(sandbox: Sandbox, browser: Browser):
     assert "keys were rotated" in browser.press("Rotate keys now").text
 
 
-def test_reset_panel(sandbox: Sandbox, browser: Browser):
+def test_reset_panel(sandbox: Sandbox, browser: Browser) -> None:
     """The panel resets, and says so."""
     sandbox.call("PUT", "clock", {"plus": 20 * 365 * 86400})
 
