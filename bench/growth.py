@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import psycopg
@@ -15,35 +16,52 @@ from idbroker import config
 from idbroker.app import open_keys, open_stores
 from idbroker.clock import SystemClock
 from idbroker.keyring import Keyring, ensure_keys
+from idbroker.person import PersonKey
 from idbroker.sealing import Sealer
+from idbroker.store import Durable
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _SEALED = 43  # octets of a sealed number: key number, nonce, DK: and ten digits, tag
 
 
+def introduce(stage: Stage, stores: Stores, count: int, issuer: str) -> None:
+    """Have the store meet persons 0 to `count`, one after another, as their first sign-ins would."""
+    with _opened(stage, stores, issuer) as (durable, sealer):
+        for index in range(count):
+            durable.persons.meet(_person_keys(sealer, index, issuer), _AT)
+
+
 def fill(stage: Stage, stores: Stores, count: int, issuer: str) -> None:
-    """Add persons 0 to `count` as if each had signed in once, and let the database look after its tables."""
+    """Copy persons 0 to `count` into PostgreSQL as if each had signed in once, and have it look after its tables."""
+    with (
+        _opened(stage, stores, issuer) as (_, sealer),
+        psycopg.connect(_libpq(stores), autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        with cursor.copy("COPY person (id, created_at) FROM STDIN") as copy:
+            for index in range(count):
+                copy.write_row((_id(index), _AT))
+        with cursor.copy("COPY person_key (digest, person_id, kind, sealed, since) FROM STDIN") as copy:
+            for index in range(count):
+                for key in _person_keys(sealer, index, issuer):
+                    copy.write_row((key.digest, _id(index), key.kind, key.sealed, _AT))
+        connection.execute("VACUUM (ANALYZE) person, person_key")
+        connection.execute("CHECKPOINT")
+
+
+@contextmanager
+def _opened(stage: Stage, stores: Stores, issuer: str) -> Iterator[tuple[Durable, Sealer]]:
+    """Open the store as a broker would, its tables made, with the keys that brokers of this stage have."""
     path = stage.configure(f"fill-{stores.name}", stores, port=1, mitid=issuer, threads=1)
     settings, clock = config.load(path), SystemClock()
     durable, _ = open_stores(settings, path.parent, clock)
     durable.migrate()
-    durable.close()
     keys = open_keys(settings, path.parent)
     ensure_keys(keys, clock, sandbox=True)
     fixed = Keyring(keys, sandbox=True).sealing_keys()
-    sealer = Sealer(lambda: fixed)
-    with psycopg.connect(_libpq(stores), autocommit=True) as connection, connection.cursor() as cursor:
-        with cursor.copy("COPY person (id, created_at) FROM STDIN") as copy:
-            for index in range(count):
-                copy.write_row((_id(index), _AT))
-        columns = "digest, person_id, kind, sealed, since"
-        with cursor.copy(f"COPY person_key ({columns}) FROM STDIN") as copy:
-            for index in range(count):
-                for row in _keys(sealer, index, issuer):
-                    copy.write_row(row)
-        connection.execute("VACUUM (ANALYZE) person, person_key")
-        connection.execute("CHECKPOINT")
+    yield durable, Sealer(lambda: fixed)
+    durable.close()
 
 
 def persons(stores: Stores) -> int:
@@ -53,10 +71,14 @@ def persons(stores: Stores) -> int:
     return int(row[0]) if row else 0
 
 
-def _keys(sealer: Sealer, index: int, issuer: str) -> Iterator[tuple[bytes, str, str, bytes | None, datetime]]:
+def _person_keys(sealer: Sealer, index: int, issuer: str) -> Sequence[PersonKey]:
     whom = person(index)
-    yield sealer.index("number", f"DK:{whom.number}"), _id(index), "number", os.urandom(_SEALED), _AT
-    yield sealer.index("upstream", f"{issuer}\n{whom.subject}"), _id(index), "upstream", None, _AT
+    upstream = sealer.index("upstream", f"{issuer}\n{whom.subject}")
+    # What is sealed is never opened at a sign-in: noise of its length does.
+    return (
+        PersonKey(kind="number", digest=sealer.index("number", f"DK:{whom.number}"), sealed=os.urandom(_SEALED)),
+        PersonKey(kind="upstream", digest=upstream),
+    )
 
 
 def _id(index: int) -> str:

@@ -31,11 +31,15 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Round:
-    """One round: the outcome, and processor seconds by whose they are. `strangers` is everybody else's share."""
+    """One round: the outcome, and processor seconds by whose they are. `strangers` is everybody else's share.
+
+    `signature` is how many microseconds one bare ES256 signature took on the broker's core just before.
+    """
 
     outcome: Outcome
     cpu: Mapping[str, float]
     strangers: float
+    signature: float
 
     def cost(self, who: str) -> float:
         """Return processor milliseconds per good visit."""
@@ -69,6 +73,8 @@ class Result:
             "failures": dict(failures.most_common(5)),
             "per_second": spread([outcome.rate for outcome in outcomes]),
             "cpu_ms": {who: spread([each.cost(who) for each in self.rounds]) for who in self.rounds[0].cpu},
+            "es256_signature_us": spread([each.signature for each in self.rounds]),
+            "broker_cpu_in_signatures": spread([1000 * each.cost("broker") / each.signature for each in self.rounds]),
             "p50_ms": spread([outcome.percentile(50) for outcome in outcomes]),
             "p90_ms": spread([outcome.percentile(90) for outcome in outcomes]),
             "p99_ms": spread([outcome.percentile(99) for outcome in outcomes]),
@@ -97,12 +103,13 @@ def alternate(
 
 def _round(subject: Subject, cores: machine.Cores, seconds: float) -> Round:
     watched = {"broker": subject.broker.pid, **subject.broker.stores.processes}
+    signature = machine.yardstick(cores.broker)
     busy = machine.busy_seconds(cores.broker)
     before = {who: machine.cpu_seconds([pid]) for who, pid in watched.items()}
     outcome = asyncio.run(subject.load.run(subject.broker, seconds))
     cpu = {who: machine.cpu_seconds([pid]) - before[who] for who, pid in watched.items()}
     others = machine.busy_seconds(cores.broker) - busy - cpu["broker"]
-    return Round(outcome=outcome, cpu=cpu, strangers=max(0.0, others) / seconds)
+    return Round(outcome=outcome, cpu=cpu, strangers=max(0.0, others) / seconds, signature=signature)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

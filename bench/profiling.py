@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import cProfile
+import importlib
 import io
+import os
 import pstats
 import socket
 import statistics
@@ -20,7 +22,7 @@ from wsgiref.types import WSGIEnvironment
 import click
 from flask import Flask
 
-from bench import run
+from bench import growth, machine, run
 from bench.app import prepare
 from bench.driver import octets_of, parse
 from bench.judge import Judge, keys_of
@@ -29,6 +31,30 @@ from bench.visit import ISSUER, PORTAL, Answer, Call, document, sign_in
 from idbroker.app import make_site, open_house
 from idbroker.web.front import make_web
 
+# What is timed whole, by what it is for; some hold others.
+PARTS = {
+    "in all: Flask.dispatch_request, our code": "flask.app:Flask.dispatch_request",
+    "Redis round trips": "idbroker.store.redis_lines:DirectLines.call",
+    "SQLite round trips": "idbroker.store.sqlite_transient:SqliteTransient._run",
+    "durable: person and event": "idbroker.store.durable:Durable.signed_in",
+    "upstream HTTP calls": "idbroker.providers._http:_KeptSession.request",
+    "upstream HTTP, of it urllib3": "urllib3.poolmanager:PoolManager.urlopen",
+    "upstream HTTP, of it parsing headers": "http.client:parse_headers",
+    "Authlib: authorization URL": "authlib.oauth2.client:OAuth2Client.create_authorization_url",
+    "Authlib: fetch_token with its HTTP call": "authlib.oauth2.client:OAuth2Client.fetch_token",
+    "Authlib: making the client": "idbroker.providers._oidc.flow:OpenIdClient._client",
+    "verify the upstream's ID token": "idbroker.providers._oidc.keys:KeyCache.verified",
+    "sign our ID token": "idbroker.oidc.jose:sign",
+    "values to JSON": "idbroker.codec:Codec.pack",
+    "JSON to values": "idbroker.codec:Codec.unpack",
+    "sealing": "idbroker.keeping:SealedTransient._seal",
+    "opening": "idbroker.keeping:SealedTransient._open",
+    "page": "idbroker.web.pages:Pages.choose",
+    "delivering": "idbroker.web.screens:Screens.deliver",
+    "keys: has the set changed?": "idbroker.keyring:Keyring._current",
+    "audit event": "idbroker.store.events:insert_event",
+    "Response.get_wsgi_response": "werkzeug.wrappers.response:Response.get_wsgi_response",
+}
 STEPS = ("authorize", "choose", "choose_post", "callback", "token", "userinfo")
 _WARM = 40
 
@@ -120,6 +146,46 @@ class Plain:
         self.wall[step].append(time.perf_counter() - wall)
 
 
+class Parts:
+    """Times some functions whole, in the step they are called in, in seconds; `wrap` once, before the first call."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        self.calls: dict[str, int] = defaultdict(int)
+        self._step = ""
+
+    @contextmanager
+    def __call__(self, step: str) -> Iterator[None]:
+        """Note the step."""
+        self._step = step
+        yield
+        self._step = ""
+
+    def wrap(self) -> None:
+        """Put a stopwatch around every part that this version has."""
+        for name, path in PARTS.items():
+            module, _, attributes = path.partition(":")
+            *outer, last = attributes.split(".")
+            owner: Any = importlib.import_module(module)
+            for attribute in outer:
+                owner = getattr(owner, attribute, None)
+            inner = getattr(owner, last, None)
+            if inner is not None:
+                setattr(owner, last, self._timed(name, inner))
+
+    def _timed(self, name: str, inner: Callable[..., Any]) -> Callable[..., Any]:
+        def timed(*arguments: Any, **named: Any) -> Any:
+            began = time.thread_time()
+            try:
+                return inner(*arguments, **named)
+            finally:
+                if self._step:
+                    self.cpu[name][self._step] += time.thread_time() - began
+                    self.calls[name] += 1
+
+        return timed
+
+
 class Profiled:
     """Profiles each step by itself."""
 
@@ -145,14 +211,30 @@ def profile(store: str, visits: int, top: int) -> None:
         stores, stand_in = run.stores_of(stage, [store])[0], stage.stand_in()
         path = stage.configure("profile", stores, port=1, mitid=stand_in.issuer, threads=32)
         settings = prepare(path)
+        growth.introduce(stage, stores, run.KNOWN, stand_in.issuer)
         app = make_web(make_site(open_house(settings, path.parent, sandbox=True)))
+        os.sched_setaffinity(0, stage.cores.broker)
         plain, profiled = Plain(), Profiled()
         judge = Judge(ISSUER, PORTAL, keys_of(InProcess(app, Plain()).go(document("jwks", "/jwks.json"))))
-        for timer, count in ((Plain(), _WARM), (plain, visits), (profiled, visits)):
+        parts = Parts()
+        for timer, count in ((Plain(), _WARM), (plain, visits), (profiled, visits), (parts, visits)):
+            if timer is parts:
+                parts.wrap()
             for _ in range(count):
                 InProcess(app, timer).go(sign_in(judge))
-    for line in _told(plain, profiled.profiles, visits, top):
+        signature = machine.yardstick()
+    for line in (*_told_parts(parts, visits), *_told(plain, profiled.profiles, visits, top)):
         click.echo(line)
+    click.echo(f"one bare ES256 signature: {signature:.1f} us")
+
+
+def _told_parts(parts: Parts, visits: int) -> Iterator[str]:
+    yield f"{'us of CPU per sign-in, by part':42} {'calls':>6} {'all':>6} " + " ".join(f"{s[:9]:>9}" for s in STEPS)
+    for name, by_step in parts.cpu.items():
+        cells = [1e6 * by_step.get(step, 0.0) / visits for step in STEPS]
+        row = " ".join(f"{cell:9.0f}" for cell in cells)
+        yield f"{name:42} {parts.calls[name] / visits:6.1f} {sum(cells):6.0f} {row}"
+    yield ""
 
 
 def _told(plain: Plain, profiles: Mapping[str, cProfile.Profile], visits: int, top: int) -> Iterator[str]:

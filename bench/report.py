@@ -8,12 +8,16 @@ from typing import Any
 # On two cores, the broker having one for itself. A benchmark reports; it never fails a build.
 TARGETS: Mapping[str, str] = {
     "broker CPU per sign-in, production": "<= 4.5 ms",
+    "the same, were the core undisturbed": "<= 4.5 ms",
     "sign-ins per second, 8 users, production": ">= 220",
     "cold start to the first discovery answer": "< 0.8 s",
     "resident memory per worker": "< 90 MiB",
     "cost from 1,000 to 1,000,000 persons": "0.9 to 1.1",
     "sign-ins per second, 100 ms away, 64 users": ">= 150",
 }
+
+# Microseconds of one ES256 signature on this machine when nothing else ran: what the peers were measured at.
+QUIET = 19.6
 
 
 def lines(results: Mapping[str, Any]) -> Iterator[str]:
@@ -49,7 +53,8 @@ def _row(label: str, figures: Mapping[str, Any]) -> str:
     cpu = "  ".join(f"{who} {_spread(ms)}" for who, ms in figures["cpu_ms"].items())
     times = " / ".join(f"{figures[name]['median']:.1f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
     others = figures["broker_core_used_by_others"]["median"]
-    row = f"{label:34} {_spread(figures['per_second'])}/s  p50/90/99 {times} ms  cpu ms: {cpu}  others {others:.2f}"
+    row = f"{label:31} {_spread(figures['per_second'])}/s  p50/90/99 {times} ms  cpu ms: {cpu}  others {others:.2f}"
+    row += f"  ES256 {figures['es256_signature_us']['median']:.0f} us"
     return row + (f"  FAILED {figures['failed']}: {figures['failures']}" if figures["failed"] else "")
 
 
@@ -63,9 +68,10 @@ def against(results: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     names = iter(TARGETS)
     production = results.get("sign_ins", {}).get("sign_in", {}).get("production")
-    cpu, rate, start, memory, ratio, away = names
+    cpu, quiet, rate, start, memory, ratio, away = names
     if production:
         found[cpu] = f"{production['cpu_ms']['broker']['median']:.2f} ms"
+        found[quiet] = f"{production['broker_cpu_in_signatures']['median'] * QUIET / 1000:.2f} ms"
         found[rate] = f"{production['per_second']['median']:.0f}"
     if results.get("starts"):
         found[start] = f"{max(each['seconds']['median'] for each in results['starts'].values()):.2f} s"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-from bench import growth, machine
+from bench import growth, machine, people
 from bench.driver import Outcome, Plan, once, users
 from bench.judge import Judge, foreign, keys_of
 from bench.measure import Load, Subject, alternate, spread
@@ -20,6 +20,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 LATENCY = 0.1
 LATENCY_USERS = 64
 LATENCY_THREADS = (32, 64)
+KNOWN = Behaviour().persons
 _TRIALS = 20
 
 
@@ -44,17 +45,22 @@ def stores_of(stage: Stage, names: Sequence[str]) -> list[Stores]:
 
 
 def sign_ins(brokers: Sequence[Broker], stand_in: StandIn, stage: Stage, effort: Effort) -> dict[str, Any]:
-    """Measure whole sign-ins, sign-ins by a session, and at a rate at which nobody queues."""
+    """Measure whole sign-ins, also when nobody queues, by people who never came, and by a session here."""
     judges = {broker.stores.name: judge(broker) for broker in brokers}
     loads: Mapping[str, Callable[[Judge], Load]] = {
         "sign_in": lambda judged: Load(plan=_signing_in(judged), users=effort.users),
         "sign_in_20_per_second": lambda judged: Load(plan=_signing_in(judged), rate=20),
+        "newcomer": lambda judged: Load(plan=_signing_in(judged), users=effort.users),
         "session": lambda judged: Load(plan=with_session(judged), users=effort.users),
     }
     results: dict[str, Any] = {}
-    calm(stand_in)
+    for broker in brokers:
+        growth.introduce(stage, broker.stores, KNOWN, stand_in.issuer)
     for name, load in loads.items():
-        subjects = [Subject(name=b.stores.name, broker=b, load=load(judges[b.stores.name])) for b in brokers]
+        before = _with(stand_in, persons=people.MOST) if name == "newcomer" else _with(stand_in)
+        subjects = [
+            Subject(name=b.stores.name, broker=b, load=load(judges[b.stores.name]), before=before) for b in brokers
+        ]
         rounds = effort.rounds if name == "sign_in" else max(1, effort.rounds // 2)
         measured = alternate(subjects, stage.cores, rounds=rounds, seconds=effort.seconds)
         results[name] = {key: result.figures() for key, result in measured.items()}
