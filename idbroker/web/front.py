@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 from flask import Blueprint, Flask, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
@@ -26,6 +26,8 @@ def make_web(site: Site) -> Flask:
     """Return the application."""
     app = Flask("idbroker.web", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MOST_OCTETS
+    # A double slash is not found. Merging would redirect, by 308, to whatever Host the request names (A17, A25).
+    app.url_map.merge_slashes = False
     programs, people = endpoints(site), (journey(site), leaving(site), _documents(site))
     _answer_programs(programs)
     for routes in (programs, *people, _health(site)):
@@ -45,6 +47,7 @@ def _documents(site: Site) -> Blueprint:
     def document(name: str) -> Response:
         return screens.document(name, screens.language([request.args.get("lang", "")[:8]]))
 
+    @routes.get("/favicon.ico", defaults={"name": "favicon.svg"})
     @routes.get("/static/<name>")
     def static(name: str) -> Response:
         content, content_type, etag = site.pages.static_file(name)
@@ -118,11 +121,16 @@ class _Answers:
         self._screens = Screens(site)
 
     def gone(self, error: Gone) -> Response:
-        return self._screens.gone(error.client_id, error.language)
+        try:
+            return self._screens.gone(error.client_id, error.language)
+        except StoreError as away:
+            return self.store_away(away)
 
     def wrong_browser(self, error: WrongBrowser) -> Response:
         _log.info("wrong_browser", detail=error.detail)
-        problem = Problem.BROWSER if request.cookies else Problem.COOKIE
+        # Who comes back from an eID began in a browser that keeps cookies: this is another, and maybe new.
+        began_elsewhere = request.path.startswith("/callback/") or bool(request.cookies)
+        problem = Problem.BROWSER if began_elsewhere else Problem.COOKIE
         return self._screens.problem(problem, status=error.status)
 
     def bad_link(self, error: BadLink | OAuthError) -> Response:
@@ -135,8 +143,13 @@ class _Answers:
     def http(self, error: HTTPException) -> Response:
         status = error.code or 500
         if request.path in PATHS:
-            return oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
-        return self._screens.problem(Problem.NOT_FOUND if status in (404, 405) else Problem.LINK, status=status)
+            response = oauth_error_response(OAuthError("invalid_request", f"HTTP {status}", status=status))
+        else:
+            problem = Problem.NOT_FOUND if status in (404, 405) else Problem.LINK
+            response = self._screens.problem(problem, status=status)
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return response
 
     def store_away(self, error: StoreError) -> Response:
         response = self._failed(error, error.detail, Problem.DOWN, 503)

@@ -24,6 +24,7 @@ from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
 HANDED_ON = timedelta(seconds=60)
+_DUPLICATES = "\0duplicates"  # no parameter has a NUL in its name
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -48,6 +49,8 @@ def journey(site: Site) -> Blueprint:
 
     @routes.route("/callback/<provider>", methods=["GET", "POST"])
     def callback(provider: str) -> Response:
+        if provider not in site.broker.providers:
+            raise NotFound("no such provider")
         if request.method == "POST":
             return walk.handed_on(f"/callback/{provider}", _body())
         return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
@@ -78,7 +81,7 @@ class _Walk:
         handle = secrets.token_urlsafe(16)
         kept = dict(parameters)
         if parameters.duplicates:
-            kept["duplicates"] = " ".join(sorted(parameters.duplicates))
+            kept[_DUPLICATES] = " ".join(sorted(parameters.duplicates))
         self._site.requests.put(handle, kept, HANDED_ON)
         return see_other(f"{path}?continue={handle}")
 
@@ -90,7 +93,7 @@ class _Walk:
         if kept is None:
             raise NotFound("the kept post is gone")
         fields = dict(kept.value)
-        duplicates = frozenset(fields.pop("duplicates", "").split())
+        duplicates = frozenset(fields.pop(_DUPLICATES, "").split())
         return Parameters(fields, duplicates)
 
     # ---- the authorization endpoint --------------------------------------------------------------
@@ -172,7 +175,7 @@ class _Walk:
             return see_other(f"/t/{name}/choose")
         if "lang" in fields:
             self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
-            return see_other(f"/t/{name}/{'choose' if page == 'choose' else page}")
+            return see_other(f"/t/{name}/{_page_of(kept.value)}")
         return self._answer(self._posted(kept, page, fields, nonce))
 
     def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
@@ -204,8 +207,7 @@ class _Walk:
             case GoTo(url=url):
                 return see_other(url)
             case Show(transaction=transaction):
-                page = transaction.form.page if transaction.form else "choose"
-                return see_other(f"/t/{transaction.id}/{page}")
+                return see_other(f"/t/{transaction.id}/{_page_of(transaction)}")
             case Already(transaction=transaction):
                 return see_other(f"/t/{transaction.id}/choose")
             case Answered():
@@ -215,6 +217,10 @@ class _Walk:
                 if step.provider is not None:
                     self._site.cookies.keep_comforts(response, step.language, step.provider)
                 return response
+
+
+def _page_of(transaction: Transaction) -> str:
+    return transaction.form.page if transaction.form else "choose"
 
 
 _NO_COOKIE = TransactionCookie(made_at=0, secret="", client_id="", language="")

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 from idbroker.errors import OAuthError
 from idbroker.oidc import logout
 from idbroker.oidc.logout import LogoutRequest
-from idbroker.oidc.parameters import Parameters, parse_form
+from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
 from idbroker.session import key_of
 from idbroker.web.headers import see_other
 from idbroker.web.journey import is_our_nonce, mint_nonce
@@ -33,6 +33,7 @@ def leaving(site: Site) -> Blueprint:
     def answer() -> Response:
         """Take a client's post (cross-site, without our cookies) or our own form's answer."""
         fields = parse_form(request.get_data(cache=False))
+        refuse_duplicates(fields)
         if "_n" not in fields or "lang" in fields:
             query = {name: fields[name] for name in _CARRIED if name in fields}
             return _by_get(query)

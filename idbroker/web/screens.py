@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
+from urllib.parse import quote
 
 from flask import request
 from werkzeug.wrappers import Response
@@ -211,4 +212,6 @@ def _switch() -> dict[str, Any]:
     if request.method != "GET" or request.path.startswith("/callback/"):
         return {"languages": ()}
     again = {name: value for name, value in request.args.items() if name != "lang"}
-    return {"languages": LANGUAGES, "switch_path": request.path, "switch_fields": again}
+    # Encoded anew, with one slash in front: whatever the path holds, this is an address of ours.
+    path = "/" + quote(request.path.lstrip("/"))
+    return {"languages": LANGUAGES, "switch_path": path, "switch_fields": again}
