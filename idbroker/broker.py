@@ -44,6 +44,7 @@ _log = structlog.get_logger("idbroker.broker")
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
 GRANT_SLACK = timedelta(minutes=5)
+_TOO_LOW = "level_too_low"
 _REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -148,6 +149,8 @@ class Broker:
         asked = self._asked(transaction, provider, transaction.handle or "", None)
         try:
             result = self.providers[provider].resume(asked, transaction.provider_state, reply)
+        except Refused as refused:
+            return self._refused(kept, provider, refused)
         except ProviderError as error:
             return self._went_wrong(kept, provider, error)
         if isinstance(result, Identity):
@@ -165,7 +168,8 @@ class Broker:
         outcome = transaction.outcome
         if outcome is None:
             return Show(transaction=transaction)
-        if self.clock.now() - outcome.at > REPEAT_LIFE:
+        code = outcome.parameters.get("code")
+        if self.clock.now() - outcome.at > REPEAT_LIFE or (code is not None and self.signon.spent(code)):
             return Already(transaction=transaction)
         response = AuthorizationResponse(
             redirect_uri=outcome.redirect_uri, mode=outcome.mode, parameters=outcome.parameters
@@ -241,19 +245,20 @@ class Broker:
             case policy.Allow():
                 return self._granted(kept, client, clinic, identity, session_secret)
             case policy.Refuse(reason=reason):
-                return self._went_wrong(kept, identity.provider, Refused(reason))
+                return self._refused(kept, identity.provider, Refused(reason))
             case policy.NeedStronger():
-                return self._too_weak(kept, identity)
+                return self._refused(kept, identity.provider, Refused(_TOO_LOW))
             case _:
                 assert_never(decision)
 
-    def _too_weak(self, kept: Kept[Transaction], identity: Identity) -> Step:
-        """Offer what is stronger; where nothing is left, an essential acr is an error of its own (UAR 1.0)."""
+    def _refused(self, kept: Kept[Transaction], provider: str, refused: Refused) -> Step:
+        """Offer what else there is; where nothing is left, an essential acr is an error of its own (UAR 1.0)."""
         transaction = kept.value
-        if transaction.request.essential_acr and set(self.ways(transaction)) <= {identity.provider}:
+        nothing_left = set(self.ways(transaction)) <= {provider}
+        if refused.reason == _TOO_LOW and transaction.request.essential_acr and nothing_left:
             error = OAuthError("unmet_authentication_requirements", "The requested level was not reached")
             return self._stopped(kept, error)
-        return self._went_wrong(kept, identity.provider, Refused("level_too_low"))
+        return self._went_wrong(kept, provider, refused)
 
     def _stopped(self, kept: Kept[Transaction], error: OAuthError, kind: str = "signin.refused") -> Step:
         request = kept.value.request
@@ -297,6 +302,9 @@ class Broker:
         request = transaction.request
         client, _ = self.parties(request)
         wished = levels.lowest(request.acr_values) or request.minimum
+        if provider in transaction.tried:
+            # acr_values are a wish (Core 3.1.2.1): who cannot fulfil it is not asked for it again and again.
+            wished = request.minimum
         return Asked(
             transaction=transaction.id,
             handle=handle,
@@ -360,7 +368,7 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-_REFUSAL_NOTICES = {"level_too_low": "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
+_REFUSAL_NOTICES = {_TOO_LOW: "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
 
 
 def _notice_of(error: ProviderError) -> str:

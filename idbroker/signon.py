@@ -16,7 +16,7 @@ from idbroker.grant import Grant, make_grant
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import levels
-from idbroker.oidc.secret import new_family, new_secret
+from idbroker.oidc.secret import new_family, new_secret, read_secret
 from idbroker.oidc.token import CODE_LIFE
 from idbroker.person import PersonKey, pairwise_subject, person_keys
 from idbroker.request import SigninRequest
@@ -94,6 +94,12 @@ class Signon:
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
                 return
             newest = self.sessions.get(moved.key)
+
+    def spent(self, code: str) -> bool:
+        """Tell whether a code has been redeemed: a client that gets it again would lose what came of it."""
+        secret = read_secret(code)
+        kept = self.grants.get(secret.family) if secret else None
+        return kept is not None and kept.value.code_spent
 
     # ---- a new proof -----------------------------------------------------------------------------
 
