@@ -63,8 +63,8 @@ class Door:
 
     def post(self, path: str, fields: Mapping[str, str], **more: Any) -> requests.Response:
         """Call an endpoint as the portal's server, by client_secret_basic."""
-        options: dict[str, Any] = {"auth": ("portal", SECRET), "timeout": 10, **more}
-        return requests.post(f"{self.issuer}{path}", data=fields, **options)
+        options: dict[str, Any] = {"auth": ("portal", SECRET), **more}
+        return requests.post(f"{self.issuer}{path}", data=fields, timeout=10, **options)
 
     def redeem(self, code: str, auth: tuple[str, str] | None = ("portal", SECRET), **changed: str) -> requests.Response:
         """Redeem a code as the portal would; a field set to "" is left out."""
@@ -77,9 +77,7 @@ class Door:
         }
         return self.post("/token", {k: v for k, v in fields.items() if v}, auth=auth)
 
-    def refresh(
-        self, token: str, auth: tuple[str, str] | None = ("portal", SECRET), **more: str
-    ) -> requests.Response:
+    def refresh(self, token: str, auth: tuple[str, str] | None = ("portal", SECRET), **more: str) -> requests.Response:
         """Use a refresh token."""
         return self.post("/token", {"grant_type": "refresh_token", "refresh_token": token, **more}, auth=auth)
 

@@ -11,7 +11,7 @@ from joserfc.jwk import ECKey
 
 from idbroker.client import secret_digest
 from idbroker.clock import StoppedClock
-from tests.door import SECRET, Door, open_door
+from tests.door import Door, open_door
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 ORIGIN = "https://spa.test"

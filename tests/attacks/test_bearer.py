@@ -67,13 +67,14 @@ def test_what_is_no_token_opens_nothing(door: Door) -> None:
     none = "eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0"
     rubbish = [
         tokens["id_token"], tokens["refresh_token"], tokens["access_token"][:-1], tokens["access_token"] + "A",
-        foreign, f"{none}.{payload}.", f"{none}.{payload}.{signature}", f"{header}.{payload}.", "x", "a.b", "a.b.c", "é",
+        foreign, f"{none}.{payload}.", f"{none}.{payload}.{signature}", f"{header}.{payload}.",
+        "x", "a.b", "a.b.c", "é",
         claims_of(signed["access_token"])["jti"], "x" * 9000,
     ]  # fmt: skip
 
     for text in rubbish:
         answer = requests.get(
-            f"{door.issuer}/userinfo", headers={b"Authorization": f"Bearer {text}".encode()}, timeout=5
+            f"{door.issuer}/userinfo", headers={"Authorization": f"Bearer {text}".encode()}, timeout=5
         )
         assert answer.status_code == 401, text
         assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]
@@ -97,7 +98,9 @@ def test_both_kinds_expire(door: Door) -> None:
     door.clock.move(timedelta(minutes=15))
 
     assert [door.userinfo(text).status_code for text in texts] == [401, 401]
-    assert [door.post("/introspect", {"token": text}, auth=RESOURCE).json() for text in texts] == [{"active": False}] * 2
+    assert [door.post("/introspect", {"token": text}, auth=RESOURCE).json() for text in texts] == [
+        {"active": False}
+    ] * 2
 
 
 def test_both_kinds_can_be_revoked(door: Door) -> None:

@@ -32,7 +32,13 @@ def asked(door: Door, fields: dict[str, str], **more: Any) -> requests.Response:
 def assertion(door: Door, **changed: Any) -> str:
     """Return a client's assertion; a claim set to None is left out."""
     now = int(door.clock.now().timestamp())
-    usual = {"iss": "asserting", "sub": "asserting", "aud": door.issuer, "jti": f"j-{time.monotonic_ns()}", "exp": now + 60}
+    usual = {
+        "iss": "asserting",
+        "sub": "asserting",
+        "aud": door.issuer,
+        "jti": f"j-{time.monotonic_ns()}",
+        "exp": now + 60,
+    }
     claims = {name: value for name, value in {**usual, **changed}.items() if value is not None}
     return jose_jwt.encode({"alg": "ES256", "kid": "client-1"}, claims, CLIENT_KEY, algorithms=["ES256"])
 
@@ -124,11 +130,20 @@ def test_credentials_in_the_query_are_refused(door: Door) -> None:
     assert door.redeem(code).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["client_id", "client_secret", "grant_type", "code", "redirect_uri", "code_verifier", "x"])
+@pytest.mark.parametrize(
+    "name", ["client_id", "client_secret", "grant_type", "code", "redirect_uri", "code_verifier", "x"]
+)
 def test_a_field_sent_twice_is_refused(door: Door, name: str) -> None:
     """A9: parameters must not be included more than once (RFC 6749, 3.2); nothing is spent."""
     code = door.browser().sign_in(client_id="poster")["code"]
-    fields = {**CODE, "code": code, "code_verifier": VERIFIER, "client_id": "poster", "client_secret": POSTER_SECRET, "x": "1"}
+    fields = {
+        **CODE,
+        "code": code,
+        "code_verifier": VERIFIER,
+        "client_id": "poster",
+        "client_secret": POSTER_SECRET,
+        "x": "1",
+    }
     twice = [*fields.items(), (name, "again")]
     answer = requests.post(f"{door.issuer}/token", data=twice, timeout=5)
 
@@ -142,7 +157,8 @@ def test_two_authorization_headers_are_refused(door: Door) -> None:
     body = b"grant_type=authorization_code&code=x.y"
     answer = door.raw(
         f"POST /token HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Authorization: {head}\r\nAuthorization: {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+        f"Authorization: {head}\r\nAuthorization: {head}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        + body
     )
 
     assert answer.split()[1] in (b"400", b"401")
@@ -162,7 +178,10 @@ def test_an_assertion_is_accepted_once(door: Door) -> None:
     text = assertion(door)
     first, again = asked(door, by_assertion(text)), asked(door, by_assertion(text))
 
-    assert [(a.status_code, a.json()["error"]) for a in (first, again)] == [(400, "invalid_grant"), (401, "invalid_client")]
+    assert [(a.status_code, a.json()["error"]) for a in (first, again)] == [
+        (400, "invalid_grant"),
+        (401, "invalid_client"),
+    ]
 
 
 BAD_ASSERTIONS: dict[str, dict[str, Any]] = {

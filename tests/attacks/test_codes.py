@@ -38,7 +38,7 @@ def test_a_second_use_is_refused_and_ends_the_first(door: Door, later: timedelta
 
 
 def test_of_fifty_at_once_one_succeeds(door: Door) -> None:
-    """A4: one code redeemed fifty times in parallel gives tokens once, and the tries that lost end them (RFC 9700, 4.5)."""
+    """A4: one code redeemed fifty times at once gives tokens once, and the tries that lost end them (RFC 9700, 4.5)."""
     code = door.browser().sign_in(scope="openid offline_access")["code"]
 
     answers = at_once(50, lambda: door.redeem(code))
@@ -148,7 +148,7 @@ def test_codes_are_long_and_never_alike(door: Door) -> None:
 
 
 def test_the_sub_is_no_client_and_no_number(door: Door) -> None:
-    """A26: a `sub` is never a client_id, a number or an eID's own name, and differs between sectors (RFC 9700, 4.15)."""
+    """A26: a `sub` is no client_id, no number, no eID's own name, and differs between sectors (RFC 9700, 4.15)."""
     browser = door.browser()
     here = claims_of(door.signed_in(browser)["id_token"])["sub"]
     code = browser.sign_in(client_id="other", redirect_uri=OTHER_CALLBACK)["code"]

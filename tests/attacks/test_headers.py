@@ -107,7 +107,9 @@ def test_a_token_answer_is_not_kept(door: Door) -> None:
 def test_no_header_changes_who_we_are(door: Door) -> None:
     """A25: issuer, links and redirects are configured: no Host or X-Forwarded-Host gets into them."""
     plain = requests.get(f"{door.issuer}/.well-known/openid-configuration", timeout=5)
-    forged = requests.get(f"{door.issuer}/.well-known/openid-configuration", headers={**EVIL, "Host": "evil.test"}, timeout=5)
+    forged = requests.get(
+        f"{door.issuer}/.well-known/openid-configuration", headers={**EVIL, "Host": "evil.test"}, timeout=5
+    )
     browser = door.browser()
     browser.session.headers.update(EVIL)
     answer = browser.sign_in()

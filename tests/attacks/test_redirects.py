@@ -44,7 +44,7 @@ VARIANTS = (
     "data:text/html,x",
     OTHER_CALLBACK,
 )
-OTHER_FAULTS = (
+OTHER_FAULTS: tuple[dict[str, str], ...] = (
     {},
     {"scope": "profile"},
     {"response_type": "token"},
@@ -76,7 +76,9 @@ def test_no_other_error_opens_the_redirect(door: Door, fault: dict[str, str]) ->
     assert (page.status_code, page.headers.get("Location")) == (400, None)
 
 
-@pytest.mark.parametrize("twice", ["redirect_uri=https%3A%2F%2Fevil.test%2F", "redirect_uri=https%3A%2F%2Fportal.test%2Fcallback"])
+@pytest.mark.parametrize(
+    "twice", ["redirect_uri=https%3A%2F%2Fevil.test%2F", "redirect_uri=https%3A%2F%2Fportal.test%2Fcallback"]
+)
 def test_a_second_redirect_uri_stops_all(door: Door, twice: str) -> None:
     """A1, A9: of two redirect URIs neither is followed, before or behind the good one."""
     good = authorize_url()

@@ -32,7 +32,11 @@ def test_a_refreshed_id_token_tells_of_the_same_sign_in(door: Door) -> None:
     answer = door.refresh(first["refresh_token"])
     before, after = claims_of(first["id_token"]), claims_of(answer.json()["id_token"])
 
-    assert (answer.status_code, answer.headers["Cache-Control"], answer.json()["token_type"]) == (200, "no-store", "Bearer")
+    assert (answer.status_code, answer.headers["Cache-Control"], answer.json()["token_type"]) == (
+        200,
+        "no-store",
+        "Bearer",
+    )
     assert {k: before[k] for k in ("iss", "sub", "aud", "auth_time", "acr", "sid")} == {
         k: after[k] for k in ("iss", "sub", "aud", "auth_time", "acr", "sid")
     }
@@ -54,7 +58,7 @@ def test_a_client_without_refresh_tokens_gets_none(door: Door) -> None:
 
 
 def test_a_confidential_clients_token_stays(door: Door) -> None:
-    """A7, 1.11: a client that proves who it is keeps its refresh token: a lost answer loses nothing (FAPI 2.0, 5.3.2.1)."""
+    """A7, 1.11: a client that proves who it is keeps its refresh token: no answer can be lost (FAPI 2.0, 5.3.2.1)."""
     tokens = door.signed_in(scope=OFFLINE)
     again = [door.refresh(tokens["refresh_token"]) for _ in range(3)]
 
@@ -139,11 +143,13 @@ def test_logout_ends_every_sign_in_of_the_session(door: Door, prompt: str) -> No
 
 
 def test_revocation_ends_the_family(door: Door) -> None:
-    """A7: a revoked refresh token takes its access tokens along; a stranger's request changes nothing (RFC 7009, 2.1)."""
+    """A7: a revoked refresh token takes its access tokens along; a stranger's try changes nothing (RFC 7009, 2.1)."""
     tokens = door.signed_in(scope=OFFLINE)
     stranger = door.post("/revoke", {"token": tokens["refresh_token"]}, auth=OTHER)
     assert (stranger.status_code, door.refresh(tokens["refresh_token"]).status_code) == (200, 200)
-    assert door.post("/revoke", {"token": tokens["refresh_token"], "token_type_hint": "access_token"}).status_code == 200
+    assert (
+        door.post("/revoke", {"token": tokens["refresh_token"], "token_type_hint": "access_token"}).status_code == 200
+    )
 
     assert_invalid_grant(door.refresh(tokens["refresh_token"]))
     assert door.userinfo(tokens["access_token"]).status_code == 401

@@ -61,7 +61,10 @@ REFUSED: dict[str, tuple[dict[str, str], str]] = {
     "claims nan": ({"claims": '{"id_token":{"acr":{"value":NaN}}}'}, "invalid_request"),
     "claims value": ({"claims": '{"id_token":{"acr":{"values":[1,2]}}}'}, "invalid_request"),
     "claims huge": ({"claims": json.dumps({"userinfo": {f"c{n}": None for n in range(300)}})}, "invalid_request"),
-    "acr unmet": ({"claims": '{"id_token":{"acr":{"essential":true,"value":"loa99"}}}'}, "unmet_authentication_requirements"),
+    "acr unmet": (
+        {"claims": '{"id_token":{"acr":{"essential":true,"value":"loa99"}}}'},
+        "unmet_authentication_requirements",
+    ),
     "locales huge": ({"ui_locales": "da " * 2000}, "invalid_request"),
     "hint huge": ({"login_hint": "x" * 5000}, "invalid_request"),
     "hint rubbish": ({"id_token_hint": "a.b.c"}, "invalid_request"),
@@ -81,7 +84,9 @@ def test_a_request_that_is_not_right_is_refused(door: Door, asked: dict[str, str
     assert door.stored() == before
 
 
-@pytest.mark.parametrize("name", ["client_id", "response_type", "scope", "state", "nonce", "code_challenge", "prompt", "x"])
+@pytest.mark.parametrize(
+    "name", ["client_id", "response_type", "scope", "state", "nonce", "code_challenge", "prompt", "x"]
+)
 def test_a_parameter_sent_twice_is_refused(door: Door, name: str) -> None:
     """A9: request parameters must not be included more than once (RFC 6749, 3.1)."""
     page = door.browser().fetch(f"{authorize_url(x='1', prompt='login')}&{name}=again")
@@ -157,7 +162,9 @@ def test_a_cross_site_post_is_an_authorization_request(door: Door) -> None:
     """1.5 ensure-post-request: a form posted from another site works as a GET does (Core 3.1.2.1)."""
     query = authorize_url(state="posted").partition("?")[2]
     browser = door.browser()
-    begun = browser.fetch("/authorize", "POST", data=query, headers={"Content-Type": "application/x-www-form-urlencoded"})
+    begun = browser.fetch(
+        "/authorize", "POST", data=query, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
     page = browser.get(begun.headers["Location"])
     answer = answer_of(browser.press(browser.press(page, provider="mitid"), person="anna", outcome="approve"))
 
@@ -181,7 +188,9 @@ def test_a_cross_site_post_finds_the_sign_on(door: Door) -> None:
     assert "code" in answer_of(browser.get(begun.headers["Location"]))
 
 
-@pytest.mark.parametrize("twice", ["state=x", "redirect_uri=https%3A%2F%2Fevil.test", "client_id=other", "a%20b=1&a%20b=2"])
+@pytest.mark.parametrize(
+    "twice", ["state=x", "redirect_uri=https%3A%2F%2Fevil.test", "client_id=other", "a%20b=1&a%20b=2"]
+)
 def test_duplicates_in_a_post_are_refused_too(door: Door, twice: str) -> None:
     """A9: what a query may not, a posted form may not either."""
     query = f"{authorize_url().partition('?')[2]}&{twice}"
