@@ -17,16 +17,16 @@ from bench.stage import Stage, Stores
 
 RESULTS = Path(__file__).parent / "results"
 PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes")
-QUICK = run.Effort(rounds=2, seconds=1.5, sizes=(1_000, 20_000), starts=2)
+QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_up=0.5)
 
 
 @click.group(invoke_without_command=True)
 @click.option("--users", default=8, show_default=True, help="Virtual users at once.")
 @click.option("--rounds", default=5, show_default=True, help="Rounds, taken in turns between the stores.")
 @click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
-@click.option("--store", type=click.Choice(["sqlite", "production", "both"]), default="both", show_default=True)
+@click.option("--store", type=click.Choice(["sqlite", "production", "both"]), help="[both; with --quick: production]")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
-@click.option("--quick", is_flag=True, help="A look in half a minute: shorter, and fewer persons.")
+@click.option("--quick", is_flag=True, help="A look in half a minute: shorter, and with fewer persons.")
 @click.option("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="The date in the results [today].")
 @click.option("--save", help="Write bench/results/NAME.json.")
 @click.pass_context
@@ -36,10 +36,11 @@ def bench(context: click.Context, /, **options: Any) -> None:
         return
     usual = run.Effort(users=options["users"], rounds=options["rounds"], seconds=options["seconds"])
     effort = QUICK if options["quick"] else usual
-    names = ["sqlite", "production"] if options["store"] == "both" else [options["store"]]
+    store = options["store"] or ("production" if options["quick"] else "both")
+    names = ["sqlite", "production"] if store == "both" else [store]
     results = {"date": options["date"], "effort": _plain(effort), "machine": machine.description()}
     results |= measured(effort, names, options["only"] or PARTS)
-    for line in report.lines(results):
+    for line in report.ending(results):
         click.echo(line)
     if options["save"]:
         RESULTS.mkdir(exist_ok=True)
@@ -63,8 +64,9 @@ def measured(effort: run.Effort, names: list[str], parts: tuple[str, ...]) -> di
         }
         for name in parts:
             if name != "sizes" or "production" in names:
-                click.echo(f"measuring {name} ...", err=True)
                 results[name] = measures[name]()
+                for line in report.part(name, results[name]):
+                    click.echo(line)
         return {"load_average": [round(load, 2), round(machine.load_average(), 2)], **results}
 
 

@@ -122,18 +122,17 @@ class User:
 
 @dataclass(kw_only=True)
 class Outcome:
-    """What came of a load: `seconds` it lasted, how long each good visit took, why others were none."""
+    """What came of a load: `seconds` until its last visit ended, how long each took, why others were none."""
 
     seconds: float = 0.0
-    in_time: int = 0
     took: list[float] = field(default_factory=list)
     steps: dict[str, list[float]] = field(default_factory=dict)
     failures: Counter[str] = field(default_factory=Counter)
 
     @property
     def rate(self) -> float:
-        """Return good visits per second, those that ended after the bell left out."""
-        return self.in_time / self.seconds if self.seconds else 0.0
+        """Return good visits per second."""
+        return len(self.took) / self.seconds if self.seconds else 0.0
 
     def percentile(self, percent: int) -> float:
         """Return how long a visit took at most for so many of a hundred, in milliseconds."""
@@ -169,11 +168,10 @@ async def closed_loop(plan: Plan, ports: Mapping[str, int], *, count: int, secon
     async def live(user: User) -> None:
         while (start := time.perf_counter()) < began + seconds:
             await outcome.note(user, plan, start)
-            outcome.in_time = outcome.in_time if time.perf_counter() > began + seconds else len(outcome.took)
 
     async with users(count, ports) as crowd, asyncio.timeout(seconds + PATIENCE):
         await asyncio.gather(*map(live, crowd))
-    outcome.seconds = seconds
+    outcome.seconds = time.perf_counter() - began
     return outcome
 
 
@@ -195,7 +193,7 @@ async def open_loop(plan: Plan, ports: Mapping[str, int], *, rate: float, second
     async with users(0, ports) as crowd, asyncio.timeout(seconds + PATIENCE):
         moments = itertools.takewhile(lambda at: at < began + seconds, (began + n / rate for n in itertools.count()))
         await asyncio.gather(*(come(at, crowd) for at in moments))
-    outcome.seconds, outcome.in_time = time.perf_counter() - began, len(outcome.took)
+    outcome.seconds = time.perf_counter() - began
     return outcome
 
 

@@ -20,19 +20,22 @@ TARGETS: Mapping[str, str] = {
 QUIET = 19.6
 
 
-def lines(results: Mapping[str, Any]) -> Iterator[str]:
-    """Return the results for people."""
-    yield f"{results['date']}  {results['machine']['cpu']}  Python {results['machine']['python']}"
-    speed = results["machine"]["es256_signature_us"]
-    yield f"revision {results['machine']['revision']}  load {results['load_average']}  one ES256 signature {speed} us"
-    if "self_check" in results:
-        yield f"self-check: {results['self_check']}"
-    for part in ("sign_ins", "endpoints", "far_away", "sizes"):
-        yield from _table(results.get(part, {}))
-    for name, start in results.get("starts", {}).items():
+def part(name: str, measured: Mapping[str, Any]) -> Iterator[str]:
+    """Return one part's results for people."""
+    yield f"\n{name}"
+    if name != "starts":
+        yield from _table(measured)
+        return
+    for store, start in measured.items():
         first = start["first_seconds"]
-        yield f"cold start {name:12} {_spread(start['seconds'])} s   the first, with tables and keys: {first} s"
-    yield ""
+        yield f"{store:31} {_spread(start['seconds'])} s; the first, which makes tables and keys: {first} s"
+
+
+def ending(results: Mapping[str, Any]) -> Iterator[str]:
+    """Return where it was measured, and how it stands to the targets."""
+    machine = results["machine"]
+    yield f"\n{results['date']}, revision {machine['revision']}, {machine['cpu']}, Python {machine['python']}"
+    yield f"load average before and after: {results['load_average']}; self-check: {results['self_check']}"
     yield "against the targets (with others on the machine these are indications only):"
     for what, value in against(results).items():
         yield f"  {what:44} {value:>8}   target {TARGETS[what]}"

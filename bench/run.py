@@ -33,6 +33,7 @@ class Effort:
     seconds: float = 3.0
     sizes: tuple[int, ...] = growth.SIZES
     starts: int = 3
+    warm_up: float = 1.0
 
 
 def stores_of(stage: Stage, names: Sequence[str]) -> list[Stores]:
@@ -62,7 +63,7 @@ def sign_ins(brokers: Sequence[Broker], stand_in: StandIn, stage: Stage, effort:
             Subject(name=b.stores.name, broker=b, load=load(judges[b.stores.name]), before=before) for b in brokers
         ]
         rounds = effort.rounds if name == "sign_in" else max(1, effort.rounds // 2)
-        measured = alternate(subjects, stage.cores, rounds=rounds, seconds=effort.seconds)
+        measured = alternate(subjects, stage.cores, rounds=rounds, seconds=effort.seconds, warm_up=effort.warm_up)
         results[name] = {key: result.figures() for key, result in measured.items()}
     results["signatures_verified"] = {name: judged.verified for name, judged in judges.items()}
     results["memory_mib"] = {broker.stores.name: resident(broker) for broker in brokers}
@@ -92,7 +93,9 @@ def sizes(stage: Stage, stand_in: StandIn, effort: Effort) -> dict[str, Any]:
         broker = stage.broker(stores, stand_in)
         load = Load(plan=_signing_in(judge(broker)), users=effort.users)
         subjects.append(Subject(name=stores.name, broker=broker, load=load, before=_with(stand_in, persons=count)))
-    measured = alternate(subjects, stage.cores, rounds=effort.rounds, seconds=effort.seconds, warm_up=2.0)
+    measured = alternate(
+        subjects, stage.cores, rounds=effort.rounds, seconds=effort.seconds, warm_up=2 * effort.warm_up
+    )
     added = [subject.name for subject in subjects if growth.persons(subject.broker.stores) != before[subject.name]]
     if added:
         raise RuntimeError(f"persons came whom the store did not know: {added}")
@@ -114,8 +117,8 @@ def far_away(stage: Stage, stores: Stores, stand_in: StandIn, effort: Effort) ->
         )
         for name, broker in brokers.items()
     ]
-    rounds, seconds = max(1, effort.rounds // 2), max(3.0, effort.seconds)
-    measured = alternate(subjects, stage.cores, rounds=rounds, seconds=seconds)
+    rounds, seconds = max(1, effort.rounds // 2), max(2.0, effort.seconds)
+    measured = alternate(subjects, stage.cores, rounds=rounds, seconds=seconds, warm_up=effort.warm_up)
     calm(stand_in)
     memories = {name: resident(broker) for name, broker in brokers.items()}
     return {name: {**result.figures(), "memory_mib": memories[name]} for name, result in measured.items()}

@@ -122,6 +122,7 @@ class Stage:
         self.folder = folder
         self.cores = machine.cores()
         self.ends = ExitStack()
+        self._production: Production | None = None
         # Whatever is started from here on runs beside the broker, not on its core.
         os.sched_setaffinity(0, self.cores.rest)
 
@@ -136,8 +137,9 @@ class Stage:
         return Stores(name="sqlite", transient="sqlite:///var/transient.db", durable="sqlite:///var/idbroker.db")
 
     def production(self) -> Production:
-        """Start a Redis and a PostgreSQL."""
-        return Production(self)
+        """Return the Redis and the PostgreSQL, started when first asked for."""
+        self._production = self._production or Production(self)
+        return self._production
 
     def stand_in(self) -> StandIn:
         """Start the stand-in."""
