@@ -18,7 +18,7 @@ from idbroker.oidc.secret import new_family, new_secret, read_secret
 from tests.conftest import NOW
 from tests.oidc.making import ISSUER, make_client, make_grant, signed
 
-PROFILE = {"name": "Ada", "national_number": "0101019090", "national_number_country": "DK"}
+PROFILE = {"name": "Ada", "national_number": "6101010001", "national_number_country": "DK"}
 
 
 def live(scopes: tuple[str, ...] = ("openid",), digest: str = "d") -> LiveToken:
