@@ -66,7 +66,12 @@ class _Panels:
 
     def start(self) -> Response:
         """Show what there is: portals, people, panels."""
-        return self._page("start", services=SERVICES, portals=self._world.addresses.portals, groups=self._groups())
+        known = set(self._world.house.providers)
+        groups = self._groups()
+        waiting = [name for name, people in groups.items() if not any(known.intersection(p.eids) for p in people)]
+        return self._page(
+            "start", services=SERVICES, portals=self._world.addresses.portals, groups=groups, waiting=waiting
+        )
 
     def inbox(self) -> Response:
         """Show the messages."""

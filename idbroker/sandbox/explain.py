@@ -86,9 +86,9 @@ CLAIMS: Mapping[str, str] = {
 }
 
 LEVELS: Mapping[str, str] = {
-    "low": "Low: some confidence, such as a password and a code.",
-    "substantial": "Substantial: an eID with two factors.",
-    "high": "High: an eID that resists determined attackers.",
+    "low": "some confidence, such as a password and a code",
+    "substantial": "an eID with two factors",
+    "high": "an eID that resists determined attackers",
 }
 
 _MOMENTS = {"exp", "iat", "nbf", "auth_time", "updated_at"}
