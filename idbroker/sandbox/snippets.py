@@ -45,7 +45,7 @@ import session from "express-session";
 import * as client from "openid-client";
 
 const config = await client.discovery(
-  new URL("{issuer}"), "{client_id}", "{secret}", undefined,
+  new URL("{issuer}"), "{client_id}", undefined, client.ClientSecretBasic("{secret}"),
   {{ execute: [client.allowInsecureRequests] }}, // the sandbox speaks http
 );
 const app = express();
