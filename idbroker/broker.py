@@ -27,6 +27,7 @@ from idbroker.errors import (
     WrongBrowser,
 )
 from idbroker.events import Event, Events
+from idbroker.grant import wants_number
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import authorize, levels
@@ -315,7 +316,7 @@ class Broker:
             now=self.clock.now(),
             fresh=bool({"login", "select_account"} & set(request.prompt)) or request.max_age == timedelta(),
             max_age=request.max_age,
-            want_number=client.national_number,
+            want_number=wants_number(client, request),
             ip=ip,
         )
 

@@ -125,6 +125,12 @@ def released(identity: Identity, client: Client, request: SigninRequest) -> tupl
     return {k: v for k, v in known.items() if k in userinfo}, {k: v for k, v in known.items() if k in id_token}
 
 
+def wants_number(client: Client, request: SigninRequest) -> bool:
+    """Tell whether the national number is asked for and may be given."""
+    named = {*request.claims_userinfo, *request.claims_id_token} & set(SCOPE_CLAIMS["national_number"])
+    return client.national_number and ("national_number" in request.scopes or bool(named))
+
+
 def proved_claims(identity: Identity) -> dict[str, Any]:
     """Return what was proved, under the names of OpenID Connect Core 5.1 and our two for the number."""
     number = identity.number

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from idbroker.client import Client
 from idbroker.clinic import Clinic
+from idbroker.grant import wants_number
 from idbroker.identity import Identity, LoA
 from idbroker.request import SigninRequest
 from idbroker.session import Session, Settings
@@ -116,6 +117,8 @@ def session_suffices(case: Case, session: Session, settings: Settings) -> bool:
     if not session.alive(case.now, settings) or {"login", "select_account"} & set(request.prompt):
         return False
     # At the very moment, too: max_age=0 always asks for a new proof.
+    if session.identity.number is None and wants_number(case.client, request):
+        return False  # the sign-on was made for a service that did not ask for it
     if request.max_age is not None and case.now - session.identity.proved_at >= request.max_age:
         return False
     return isinstance(decide(case), Allow)
