@@ -93,9 +93,8 @@ def sizes(stage: Stage, stand_in: StandIn, effort: Effort) -> dict[str, Any]:
         broker = stage.broker(stores, stand_in)
         load = Load(plan=_signing_in(judge(broker)), users=effort.users)
         subjects.append(Subject(name=stores.name, broker=broker, load=load, before=_with(stand_in, persons=count)))
-    measured = alternate(
-        subjects, stage.cores, rounds=effort.rounds, seconds=effort.seconds, warm_up=2 * effort.warm_up
-    )
+    rounds = (effort.rounds + 1) // 2
+    measured = alternate(subjects, stage.cores, rounds=rounds, seconds=effort.seconds, warm_up=2 * effort.warm_up)
     added = [subject.name for subject in subjects if growth.persons(subject.broker.stores) != before[subject.name]]
     if added:
         raise RuntimeError(f"persons came whom the store did not know: {added}")
