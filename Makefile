@@ -33,15 +33,14 @@ $(all): $(ran) requirements/test.txt requirements/dev.txt
 sandbox: $(ran)
 	.venv/bin/idbroker sandbox $(ARGS)
 
-test: $(all) $(if $(wildcard tests/peers/package.json),$(peers))
+test: $(all) $(peers)
 	tests/system-packages.sh
 	$(python) -m pytest $(ARGS)
 
-# Third-party peers of the tests. Exact versions, and none of their install scripts is run.
-$(peers): $(wildcard tests/peers/package.json tests/peers/package-lock.json)
+# Third-party peers of the tests: exact versions, known by their hashes, and none of their install scripts is run.
+$(peers): tests/peers/package.json tests/peers/package-lock.json
 	tests/system-packages.sh
-	cd tests/peers && npm $(if $(wildcard tests/peers/package-lock.json),ci,install --no-package-lock) \
-		--ignore-scripts --no-audit --no-fund --silent
+	cd tests/peers && npm ci --ignore-scripts --no-audit --no-fund --silent
 	@touch $@
 
 check: $(all)

@@ -16,6 +16,7 @@ from idbroker.clock import StoppedClock, SystemClock
 from tests.servers import missing, program
 
 HERE = Path(__file__).parent
+INSTALLED = HERE / "node_modules"
 PATIENCE = 30.0  # seconds an answer may take
 
 
@@ -90,16 +91,22 @@ def _read(stream: IO[str] | None) -> str:
 @contextmanager
 def run(script: str) -> Iterator[Peer]:
     """Run a script of this folder until the test is done with it."""
-    node = program("node", variable="TEST_NODE_BIN")
-    if node is None:
-        missing("Node.js", "install nodejs, or name its program in TEST_NODE_BIN")
-    if not (HERE / "node_modules").is_dir():
+    if not INSTALLED.is_dir():
         missing("what package.json of tests/peers names", "run `make test` once, or `npm ci` there")
     with subprocess.Popen(
-        [node, "--no-warnings", HERE / script],
+        [_node(), "--no-warnings", HERE / script],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=HERE, env={"PATH": os.environ.get("PATH", "")},
     ) as process:  # fmt: skip
         try:
             yield Peer(process)
         finally:
             process.kill()
+
+
+def _node() -> Path:
+    # The locked Node.js, where it is made for this machine: Debian 12's own is too old for oidc-provider.
+    locked = None if os.environ.get("TEST_NODE_BIN") else next(INSTALLED.glob("node-*/bin/node"), None)
+    found = locked or program("node", variable="TEST_NODE_BIN")
+    if found is None:
+        missing("Node.js", "install nodejs, 20 or newer, or name its program in TEST_NODE_BIN")
+    return found

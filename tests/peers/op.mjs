@@ -1,5 +1,4 @@
 // A MitID broker made of oidc-provider, that says of people what Nets eID Broker does. One JSON object a line in and out.
-import "./older-node.mjs";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { createInterface } from "node:readline";

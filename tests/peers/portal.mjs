@@ -1,5 +1,4 @@
 // A portal made of openid-client: reads one JSON object a line, does what it says, answers in one line.
-import "./older-node.mjs";
 import { createInterface } from "node:readline";
 import * as oidc from "openid-client";
 
