@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
@@ -16,16 +17,7 @@ from idbroker import policy
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
-from idbroker.errors import (
-    Cancelled,
-    Gone,
-    NotFound,
-    OAuthError,
-    ProviderError,
-    Refused,
-    Unreachable,
-    WrongBrowser,
-)
+from idbroker.errors import Cancelled, Gone, NotFound, OAuthError, ProviderError, Refused, WrongBrowser
 from idbroker.events import Event, Events
 from idbroker.grant import wants_number
 from idbroker.identity import Identity
@@ -37,15 +29,14 @@ from idbroker.request import SigninRequest
 from idbroker.session import Session
 from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
-from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
+from idbroker.steps import TOO_LOW, Already, Answered, GoTo, Opened, Show, Step, notice_of
 from idbroker.transaction import Notice, Outcome, PendingForm, Stage, Transaction
 
 _log = structlog.get_logger("idbroker.broker")
 
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
-GRANT_SLACK = timedelta(minutes=5)
-_TOO_LOW = "level_too_low"
+_UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
 _REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
@@ -61,6 +52,7 @@ class Broker:
     transactions: Shelf[Transaction]
     signon: Signon
     events: Events
+    pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
 
     # ---- in: a request ---------------------------------------------------------------------------
 
@@ -83,6 +75,9 @@ class Broker:
             language=language,
             opened_at=self.clock.now(),
         )
+        if request.essential_acr and not self.ways(transaction):
+            error = OAuthError("unmet_authentication_requirements", "No way to sign in here reaches the level")
+            raise self._refusal(request, error)
         self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE)
         return Opened(transaction=transaction, secret=secret)
 
@@ -138,8 +133,9 @@ class Broker:
         reply: Mapping[str, str],
         handle: str | None,
         session_secret: str | None = None,
+        nonce: str | None = None,
     ) -> Step:
-        """Go on with what came back from a provider, or from a form that it asked for.
+        """Go on with what came back from a provider, or from a form (then with its nonce) that it asked for.
 
         `session_secret` is the sign-on the browser has so far: a new proof replaces it.
         """
@@ -147,7 +143,12 @@ class Broker:
         if transaction.stage is not Stage.PROVING or transaction.handle != handle or transaction.provider != provider:
             # Back button, a second tab, or an old answer sent again: nothing is believed, nothing lost.
             return self.where_now(transaction)
-        asked = self._asked(transaction, provider, transaction.handle or "", None)
+        mark = f"reply:{nonce or handle}"
+        claimed = self._claimed(kept, mark)
+        if claimed is None:
+            return self._settled(transaction.id, mark)
+        kept, transaction = claimed, claimed.value
+        asked = self._asked(transaction, provider, handle or "", None)
         try:
             result = self.providers[provider].resume(asked, transaction.provider_state, reply)
         except Refused as refused:
@@ -156,7 +157,26 @@ class Broker:
             return self._went_wrong(kept, provider, error)
         if isinstance(result, Identity):
             return self._proved(kept, result, session_secret)
-        return self._challenged(kept, provider, transaction.handle or "", result, None)
+        return self._challenged(kept, provider, handle or "", result, None, mark)
+
+    def _claimed(self, kept: Kept[Transaction], mark: str) -> Kept[Transaction] | None:
+        """Take a reply for this request alone. An eID's code is good once: a double return would lose the sign-in."""
+        if mark in kept.value.answers:
+            return None
+        marked = kept.value.answered(mark, _UNDER_WAY)
+        return self.transactions.swap(marked.id, kept.raw, marked, TRANSACTION_LIFE)
+
+    def _settled(self, name: str, mark: str) -> Step:
+        """Wait for the request that has taken the same reply; return what came of it."""
+        for tries_left in reversed(range(_PATIENCE)):
+            now = self.transactions.get(name)
+            if now is None:
+                raise Gone("the transaction ended meanwhile")
+            under_way = now.value.stage is Stage.PROVING and now.value.answers.get(mark) == _UNDER_WAY
+            if not (under_way and tries_left):
+                return self.where_now(now.value)
+            self.pause(_PAUSE)
+        raise AssertionError("the last try returns")
 
     def cancel(self, kept: Kept[Transaction]) -> Step:
         """Stop at the person's wish: the client is told access_denied (RFC 6749, 4.1.2.1)."""
@@ -195,7 +215,13 @@ class Broker:
     # ---- what a provider said --------------------------------------------------------------------
 
     def _challenged(
-        self, kept: Kept[Transaction], provider: str, handle: str, challenge: Challenge, nonce: str | None
+        self,
+        kept: Kept[Transaction],
+        provider: str,
+        handle: str,
+        challenge: Challenge,
+        nonce: str | None,
+        mark: str = "",
     ) -> Step:
         match challenge:
             case Redirect(url=url, state=state):
@@ -204,7 +230,7 @@ class Broker:
                 return self._moved(kept, moved, GoTo(transaction=moved, url=url), nonce)
             case Form(page=page, state=state, values=values, errors=errors):
                 form = PendingForm(page=page, values=values, errors=errors)
-                moved = kept.value.proving(provider, handle, state, form)
+                moved = kept.value.proving(provider, handle, state, form).answered(mark, "")
                 return self._moved(kept, moved, Show(transaction=moved), nonce)
             case Wait():
                 raise ProviderError("no provider waits yet")
@@ -234,7 +260,7 @@ class Broker:
         _log.warning("provider_failed", provider=provider, code=error.code, detail=error.detail, ref=ref)
         self.events.record(self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref))
         reopened = replace(transaction, provider=provider).reopened(
-            Notice(key=_notice_of(error), provider=provider, ref=ref)
+            Notice(key=notice_of(error), provider=provider, ref=ref)
         )
         return self._moved(kept, reopened, Show(transaction=reopened), None)
 
@@ -248,7 +274,7 @@ class Broker:
             case policy.Refuse(reason=reason):
                 return self._refused(kept, identity.provider, Refused(reason))
             case policy.NeedStronger():
-                return self._refused(kept, identity.provider, Refused(_TOO_LOW))
+                return self._refused(kept, identity.provider, Refused(TOO_LOW))
             case _:
                 assert_never(decision)
 
@@ -256,7 +282,7 @@ class Broker:
         """Offer what else there is; where nothing is left, an essential acr is an error of its own (UAR 1.0)."""
         transaction = kept.value
         nothing_left = set(self.ways(transaction)) <= {provider}
-        if refused.reason == _TOO_LOW and transaction.request.essential_acr and nothing_left:
+        if refused.reason == TOO_LOW and transaction.request.essential_acr and nothing_left:
             error = OAuthError("unmet_authentication_requirements", "The requested level was not reached")
             return self._stopped(kept, error)
         return self._went_wrong(kept, provider, refused)
@@ -303,14 +329,12 @@ class Broker:
         request = transaction.request
         client, _ = self.parties(request)
         wished = levels.lowest(request.acr_values) or request.minimum
-        if provider in transaction.tried:
-            # acr_values are a wish (Core 3.1.2.1): who cannot fulfil it is not asked for it again and again.
-            wished = request.minimum
         return Asked(
             transaction=transaction.id,
             handle=handle,
             return_url=f"{self.issuer}/callback/{provider}",
             loa=min(max(request.minimum, wished), self.providers[provider].loa),
+            minimum=request.minimum,
             language=transaction.language,
             service=client.called(transaction.language),
             now=self.clock.now(),
@@ -367,19 +391,3 @@ def new_ref() -> str:
 
 def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
-
-
-_REFUSAL_NOTICES = {_TOO_LOW: "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
-
-
-def _notice_of(error: ProviderError) -> str:
-    """Return the key of the words a person gets. What verified badly and what never came look alike."""
-    match error:
-        case Cancelled():
-            return "e.back"
-        case Unreachable():
-            return "c.down"
-        case Refused(reason=reason):
-            return _REFUSAL_NOTICES.get(reason, "e.refused")
-        case _:
-            return "e.failed"

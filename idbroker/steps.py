@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.transaction import Transaction
 
@@ -49,3 +50,20 @@ class Already:
 
 
 Step = Show | GoTo | Answered | Already
+
+
+TOO_LOW = "level_too_low"
+_REFUSAL_NOTICES = {TOO_LOW: "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
+
+
+def notice_of(error: ProviderError) -> str:
+    """Return the key of the words a person gets. What verified badly and what never came look alike."""
+    match error:
+        case Cancelled():
+            return "e.back"
+        case Unreachable():
+            return "c.down"
+        case Refused(reason=reason):
+            return _REFUSAL_NOTICES.get(reason, "e.refused")
+        case _:
+            return "e.failed"

@@ -187,7 +187,7 @@ class _Walk:
         if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
             reply = {k: v for k, v in fields.items() if not k.startswith("_")}
             session = self._site.cookies.session(request)
-            return self._site.broker.resume(kept, transaction.provider, reply, transaction.handle, session)
+            return self._site.broker.resume(kept, transaction.provider, reply, transaction.handle, session, nonce)
         return self._site.broker.where_now(transaction)
 
     def callback(self, provider: str, reply: Mapping[str, str]) -> Response:
