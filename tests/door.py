@@ -288,7 +288,8 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def words_of(page: requests.Response) -> str:
     """Return a page's text without its tags, in one line."""
-    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", " ", page.text)))
+    bare = re.sub(r"<[^>]*>", " ", re.sub(r"</?(?:a|b|span)\b[^>]*>", "", page.text))
+    return re.sub(r"\s+", " ", html.unescape(bare))
 
 
 def at_once(count: int, act: Any) -> list[Any]:
