@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -17,7 +18,7 @@ from idbroker import policy
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
-from idbroker.errors import Cancelled, Gone, NotFound, OAuthError, ProviderError, Refused, WrongBrowser
+from idbroker.errors import Cancelled, Gone, NotFound, OAuthError, ProviderError, Refused, StoreError, WrongBrowser
 from idbroker.events import Event, Events
 from idbroker.grant import wants_number
 from idbroker.identity import Identity
@@ -29,7 +30,7 @@ from idbroker.request import SigninRequest
 from idbroker.session import Session
 from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
-from idbroker.steps import TOO_LOW, Already, Answered, GoTo, Opened, Show, Step, notice_of
+from idbroker.steps import TOO_LOW, Already, Answered, GoTo, Opened, Show, Step, new_ref, notice_of
 from idbroker.transaction import Notice, Outcome, PendingForm, Stage, Transaction
 
 _log = structlog.get_logger("idbroker.broker")
@@ -37,7 +38,6 @@ _log = structlog.get_logger("idbroker.broker")
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
 _UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
-_REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,17 +147,29 @@ class Broker:
         claimed = self._claimed(kept, mark)
         if claimed is None:
             return self._settled(transaction.id, mark)
-        kept, transaction = claimed, claimed.value
-        asked = self._asked(transaction, provider, handle or "", None)
         try:
-            result = self.providers[provider].resume(asked, transaction.provider_state, reply)
+            return self._taken(claimed, provider, reply, mark, session_secret)
+        except StoreError:
+            # What the eID sent is spent: a reload leads to the choice, instead of waiting for nobody.
+            with contextlib.suppress(StoreError):
+                reopened = claimed.value.reopened(Notice(key="e.failed", provider=provider))
+                self.transactions.swap(reopened.id, claimed.raw, reopened, TRANSACTION_LIFE)
+            raise
+
+    def _taken(
+        self, kept: Kept[Transaction], provider: str, reply: Mapping[str, str], mark: str, session_secret: str | None
+    ) -> Step:
+        handle = kept.value.handle or ""
+        asked = self._asked(kept.value, provider, handle, None)
+        try:
+            result = self.providers[provider].resume(asked, kept.value.provider_state, reply)
         except Refused as refused:
             return self._refused(kept, provider, refused)
         except ProviderError as error:
             return self._went_wrong(kept, provider, error)
         if isinstance(result, Identity):
             return self._proved(kept, result, session_secret)
-        return self._challenged(kept, provider, handle or "", result, None, mark)
+        return self._challenged(kept, provider, handle, result, None, mark)
 
     def _claimed(self, kept: Kept[Transaction], mark: str) -> Kept[Transaction] | None:
         """Take a reply for this request alone. An eID's code is good once: a double return would lose the sign-in."""
@@ -382,11 +394,6 @@ class Broker:
             ref=ref,
             detail=detail,
         )
-
-
-def new_ref() -> str:
-    """Return a short code that a person can read out on the telephone: no I, O, 0 or 1."""
-    return "".join(secrets.choice(_REF_LETTERS) for _ in range(6))
 
 
 def _hash(secret: str) -> str:

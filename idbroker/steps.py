@@ -1,12 +1,16 @@
-"""What the broker says comes next: a page, an eID, an answer to the client."""
+"""What the broker says comes next: a page, an eID, an answer to the client, words for a failure."""
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field
 
 from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.transaction import Transaction
+
+TOO_LOW = "level_too_low"
+_REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,11 @@ class Already:
 Step = Show | GoTo | Answered | Already
 
 
-TOO_LOW = "level_too_low"
+def new_ref() -> str:
+    """Return a short code that a person can read out on the telephone: no I, O, 0 or 1."""
+    return "".join(secrets.choice(_REF_LETTERS) for _ in range(6))
+
+
 _REFUSAL_NOTICES = {TOO_LOW: "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
 
 

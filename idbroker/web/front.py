@@ -8,8 +8,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
-from idbroker.broker import new_ref
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
+from idbroker.steps import new_ref
 from idbroker.web.endpoints import PATHS, endpoints, oauth_error_response
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
