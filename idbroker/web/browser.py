@@ -29,8 +29,8 @@ class TransactionCookie:
     def read(cls, text: str) -> TransactionCookie | None:
         """Return it, or None for a value that is not of ours; a malformed cookie is as good as none."""
         parts = text.split(".", 3)
-        if len(parts) != 4 or not parts[0].isdecimal() or len(text) > 512:
-            return None
+        if len(parts) != 4 or not parts[0].isdecimal() or len(text) > 512 or not text.isprintable():
+            return None  # nothing unprintable goes on to a database, which may not take it as text
         return cls(made_at=int(parts[0][:12]), secret=parts[1], language=parts[2], client_id=parts[3])
 
 
