@@ -236,7 +236,9 @@ def open_door(
             built.append(house)
             return make_web(make_site(house))
 
-        with serve(broker) as issuer:
+        with serve(broker) as issuer, contextlib.ExitStack() as afterwards:
+            afterwards.callback(built[0].durable.close)
+            afterwards.callback(getattr(built[0].transient, "close", int))
             yield Door(
                 issuer=issuer,
                 house=built[0],
