@@ -17,7 +17,7 @@ from idbroker.web.journey import is_our_nonce, mint_nonce
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 
-_CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales", "lang")
+_CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 
 
 def leaving(site: Site) -> Blueprint:
@@ -35,7 +35,7 @@ def leaving(site: Site) -> Blueprint:
         fields = parse_form(request.get_data(cache=False))
         refuse_duplicates(fields)
         if "_n" not in fields or "lang" in fields:
-            query = {name: fields[name] for name in _CARRIED if name in fields}
+            query = {name: fields[name] for name in (*_CARRIED, "lang") if name in fields}
             return _by_get(query)
         return _answered(site, screens, fields)
 
@@ -53,6 +53,8 @@ def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
     session = site.broker.signon.session(secret)
     if secret and session and site.signout.must_confirm(asked, session.value):
         fields = {name: parameters[name] for name in _CARRIED if name in parameters}
+        # Not as `lang`: a language button is a second field of that name, and the yes would switch.
+        fields["ui_locales"] = language
         fields["_n"] = mint_nonce(key_of(secret))
         return screens.confirm_logout(asked.client, language, fields, asked.target)
     return _ended(site, screens, asked, language)
