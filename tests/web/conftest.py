@@ -13,6 +13,7 @@ from tests.door import Door, open_door
 
 CLIENTS: Mapping[str, Mapping[str, Any]] = {
     "high": {"minimum": "high"},
+    "rs": {"id_token_alg": "RS256"},
     "another": {"name": {"da": "Journalen", "en": "The record"}, "start_url": "https://record.test/start"},
 }
 
