@@ -23,6 +23,7 @@ from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.oidc.client_keys import ClientKeys
 from idbroker.outbound import GuardedFetch
+from idbroker.person import number_row
 from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
 from idbroker.sealing import Sealer
@@ -103,6 +104,18 @@ def open_keys(settings: config.Settings, base: Path) -> KeyFiles:
     return KeyFiles(base / settings.keys.folder, base / passphrase if passphrase else None)
 
 
+def rewrap(settings: config.Settings, base: Path, newest: int, batch: int) -> int:
+    """Seal up to `batch` of the store's values with the newest data key, each bound to its row; return what is left."""
+    sealer = Sealer(Keyring(open_keys(settings, base)).sealing_keys)
+    durable = open_tables(settings, base, SystemClock())
+    for value in durable.sealed.not_by(newest, batch):
+        row = value.digest.encode() if isinstance(value.digest, str) else number_row(bytes(value.digest))
+        durable.sealed.replace(value, sealer.seal(sealer.open(value.sealed, row), row))
+    left = durable.sealed.count_not_by(newest)
+    durable.close()
+    return left
+
+
 def at_home(url: str, base: Path) -> str:
     """Return a store's address with a relative SQLite path made absolute, its folder made."""
     scheme, _, path = url.partition(":///")
@@ -124,6 +137,17 @@ def make_site(house: House) -> Site:
     sealed = SealedTransient(house.transient, keyring.sealing_keys)
     sealer = Sealer(keyring.sealing_keys)
     sessions, grants = Shelf(sealed, "s", Session), Shelf(sealed, "g", Grant)
+    tokens = Tokens(
+        issuer=issuer,
+        clock=clock,
+        grants=grants,
+        refresh_tokens=durable.refresh_tokens,
+        clients=house.clients,
+        events=durable.events,
+        keys=keyring,
+        sealer=sealer,
+    )
+    signout = Signout(clock=clock, sessions=sessions, tokens=tokens, events=durable.events)
     signon = Signon(
         clock=clock,
         sessions=sessions,
@@ -133,6 +157,7 @@ def make_site(house: House) -> Site:
         sealer=sealer,
         subject_secret=lambda: keyring.secret(Use.SUBJECT),
         settings=house.settings.session,
+        end=signout.end_all,
         sandbox=house.sandbox,
     )
     broker = Broker(
@@ -145,15 +170,6 @@ def make_site(house: House) -> Site:
         signon=signon,
         events=durable.events,
     )
-    tokens = Tokens(
-        issuer=issuer,
-        clock=clock,
-        grants=grants,
-        refresh_tokens=durable.refresh_tokens,
-        events=durable.events,
-        keys=keyring,
-        sealer=sealer,
-    )
     use_once = once(house.transient, clock)
     words = Words()
     return Site(
@@ -161,7 +177,7 @@ def make_site(house: House) -> Site:
         clock=clock,
         broker=broker,
         tokens=tokens,
-        signout=Signout(clock=clock, sessions=sessions, tokens=tokens, events=durable.events),
+        signout=signout,
         authenticator=Authenticator(
             clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=use_once
         ),

@@ -9,8 +9,9 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
@@ -61,8 +62,8 @@ class Keys:
 class Log:
     """`[log]`: how much, and for machines (json) or people (text)."""
 
-    level: str = "info"
-    format: str = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "text"] = "json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +96,21 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
         raise ConfigError([(str(path), "there is no such file; start from config.example.toml")]) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError([(str(path), str(error))]) from error
-    return read(with_environment(document, environment))
+    return read(with_environment(_at_home(document, path.parent), environment))
+
+
+def _at_home(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the document with the providers' `…_file` settings made relative to the configuration's folder."""
+    tables = document.get("providers")
+    if not isinstance(tables, dict):
+        return dict(document)
+    placed = {
+        name: {k: str(folder / v) if k.endswith("_file") and isinstance(v, str) else v for k, v in table.items()}
+        if isinstance(table, dict)
+        else table
+        for name, table in tables.items()
+    }
+    return {**document, "providers": placed}
 
 
 def with_environment(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -151,6 +166,8 @@ class _Reading:
         clients = self._clients(document, clinics)
         if server is not None:
             self._server(server)
+        if tables["session"] is not None:
+            self._session(tables["session"])
         if self.mistakes or server is None:
             return None
         return Settings(server=server, **tables, providers=kinds, clinics=clinics, clients=clients)
@@ -173,7 +190,7 @@ class _Reading:
     def _clinics(self, document: Mapping[str, Any], kinds: Mapping[str, ProviderTable]) -> Clinics:
         found = {}
         for name, table in self._tables(document, "clinics"):
-            clinic = self._table(f"clinics.{name}", {"id": name, **table}, Clinic)
+            clinic = self._table(f"clinics.{name}", self._with_id(f"clinics.{name}", name, table), Clinic)
             if clinic is not None:
                 found[name] = clinic
                 self._clinic(clinic, set(kinds) | {n for n, _ in self._tables(document, "providers")})
@@ -211,8 +228,19 @@ class _Reading:
             self.mistakes.append(("server", "issuer must be scheme and host only, without a slash at the end"))
         elif parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1"):
             self.mistakes.append(("server", "issuer must be https (http only on localhost)"))
-        if not 1 <= server.workers <= 64 or not 1 <= server.threads <= 512:
-            self.mistakes.append(("server", "workers must be 1 to 64, threads 1 to 512"))
+        bounds = {"workers": (1, 64), "threads": (1, 512), "port": (1, 65535), "proxies": (0, 8)}
+        for name, (least, most) in bounds.items():
+            if not least <= getattr(server, name) <= most:
+                self.mistakes.append(("server", f"{name} must be {least} to {most}"))
+
+    def _session(self, limits: session.Settings) -> None:
+        if not timedelta() < limits.idle <= limits.absolute <= timedelta(days=1):
+            self.mistakes.append(("session", "idle must be above 0 and at most absolute, absolute at most 1 day"))
+
+    def _with_id(self, where: str, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+        if "id" in table:
+            self.mistakes.append((where, "id is the table's name; take it out"))
+        return {**table, "id": name}
 
     # ---- reading one table -----------------------------------------------------------------------
 
@@ -227,10 +255,11 @@ class _Reading:
         if not isinstance(table, dict):
             self.mistakes.append((where, "must be a table"))
             return None
-        self._unknown(where, table, [f.name for f in dataclasses.fields(kind)])  # type: ignore[arg-type]
-        known = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        types = {f.name: str(f.type) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+        self._unknown(where, table, list(types))
+        known = {k: _duration(v) if "timedelta" in types[k] else v for k, v in table.items() if k in types}
         try:
-            return TypeAdapter(kind).validate_python({k: _lists(v) for k, v in table.items() if k in known})
+            return TypeAdapter(kind).validate_python(known)
         except ValidationError as error:
             self.mistakes += [(where, _said(detail)) for detail in error.errors(include_input=False)]
             return None
@@ -242,7 +271,7 @@ class _Reading:
             self.mistakes.append((where, f"{name} is not known{hint}"))
 
 
-def _lists(value: Any) -> Any:
+def _duration(value: Any) -> Any:
     """Let "30 min" be a duration: TOML has none of its own."""
     units = {"s": 1, "sec": 1, "min": 60, "h": 3600, "days": 86400, "day": 86400, "d": 86400}
     match = re.fullmatch(r"(\d+) ?(s|sec|min|h|days?|d)", value) if isinstance(value, str) else None

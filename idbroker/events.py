@@ -31,5 +31,5 @@ class Events(Protocol):
         ...
 
     def since(self, at: datetime, *, kind: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
-        """Return the events from a moment on, oldest first."""
+        """Return the newest `limit` events from a moment on, oldest first."""
         ...

@@ -50,7 +50,7 @@ class SealedTransient:
         sealed = self._seal(key, new, keys.newest)
         if old is None:
             return self._inner.swap(key, None, sealed, life)
-        numbers = sorted(keys.data, reverse=True)
+        numbers = sorted(keys.data, key=lambda number: number != keys.newest)  # the newest is the likely one
         return any(self._inner.swap(key, self._seal(key, old, n), sealed, life) for n in numbers)
 
     def count(self, key: str, life: timedelta) -> int:
@@ -104,9 +104,10 @@ class Shelf(Generic[Value]):
         """Keep the value."""
         self._transient.put(self._key(name), self._codec.pack(value), life)
 
-    def swap(self, name: str, old: bytes | None, new: Value, life: timedelta) -> bool:
-        """Replace what was read; False if somebody else was faster."""
-        return self._transient.swap(self._key(name), old, self._codec.pack(new), life)
+    def swap(self, name: str, old: bytes | None, new: Value, life: timedelta) -> Kept[Value] | None:
+        """Replace what was read and return it as it now lies there; None if somebody else was faster."""
+        raw = self._codec.pack(new)
+        return Kept(new, raw) if self._transient.swap(self._key(name), old, raw, life) else None
 
     def take(self, name: str) -> Value | None:
         """Return the value and delete it: exactly one caller gets it."""

@@ -46,10 +46,15 @@ def person_keys(identity: Identity, sealer: Sealer) -> tuple[PersonKey, ...]:
     if identity.number is not None:
         text = identity.number.key
         digest = sealer.index("number", text)
-        keys.append(PersonKey(kind="number", digest=digest, sealed=sealer.seal(text.encode(), b"number|" + digest)))
+        keys.append(PersonKey(kind="number", digest=digest, sealed=sealer.seal(text.encode(), number_row(digest))))
     upstream = sealer.index("upstream", f"{identity.issuer}\n{identity.subject}")
     keys.append(PersonKey(kind="upstream", digest=upstream))
     return tuple(keys)
+
+
+def number_row(digest: bytes) -> bytes:
+    """Return the row a sealed number is bound to."""
+    return b"number|" + digest
 
 
 def pairwise_subject(secret: bytes, sector: str, person: str) -> str:

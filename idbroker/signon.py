@@ -50,6 +50,7 @@ class Signon:
     sealer: Sealer
     subject_secret: Callable[[], bytes]
     settings: Settings
+    end: Callable[[Session], None]
     sandbox: bool = False
 
     # ---- a sign-on that is there -----------------------------------------------------------------
@@ -143,7 +144,7 @@ class Signon:
             clinic,
             session,
             subject=self._subject(client, session.person),
-            acr=levels.spell(session.identity.loa, request.acr_values),
+            acr=levels.spell(session.identity.loa, request.acr_values, essential=request.essential_acr),
             code=(code.family, code.digest),
             code_expires_at=self.clock.now() + CODE_LIFE,
         )
@@ -152,10 +153,14 @@ class Signon:
     def keep(self, grant: Grant, session: Session, earlier_secret: str | None) -> None:
         """Keep a grant and its new sign-on; the browser's earlier one ends.
 
-        The clients that the earlier one reached go on into the new if it is the same person's.
+        What the earlier one reached goes on into the new if it is the same person's; another person's
+        is ended: on a shared computer nothing of who was here before may live on.
         """
         earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
-        carried = earlier.reached if earlier is not None and earlier.person == session.person else ()
+        same = earlier is not None and earlier.person == session.person
+        if earlier is not None and not same:
+            self.end(earlier)
+        carried = earlier.reached if earlier is not None and same else ()
         self.grants.put(grant.id, grant, GRANT_LIFE)
         whole = _noted(replace(session, reached=carried), _reached(session, grant))
         self.sessions.put(session.key, whole, self.settings.absolute)

@@ -35,8 +35,12 @@ class Signout:
         session = self.sessions.take(key_of(session_secret))
         if session is None:
             return None
+        self.end_all(session)
+        return session
+
+    def end_all(self, session: Session) -> None:
+        """End all that rests on a sign-on that is no longer kept."""
         for reached in session.reached:
             self.tokens.end_family(reached.grant)
         self.tokens.end_session(session.key)
         self.events.record(Event(at=self.clock.now(), kind="session.ended", person=session.person))
-        return session

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from idbroker.client import Client
+from idbroker.client import Client, Clients
 from idbroker.clock import Clock
 from idbroker.codec import Codec
 from idbroker.errors import OAuthError
@@ -46,6 +46,7 @@ class Tokens:
     clock: Clock
     grants: Shelf[Grant]
     refresh_tokens: RefreshTokens
+    clients: Clients
     events: Events
     keys: Keys
     sealer: Sealer
@@ -177,7 +178,10 @@ class Tokens:
         secret = bearer.read(text, self.keys.verification_key, self.issuer)
         kept = self.grants.get(secret.family) if secret else None
         live = bearer.live_token(kept.value, secret, self.clock.now()) if kept and secret else None
-        return (kept.value, live) if kept and live else None
+        if kept is None or live is None:
+            return None
+        client = self.clients.find(kept.value.client_id)
+        return (kept.value, live) if client is not None and not client.disabled else None
 
     # ---- ending ----------------------------------------------------------------------------------
 

@@ -45,8 +45,6 @@ class Stage(enum.StrEnum):
 
     OPEN = "open"
     PROVING = "proving"
-    PROVED = "proved"
-    CHOOSING = "choosing"
     GRANTED = "granted"
     STOPPED = "stopped"
 

@@ -21,6 +21,7 @@ from idbroker.clinic import Clinic
 from idbroker.errors import ConfigError
 from idbroker.oidc import authorize, discovery, levels
 from idbroker.providers import mitid
+from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.web.words import read_texts
 
 ROOT = Path(__file__).parents[1]
@@ -119,7 +120,7 @@ def test_scopes_levels_and_prompts_are_documented() -> None:
     """Every scope, prompt and response mode we advertise is explained, and every family of levels."""
     text = _read("docs/integrating.md")
     advertised = discovery.document("https://login.example.org")
-    words = (*authorize.SCOPES, *authorize.PROMPTS, *authorize.RESPONSE_MODES)
+    words = (*SCOPES, *authorize.PROMPTS, *RESPONSE_MODES)
     shortened = {spelling.rsplit("/", 1)[1] for spelling in levels.SUPPORTED if "/" in spelling}
 
     assert [word for word in words if word not in text] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 
-from idbroker.client import Client
+from idbroker.client import Client, ConfiguredClients
 from idbroker.clock import StoppedClock
 from idbroker.errors import OAuthError
 from idbroker.keyfiles import KeyFiles
@@ -380,3 +381,14 @@ def test_end_session(house: House) -> None:
 
     assert not house.can_refresh(mine)
     assert house.can_refresh(others)
+
+
+def test_a_disabled_clients_tokens_die_with_it(house: House, durable: Durable) -> None:
+    """A client that is closed while its tokens live is told nothing more with them (ASVS 7.4.2)."""
+    answer = house.redeem(house.code())
+    assert house.is_live(answer)
+
+    closed = ConfiguredClients((make_client(disabled=True),), durable.clients)
+    after = replace(house, tokens=replace(house.tokens, clients=closed))
+
+    assert not after.is_live(answer)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from idbroker.client import Client
+from idbroker.client import Client, ConfiguredClients
 from idbroker.clock import StoppedClock
 from idbroker.errors import OAuthError
 from idbroker.grant import Grant, RefreshTokens
@@ -24,7 +24,7 @@ from idbroker.sealing import Sealer
 from idbroker.store import Durable
 from idbroker.tokens import Tokens
 from idbroker.transaction import Transient
-from tests.oidc.making import CALLBACK, ISSUER, VERIFIER, make_grant
+from tests.oidc.making import CALLBACK, ISSUER, VERIFIER, make_client, make_grant
 
 SCOPES = ("openid", "profile", "national_number", "offline_access")
 CLAIMS = {"name": "Ada", "national_number": "6101010001"}
@@ -85,6 +85,7 @@ def make_tokens(
         clock=clock,
         grants=Shelf(SealedTransient(transient, keyring.sealing_keys), "g", Grant),
         refresh_tokens=refresh_tokens,
+        clients=ConfiguredClients((make_client(), make_client(id="other")), durable.clients),
         events=durable.events,
         keys=keyring,
         sealer=Sealer(keyring.sealing_keys),

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import getpass
 import os
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import click
 
 from idbroker import config, keys_cli
-from idbroker.app import config_path, open_keys, open_tables
+from idbroker.app import config_path, open_keys, open_tables, rewrap
 from idbroker.clock import SystemClock
 from idbroker.keys_context import KeysContext, KeysGroup
+
+
+@dataclass(frozen=True, slots=True)
+class _WhenNeeded:
+    """Opens the store when something is to be sealed anew: `keys list` should not need the database."""
+
+    settings: config.Settings
+    base: Path
+
+    def rewrap(self, newest: int, batch: int) -> int:
+        return rewrap(self.settings, self.base, newest, batch)
 
 
 def opened(given: str | None) -> KeysContext:
@@ -30,6 +43,7 @@ def opened(given: str | None) -> KeysContext:
         who=os.environ.get("SUDO_USER") or getpass.getuser(),
         clients=counted,
         concerns=store.concerns,
+        rewrappable=_WhenNeeded(settings, path.parent),
     )
 
 

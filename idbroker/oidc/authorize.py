@@ -13,10 +13,9 @@ from idbroker.errors import BadLink, OAuthError
 from idbroker.oidc import levels
 from idbroker.oidc.claims_request import ClaimsRequest, parse_claims
 from idbroker.oidc.parameters import Parameters, refuse_duplicates
+from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.request import SigninRequest
 
-SCOPES = ("openid", "profile", "national_number", "offline_access")
-RESPONSE_MODES = ("query", "form_post")
 PROMPTS = ("none", "login", "consent", "select_account")
 DISPLAYS = ("page", "popup", "touch", "wap")
 

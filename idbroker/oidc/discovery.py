@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from idbroker.oidc import authorize, client_auth, levels, token
+from idbroker.registration import RESPONSE_MODES, SCOPES
 
 LANGUAGE_TAGS = ("da", "sv", "fi", "en", "nb")
 
@@ -23,9 +24,9 @@ def document(issuer: str, *, languages: Collection[str] = LANGUAGE_TAGS) -> Mapp
         "revocation_endpoint": f"{issuer}/revoke",
         "introspection_endpoint": f"{issuer}/introspect",
         "end_session_endpoint": f"{issuer}/logout",
-        "scopes_supported": list(authorize.SCOPES),
+        "scopes_supported": list(SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": list(authorize.RESPONSE_MODES),
+        "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": list(token.GRANT_TYPES),
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": ["ES256", "RS256"],

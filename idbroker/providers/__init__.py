@@ -24,6 +24,7 @@ class Asked:
     `handle` goes to the eID and comes back (OpenID Connect `state`, SAML `RelayState`); the broker
     has checked the browser's binding before `resume`, the provider checks that the reply carries
     this very handle. `return_url` is this provider's own (RFC 9700, 4.4: no mix-up between two).
+    `loa` is asked for; an answer at `minimum` will do (a client's acr_values are a wish, Core 3.1.2.1).
     `fresh` means the person must act now, whatever session the eID has; `max_age` allows as much.
     """
 
@@ -34,11 +35,17 @@ class Asked:
     language: str
     service: str
     now: datetime
+    minimum: LoA | None = None
     fresh: bool = False
     max_age: timedelta | None = None
     want_number: bool = False
     ip: str | None = None
     number_hint: str | None = field(default=None, repr=False)
+
+    @property
+    def least(self) -> LoA:
+        """Return the level below which an answer is of no use."""
+        return self.loa if self.minimum is None else self.minimum
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

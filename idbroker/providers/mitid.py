@@ -50,8 +50,8 @@ _AMR: Mapping[str, tuple[str, ...]] = {
 class Settings:
     """`[providers.NAME]` with `kind = "mitid"`.
 
-    `private` is a service provider of the private sector, which may only *match* a CPR number: on the
-    broker's page (`cpr = "claim"`) or on ours (`cpr = "match"`, Nets only). `scopes` replaces the scopes
+    A service provider of the private sector may only *match* a CPR number: on the broker's page
+    (`cpr = "claim"`) or on ours (`cpr = "match"`, Nets only). `scopes` replaces the scopes
     asked for; the one for the number is added when a number is wanted. A public service provider learns
     of a protected name only with `ssn.details_name` among them. `title` is MitID's on every page.
     """
@@ -63,7 +63,6 @@ class Settings:
     client_secret_file: Path | None = None
     auth_method: str = "client_secret_basic"
     assertion_alg: str = "RS256"
-    private: bool = False
     cpr: str = "claim"
     pushed: bool | None = None
     hosts: tuple[str, ...] = ()
@@ -214,7 +213,7 @@ class MitID:
     def _identity(self, asked: Asked, proof: Proof) -> Identity:
         level = self._level(proof)
         # Whatever was asked for, what came back counts (ASVS 6.8.4).
-        if level < asked.loa:
+        if level < asked.least:
             raise Refused("level_too_low", f"asked {asked.loa.word}, got {level.word}")
         claims, dialect = proof.claims, self._dialect
         identity = Identity(

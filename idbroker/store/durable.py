@@ -17,6 +17,7 @@ from idbroker.store.events import StoredEvents
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
+from idbroker.store.sealed import StoredSealed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,7 @@ class Durable:
     clients: Clients
     events: Events
     refresh_tokens: RefreshTokens
+    sealed: StoredSealed
     database: Database = field(repr=False)
 
     def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
@@ -57,5 +59,6 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         clients=StoredClients(database, clock, monotonic),
         events=StoredEvents(database),
         refresh_tokens=StoredRefreshTokens(database),
+        sealed=StoredSealed(database),
         database=database,
     )

@@ -25,12 +25,12 @@ class StoredEvents:
             insert_event(connection, event)
 
     def since(self, at: datetime, *, kind: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
-        """Return the events from a moment on, oldest first."""
-        wanted = select(table).where(table.c.at >= at).order_by(table.c.at, table.c.id).limit(limit)
+        """Return the newest events from a moment on, oldest first."""
+        wanted = select(table).where(table.c.at >= at).order_by(table.c.at.desc(), table.c.id.desc()).limit(limit)
         if kind is not None:
             wanted = wanted.where(table.c.kind == kind)
         rows = self._database.reading(lambda connection: connection.execute(wanted).all())
-        return tuple(_event(row) for row in rows)
+        return tuple(_event(row) for row in reversed(rows))
 
 
 def insert_event(connection: Connection, event: Event) -> None:

@@ -18,7 +18,6 @@ from idbroker.web.site import Site
 
 PATHS = ("/token", "/revoke", "/introspect", "/userinfo", "/jwks.json", "/.well-known/openid-configuration")
 METADATA_SECONDS = 3600
-JWKS_SECONDS = 86400
 _FORM = "application/x-www-form-urlencoded"
 _API = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'"}
 
@@ -54,7 +53,7 @@ class _Endpoints:
 
     def jwks(self) -> Response:
         published = self._site.keys.jwks()
-        response = _public(published.body, JWKS_SECONDS)
+        response = _public(published.body, int(published.max_age.total_seconds()))
         response.set_etag(published.etag)
         return response.make_conditional(request)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from idbroker.broker import Broker
@@ -29,6 +30,11 @@ class PublishedKeys(Protocol):
     @property
     def etag(self) -> str:
         """Changes when the document does."""
+        ...
+
+    @property
+    def max_age(self) -> timedelta:
+        """How long a client may keep it."""
         ...
 
 

@@ -73,7 +73,6 @@ def settings(issuer: str, client: str = "public", **more: Any) -> Settings:
         client_id=client,
         client_secret=registered.secret,
         auth_method=registered.auth_method,
-        private=registered.private,
         **more,
     )
 
