@@ -69,6 +69,7 @@ class _KeptSession(requests.Session):
         self.adapters.clear()
         self.mount("https://", adapter)
         self._sandbox = sandbox
+        self._known: dict[str, str] = {}
         if sandbox:
             self.mount("http://", adapter)
 
@@ -76,12 +77,25 @@ class _KeptSession(requests.Session):
         """Send a request: `params`, `data`, `json`, `headers`, `auth` and `timeout` are known."""
         prepared = requests.PreparedRequest()
         prepared.prepare_method(method)
-        prepared.prepare_url(url, options.get("params"))
+        prepared.url = self._prepared_url(str(url)) if options.get("params") is None else None
+        if prepared.url is None:
+            prepared.prepare_url(url, options.get("params"))
         prepared.prepare_headers({**self.headers, **(options.get("headers") or {})})
         prepared.prepare_body(options.get("data"), None, options.get("json"))
         if options.get("auth") is not None:
             prepared.prepare_auth(options["auth"])
         return self.send(prepared, timeout=options.get("timeout"))
+
+    def _prepared_url(self, url: str) -> str:
+        """Return an endpoint's address as requests writes it. There are a handful, called again and again."""
+        known = self._known.get(url)
+        if known is None:
+            prepared = requests.PreparedRequest()
+            prepared.prepare_url(url, None)
+            known = prepared.url or ""
+            if len(self._known) < _POOL:
+                self._known[url] = known
+        return known
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Send a prepared request."""
@@ -97,6 +111,7 @@ class _Bounded(HTTPAdapter):
     def __init__(self, timeout: tuple[float, float], deadline: timedelta, cap: int, context: ssl.SSLContext) -> None:
         super().__init__()
         self._timeout, self._cap = timeout, cap
+        self._pools: dict[str, HTTPConnectionPool] = {}
         self.poolmanager = urllib3.PoolManager(maxsize=_POOL, ssl_context=context)
         self.poolmanager.pool_classes_by_scheme = _pools(deadline)
 
@@ -104,15 +119,16 @@ class _Bounded(HTTPAdapter):
         """Send, read and close. Raises requests.RequestException and nothing else."""
         connect, read = options.get("timeout") or self._timeout
         try:
-            raw = self.poolmanager.urlopen(
+            raw = self._pool(request.url or "").urlopen(
                 request.method or "GET",
-                request.url or "",
+                request.path_url,
                 body=request.body,
-                headers=request.headers,
+                headers=dict(request.headers),
                 timeout=urllib3.Timeout(connect=connect, read=read),
                 redirect=False,
                 retries=False,
                 preload_content=False,
+                assert_same_host=False,
             )
             return self._read(request, raw)
         except requests.RequestException:
@@ -123,6 +139,19 @@ class _Bounded(HTTPAdapter):
             raise requests.exceptions.SSLError(str(error), request=request) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise requests.ConnectionError(type(error).__name__, request=request) from error
+
+    def _pool(self, url: str) -> HTTPConnectionPool:
+        """Return the kept connections to an address's server, without taking the address apart each time."""
+        origin = "/".join(url.split("/", 3)[:3])
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools.setdefault(origin, self.poolmanager.connection_from_url(origin))
+        return pool
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pools.clear()
+        super().close()
 
     def _read(self, request: requests.PreparedRequest, raw: urllib3.BaseHTTPResponse) -> requests.Response:
         # A redirect from a back-channel endpoint leads only where an attacker wants us (SSRF).
