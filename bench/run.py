@@ -50,6 +50,7 @@ def sign_ins(brokers: Sequence[Broker], stand_in: StandIn, stage: Stage, effort:
     judges = {broker.stores.name: judge(broker) for broker in brokers}
     loads: Mapping[str, Callable[[Judge], Load]] = {
         "sign_in": lambda judged: Load(plan=_signing_in(judged), users=effort.users),
+        "eid_named": lambda judged: Load(plan=lambda: sign_in(judged, named=True), users=effort.users),
         "sign_in_20_per_second": lambda judged: Load(plan=_signing_in(judged), rate=20),
         "newcomer": lambda judged: Load(plan=_signing_in(judged), users=effort.users),
         "session": lambda judged: Load(plan=with_session(judged), users=effort.users),
@@ -62,7 +63,7 @@ def sign_ins(brokers: Sequence[Broker], stand_in: StandIn, stage: Stage, effort:
         subjects = [
             Subject(name=b.stores.name, broker=b, load=load(judges[b.stores.name]), before=before) for b in brokers
         ]
-        rounds = effort.rounds if name == "sign_in" else max(1, effort.rounds // 2)
+        rounds = effort.rounds if name in ("sign_in", "eid_named") else max(1, effort.rounds // 2)
         measured = alternate(subjects, stage.cores, rounds=rounds, seconds=effort.seconds, warm_up=effort.warm_up)
         results[name] = {key: result.figures() for key, result in measured.items()}
     results["signatures_verified"] = {name: judged.verified for name, judged in judges.items()}

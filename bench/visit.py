@@ -112,10 +112,16 @@ class Browser:
 
 
 def sign_in(
-    judge: Judge, browser: Browser | None = None, *, with_eid: bool | None = None, scopes: str = SCOPES
+    judge: Judge,
+    browser: Browser | None = None,
+    *,
+    with_eid: bool | None = None,
+    scopes: str = SCOPES,
+    named: bool = False,
 ) -> Visit:
     """Sign a person in: a new browser by the eID, a given one by the sign-on it has unless said otherwise.
 
+    `named` is a portal that names the eID (`idp`), so that the person sees no page of ours.
     Raises Wrong when anything on the way is not as it must be.
     """
     with_eid = browser is None if with_eid is None else with_eid
@@ -131,10 +137,11 @@ def sign_in(
         "nonce": nonce,
         "code_challenge": _b64(hashlib.sha256(verifier.encode()).digest()),
         "code_challenge_method": "S256",
+        **({"idp": "mitid"} if named else {}),
     }
     there = _location(303, (yield from browser.get("authorize", f"{ISSUER}/authorize?{urlencode(asked)}")))
     if with_eid:
-        there = yield from _by_eid(browser, there)
+        there = yield from _returned(browser, there if named else (yield from _chosen(browser, there)))
     returned = dict(parse_qsl(urlsplit(there).query))
     if not there.startswith(f"{PORTAL_CALLBACK}?") or returned.get("state") != state or returned.get("iss") != ISSUER:
         raise Wrong("callback: not our answer")
@@ -152,13 +159,16 @@ def sign_in(
     return SignedIn(tokens=tokens, userinfo=userinfo)
 
 
-def _by_eid(browser: Browser, choice: str) -> Generator[Call, Answer, str]:
+def _chosen(browser: Browser, choice: str) -> Generator[Call, Answer, str]:
     page = yield from browser.get("choose", ISSUER + choice)
     nonce = re.search(rb'name="_n" value="([^"]+)"', page.body)
     if page.status != 200 or nonce is None:
         raise Wrong(f"choose: HTTP {page.status}")
     fields = {"_n": html.unescape(nonce[1].decode()), "provider": "mitid"}
-    there = _location(303, (yield from browser.post("choose_post", ISSUER + choice, fields)))
+    return _location(303, (yield from browser.post("choose_post", ISSUER + choice, fields)))
+
+
+def _returned(browser: Browser, there: str) -> Generator[Call, Answer, str]:
     back = _location(302, (yield from browser.get("upstream", there)))
     there = _location(303, (yield from browser.get("callback", back)))
     if not there.startswith("https://"):
