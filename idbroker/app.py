@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
+from idbroker.errors import OperatorError
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
-from idbroker.keyring import Keyring, ensure_keys
+from idbroker.keyring import Keyring, SigningKey, ensure_keys
 from idbroker.keyset import Use
 from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
@@ -124,6 +126,16 @@ def at_home(url: str, base: Path) -> str:
     file = (base / path).absolute()
     file.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{file}"
+
+
+def check_providers(settings: config.Settings) -> None:
+    """Make every provider as `open_house` would, and drop it. ConfigError for settings that cannot work."""
+    clock = SystemClock()
+    _providers(settings, Means(clock=clock, http=requests.Session, client_key=_no_key))
+
+
+def _no_key(alg: str) -> SigningKey:
+    raise OperatorError(f"no {alg} key is read to check settings")
 
 
 def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:

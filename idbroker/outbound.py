@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+import certifi
 import urllib3
 
 MOST_OCTETS = 256 * 1024
@@ -19,16 +20,24 @@ def resolve(host: str, port: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)))
 
 
+def is_public(address: str) -> bool:
+    """Tell whether an address is on the open internet: not ours, not loopback, not a cloud's metadata."""
+    return ipaddress.ip_address(address).is_global
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedFetch:
     """Gets one https document from a public address; OSError for everything else.
 
     Stops server-side request forgery: the name is resolved once, every address must be public, and
     the connection goes to that very address (no second look-up to rebind), with the certificate
-    checked for the name; no redirect is followed; time and size are bounded (standards J17).
+    checked for the name; no redirect is followed; time and size are bounded (standards J17). `trust` is
+    a file of certificates to trust instead of the public ones.
     """
 
     resolve: Resolve = resolve
+    public: Callable[[str], bool] = is_public
+    trust: str | None = None
     connect_seconds: float = 3.0
     read_seconds: float = 5.0
 
@@ -39,14 +48,21 @@ class GuardedFetch:
             raise OSError("not a plain https address")
         port = parts.port or 443
         addresses = self.resolve(parts.hostname, port)
-        if not addresses or not all(ipaddress.ip_address(address).is_global for address in addresses):
+        if not addresses or not all(self.public(address) for address in addresses):
             raise OSError("not a public address")
         return self._get(parts.hostname, addresses[0], port, parts.path or "/", parts.query)
 
     def _get(self, host: str, address: str, port: int, path: str, query: str) -> bytes:
         timeout = urllib3.Timeout(connect=self.connect_seconds, read=self.read_seconds)
         with urllib3.HTTPSConnectionPool(
-            address, port, timeout=timeout, retries=False, server_hostname=host, assert_hostname=host, maxsize=1
+            address,
+            port,
+            timeout=timeout,
+            retries=False,
+            server_hostname=host,
+            assert_hostname=host,
+            ca_certs=self.trust or certifi.where(),
+            maxsize=1,
         ) as pool:
             try:
                 response = pool.request(

@@ -47,11 +47,6 @@ class Session:
         """Return it as used now."""
         return replace(self, seen_at=now)
 
-    def with_client(self, reached: Reached) -> Session:
-        """Return it with one more client; a newer grant of the same client takes the older's place."""
-        others = tuple(r for r in self.reached if r.client_id != reached.client_id)
-        return replace(self, reached=(*others, reached))
-
     def sid(self, client_id: str) -> str:
         """Return the `sid` one client knows this session by; two clients cannot compare theirs."""
         return hashlib.sha256(f"{self.key}\n{client_id}".encode()).hexdigest()[:32]

@@ -81,7 +81,6 @@ class Signon:
                 person=session.person,
             )
         )
-        self.grants.put(grant.id, grant, GRANT_LIFE)
         self._reach(kept, _reached(session, grant))
         return code
 
@@ -136,7 +135,7 @@ class Signon:
         )
 
     def new_grant(self, request: SigninRequest, client: Client, clinic: Clinic, session: Session) -> tuple[Grant, str]:
-        """Return a grant and the code it is kept under."""
+        """Return a grant, which is kept from now on, and its code."""
         code = new_secret(new_family())
         grant = make_grant(
             request,
@@ -148,10 +147,11 @@ class Signon:
             code=(code.family, code.digest),
             code_expires_at=self.clock.now() + CODE_LIFE,
         )
+        self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
 
     def keep(self, grant: Grant, session: Session, earlier_secret: str | None) -> None:
-        """Keep a grant and its new sign-on; the browser's earlier one ends.
+        """Keep a new sign-on that has reached a grant; the browser's earlier one ends.
 
         What the earlier one reached goes on into the new if it is the same person's; another person's
         is ended: on a shared computer nothing of who was here before may live on.
@@ -161,7 +161,6 @@ class Signon:
         if earlier is not None and not same:
             self.end(earlier)
         carried = earlier.reached if earlier is not None and same else ()
-        self.grants.put(grant.id, grant, GRANT_LIFE)
         whole = _noted(replace(session, reached=carried), _reached(session, grant))
         self.sessions.put(session.key, whole, self.settings.absolute)
 

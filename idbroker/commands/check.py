@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from idbroker import config
-from idbroker.app import config_path, open_keys, open_stores
+from idbroker.app import check_providers, config_path, open_keys, open_stores
 from idbroker.clock import SystemClock
 from idbroker.errors import ConfigError, OperatorError, StoreError
 from idbroker.registration import mistakes_of
@@ -30,6 +30,7 @@ def check(given: str | None, offline: bool) -> None:
     path = config_path(given)
     try:
         settings = config.load(path)
+        check_providers(settings)
     except ConfigError as error:
         click.echo(f"error: {len(error.mistakes)} mistake(s) in {path.name}", err=True)
         for where, what in error.mistakes:
@@ -72,7 +73,7 @@ def unanswered(settings: config.Settings, base: Path) -> Iterator[Finding]:
         durable.ping()
         transient.ping()
         if durable.upgrade_needed():
-            yield "store", "the tables are of another version: idbroker store migrate"
+            click.echo("note: [store] the tables are not of this version yet: serve, or store migrate, brings them")
         else:
             for client in durable.clients.all():
                 yield from ((f"client {client.id}", f"{s}: {w}") for s, w in mistakes_of(client, settings.clinics))

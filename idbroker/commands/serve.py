@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 
 import click
+import structlog
 from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from idbroker import config, logs
-from idbroker.app import CONFIG_VARIABLE, config_path, open_keys, open_tables
+from idbroker.app import CONFIG_VARIABLE, check_providers, config_path, open_keys, open_tables
 from idbroker.clock import SystemClock
 from idbroker.keyring import ensure_keys
+
+_log = structlog.get_logger("idbroker.serve")
 
 
 @click.command()
@@ -32,11 +35,13 @@ def serve(given: str | None) -> None:
     path = config_path(given)
     settings = config.load(path)
     logs.set_up(settings.log.level, settings.log.format)
+    check_providers(settings)
     clock = SystemClock()
     open_tables(settings, path.parent, clock).close()
     ensure_keys(open_keys(settings, path.parent), clock)
     os.environ[CONFIG_VARIABLE] = str(path)
     server = settings.server
+    _log.info("serving", issuer=server.issuer, address=f"{server.host}:{server.port}", workers=server.workers)
     Granian(
         "idbroker.app:wsgi",
         address=server.host,

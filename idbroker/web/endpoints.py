@@ -93,11 +93,8 @@ class _Endpoints:
 
     def preflight(self) -> Response:
         """Answer a browser that asks before a script's request (RFC 9700, 2.6: registered origins only)."""
-        origin = request.headers.get("Origin")
-        response = Response(status=204)
-        response.headers["Vary"] = "Origin"
-        if origin and any(origin in client.origins for client in self._site.clients.all()):
-            response.headers["Access-Control-Allow-Origin"] = origin
+        response = allow_known_origin(Response(status=204), self._site)
+        if "Access-Control-Allow-Origin" in response.headers:
             response.headers["Access-Control-Allow-Methods"] = "GET, POST"
             response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
             response.headers["Access-Control-Max-Age"] = "600"
@@ -134,6 +131,16 @@ def oauth_error_response(error: OAuthError) -> Response:
         response.headers["WWW-Authenticate"] = 'Basic realm="idbroker", charset="UTF-8"'
     if error.status == 503:
         response.headers["Retry-After"] = "5"
+    return response
+
+
+def allow_known_origin(response: Response, site: Site) -> Response:
+    """Let a page of any registered origin read this answer, where the client is not known (RFC 9700, 2.6)."""
+    origin = request.headers.get("Origin")
+    if origin:
+        response.headers["Vary"] = "Origin"
+        if any(origin in client.origins for client in site.clients.all()):
+            response.headers["Access-Control-Allow-Origin"] = origin
     return response
 
 

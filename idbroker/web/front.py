@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
 from idbroker.steps import new_ref
-from idbroker.web.endpoints import PATHS, endpoints, oauth_error_response
+from idbroker.web.endpoints import PATHS, allow_known_origin, endpoints, oauth_error_response
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
 from idbroker.web.leaving import leaving
@@ -29,7 +29,7 @@ def make_web(site: Site) -> Flask:
     # A double slash is not found. Merging would redirect, by 308, to whatever Host the request names (A17, A25).
     app.url_map.merge_slashes = False
     programs, people = endpoints(site), (journey(site), leaving(site), _documents(site))
-    _answer_programs(programs)
+    _answer_programs(programs, site)
     for routes in (programs, *people, _health(site)):
         app.register_blueprint(routes)
     _answer_people(app, site)
@@ -80,11 +80,11 @@ def _health(site: Site) -> Blueprint:
     return routes
 
 
-def _answer_programs(routes: Blueprint) -> None:
+def _answer_programs(routes: Blueprint, site: Site) -> None:
     @routes.errorhandler(OAuthError)
     def oauth(error: OAuthError) -> Response:
         _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
-        return oauth_error_response(error)
+        return allow_known_origin(oauth_error_response(error), site)
 
     @routes.errorhandler(StoreError)
     def store(error: StoreError) -> Response:

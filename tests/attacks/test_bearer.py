@@ -135,9 +135,12 @@ def test_scripts_of_registered_origins_only(door: Door) -> None:
     text = public_tokens(door)["access_token"]
     good, evil = (door.userinfo(text, Origin=origin).headers for origin in (ORIGIN, "https://evil.test"))
     foreign = door.userinfo(door.signed_in()["access_token"], Origin=ORIGIN).headers
+    refused, unheard = (door.userinfo("rubbish", Origin=origin).headers for origin in (ORIGIN, "https://evil.test"))
 
     assert good["Access-Control-Allow-Origin"] == ORIGIN
+    assert refused["Access-Control-Allow-Origin"] == ORIGIN
     assert "Access-Control-Allow-Origin" not in evil
+    assert "Access-Control-Allow-Origin" not in unheard
     assert "Access-Control-Allow-Origin" not in foreign
     assert "Access-Control-Allow-Credentials" not in good
     assert "Origin" in good["Vary"]

@@ -355,3 +355,26 @@ def test_only_ways_that_are_offered(door: Door, provider: str) -> None:
     assert answer.status_code in (303, 404)
     if provider:
         assert answer.status_code == 404
+
+
+def test_another_person_ends_the_one_before(door: Door) -> None:
+    """O13: on a shared computer the next person's sign-on ends all that the one before had reached."""
+    browser = door.browser()
+    before = door.signed_in(browser, "anna", scope="openid profile offline_access")
+
+    after = door.signed_in(browser, "susan", prompt="login")
+
+    assert door.userinfo(before["access_token"]).status_code == 401
+    assert door.refresh(before["refresh_token"]).json()["error"] == "invalid_grant"
+    assert door.userinfo(after["access_token"]).status_code == 200
+
+
+def test_the_same_person_goes_on(door: Door) -> None:
+    """A step-up is no farewell: what the same person reached before lives on, and ends with the logout."""
+    browser = door.browser()
+    before = door.signed_in(browser, "anna", scope="openid profile offline_access")
+
+    after = door.signed_in(browser, "anna", prompt="login")
+
+    assert door.userinfo(before["access_token"]).status_code == 200
+    assert claims_of(before["id_token"])["sub"] == claims_of(after["id_token"])["sub"]
