@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.journeys.moves import back, reload
 from tests.sandbox.running import Sandbox
 
 pytestmark = pytest.mark.browser
@@ -89,7 +90,7 @@ def test_back_from_mitid(sandbox: Sandbox, page: Page) -> None:
     """The Back button from MitID leads to the choice, from where the login goes on (G14)."""
     page.goto(sandbox.portal("patientportalen", "tidsbestilling"))
     _choose_mitid(page)
-    page.go_back()
+    back(page)
     expect(page.locator("button[value=mitid]")).to_be_visible()
 
     _log_in(page)
@@ -103,9 +104,9 @@ def test_back_after_the_login(sandbox: Sandbox, page: Page) -> None:
     _log_in(page)
     expect(page.locator("#name")).to_be_visible()
 
-    page.go_back()
+    back(page)
     expect(page.locator("h1")).to_be_visible()
-    page.go_back()
+    back(page)
     expect(page.locator("main a, main button").first).to_be_visible()
     page.go_forward()
     page.go_forward()
@@ -116,12 +117,12 @@ def test_back_after_the_login(sandbox: Sandbox, page: Page) -> None:
 def test_reload(sandbox: Sandbox, page: Page) -> None:
     """Every page of the login can be loaded again (G13)."""
     page.goto(sandbox.portal("patientportalen", "tidsbestilling"))
-    page.reload()
+    reload(page)
     _choose_mitid(page)
-    page.reload()
+    reload(page)
     _be(page, "anna")
     expect(page.locator("#name")).to_have_text("Anna Prøvesen")
-    page.reload()
+    reload(page)
 
     expect(page.locator("#name")).to_have_text("Anna Prøvesen")
 
@@ -148,7 +149,7 @@ def test_two_tabs(sandbox: Sandbox, page: Page) -> None:
     _log_in(other)
 
     expect(other).to_have_url(sandbox.portal("patientportalen", "receptfornyelse"))
-    page.reload()
+    reload(page)
     expect(page.locator("#name")).to_have_text("Anna Prøvesen")
 
 
@@ -165,7 +166,7 @@ def test_two_portals_two_tabs(sandbox: Sandbox, page: Page) -> None:
     page.get_by_role("button", name="Log ud").click()
     expect(page.locator("h1")).to_have_text("Du er logget ud")
 
-    other.reload()
+    reload(other)
     expect(other.locator("#name")).to_have_text("Anna Prøvesen")
     other.get_by_role("button", name="prompt=login").click()
     _log_in(other)
