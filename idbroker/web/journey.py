@@ -36,7 +36,7 @@ def journey(site: Site) -> Blueprint:
     @routes.route("/authorize", methods=["GET", "POST"])
     def authorize_() -> Response:
         if request.method == "POST":
-            return walk.handed_on("/authorize", _body())
+            return walk.asked_by_post(_body())
         return walk.authorize(walk.handed_over(parse_form(request.query_string)))
 
     @routes.get("/t/<name>/<page>")
@@ -52,7 +52,7 @@ def journey(site: Site) -> Blueprint:
         if provider not in site.broker.providers:
             raise NotFound("no such provider")
         if request.method == "POST":
-            return walk.handed_on(f"/callback/{provider}", _body())
+            return walk.answered_by_post(provider, _body())
         return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
 
     return routes
@@ -72,6 +72,18 @@ class _Walk:
         self._screens = Screens(site)
 
     # ---- cross-site posts ------------------------------------------------------------------------
+
+    def asked_by_post(self, parameters: Parameters) -> Response:
+        """Keep a request of a client of ours; of anybody else's nothing is stored."""
+        client = authorize.find_client(parameters, self._site.clients)
+        authorize.registered_redirect_uri(parameters, client)
+        return self.handed_on("/authorize", parameters)
+
+    def answered_by_post(self, provider: str, reply: Parameters) -> Response:
+        """Keep an eID's answer to a transaction that lives; whose browser this is shows at the GET."""
+        if self._site.broker.transactions.get(_named(reply)) is None:
+            raise Gone("an answer to no living transaction")
+        return self.handed_on(f"/callback/{provider}", reply)
 
     def handed_on(self, path: str, parameters: Parameters) -> Response:
         """Keep a cross-site post and go on by GET: our SameSite=Lax cookies only come with that.
@@ -192,13 +204,9 @@ class _Walk:
 
     def callback(self, provider: str, reply: Mapping[str, str]) -> Response:
         """Take what an eID sent back, in the browser that went there and no other."""
-        handle = reply.get("state", reply.get("RelayState", ""))
-        name = handle.partition(".")[0]
-        if len(name) != 22:
-            raise NotFound("the reply names no transaction")
-        kept, _ = self._load(name)
+        kept, _ = self._load(_named(reply))
         session = self._site.cookies.session(request)
-        return self._answer(self._site.broker.resume(kept, provider, dict(reply), handle, session))
+        return self._answer(self._site.broker.resume(kept, provider, dict(reply), _handle(reply), session))
 
     # ---- steps to answers ------------------------------------------------------------------------
 
@@ -221,6 +229,19 @@ class _Walk:
 
 def _page_of(transaction: Transaction) -> str:
     return transaction.form.page if transaction.form else "choose"
+
+
+def _handle(reply: Mapping[str, str]) -> str:
+    """Return what we gave the eID to bring back (OpenID Connect `state`, SAML `RelayState`)."""
+    return reply.get("state", reply.get("RelayState", ""))
+
+
+def _named(reply: Mapping[str, str]) -> str:
+    """Return the transaction a reply names. NotFound when it names none."""
+    name = _handle(reply).partition(".")[0]
+    if len(name) != 22:
+        raise NotFound("the reply names no transaction")
+    return name
 
 
 _NO_COOKIE = TransactionCookie(made_at=0, secret="", client_id="", language="")
