@@ -1,8 +1,7 @@
 """The broker as `idbroker serve` runs it, but for one thing: it may talk to a stand-in over plain http on loopback.
 
 Only the sandbox may do that, so the house is opened as one; stores, seals, cookies, headers and threads are
-those of production. The call of granian is that of idbroker/commands/serve.py, but for the name of the process:
-keep the two alike.
+those of production.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import sys
 from pathlib import Path
 
 from flask import Flask
-from granian import Granian
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.log import LogLevels
 
 from idbroker import config, logs
 from idbroker.app import CONFIG_VARIABLE, config_path, make_site, open_house, open_keys, open_stores
 from idbroker.clock import SystemClock
+from idbroker.commands.serve import make_server
 from idbroker.keyring import ensure_keys
 from idbroker.web.front import make_web
 
@@ -47,21 +43,7 @@ def main(path: Path) -> None:
     """Serve until ended."""
     server = prepare(path).server
     os.environ[CONFIG_VARIABLE] = str(path)
-    Granian(
-        "bench.app:wsgi",
-        address=server.host,
-        port=server.port,
-        interface=Interfaces.WSGI,
-        factory=True,
-        workers=server.workers,
-        blocking_threads=server.threads,
-        backlog=1024,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000, max_buffer_size=64 * 1024),
-        log_level=LogLevels.warning,
-        log_access=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=15,
-    ).serve()
+    make_server("bench.app:wsgi", server).serve()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ import os
 
 import click
 import structlog
-from granian import Granian
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.server import MPServer
 
 from idbroker import config, logs
 from idbroker.app import CONFIG_VARIABLE, check_providers, config_path, open_keys, open_tables
@@ -42,8 +42,13 @@ def serve(given: str | None) -> None:
     os.environ[CONFIG_VARIABLE] = str(path)
     server = settings.server
     _log.info("serving", issuer=server.issuer, address=f"{server.host}:{server.port}", workers=server.workers)
-    Granian(
-        "idbroker.app:wsgi",
+    make_server("idbroker.app:wsgi", server).serve()
+
+
+def make_server(factory: str, server: config.Server) -> MPServer:
+    """Return the production server for an application that `factory` ("module:function") makes in each worker."""
+    return MPServer(
+        factory,
         address=server.host,
         port=server.port,
         interface=Interfaces.WSGI,
@@ -56,4 +61,4 @@ def serve(given: str | None) -> None:
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=15,
-    ).serve()
+    )
