@@ -78,8 +78,7 @@ class Broker:
         if request.essential_acr and not self.ways(transaction):
             error = OAuthError("unmet_authentication_requirements", "No way to sign in here reaches the level")
             raise self._refusal(request, error)
-        self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE)
-        return Opened(transaction=transaction, secret=secret)
+        return Opened(kept=self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE), secret=secret)
 
     def _answer_from(self, kept: Kept[Session], request: SigninRequest, language: str) -> Answered | None:
         client, clinic = self.parties(request)

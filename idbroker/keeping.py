@@ -100,9 +100,11 @@ class Shelf(Generic[Value]):
         raw = self._transient.get(self._key(name)) if _possible(name) else None
         return Kept(self._codec.unpack(raw), raw) if raw is not None else None
 
-    def put(self, name: str, value: Value, life: timedelta) -> None:
-        """Keep the value."""
-        self._transient.put(self._key(name), self._codec.pack(value), life)
+    def put(self, name: str, value: Value, life: timedelta) -> Kept[Value]:
+        """Keep the value and return it as it now lies there."""
+        raw = self._codec.pack(value)
+        self._transient.put(self._key(name), raw, life)
+        return Kept(value, raw)
 
     def swap(self, name: str, old: bytes | None, new: Value, life: timedelta) -> Kept[Value] | None:
         """Replace what was read and return it as it now lies there; None if somebody else was faster."""

@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable
+from idbroker.keeping import Kept
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.transaction import Transaction
 
@@ -17,8 +18,13 @@ _REF_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 class Opened:
     """A new transaction; `secret` goes into the browser's cookie for it."""
 
-    transaction: Transaction
+    kept: Kept[Transaction]
     secret: str = field(repr=False)
+
+    @property
+    def transaction(self) -> Transaction:
+        """Return it."""
+        return self.kept.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

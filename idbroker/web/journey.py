@@ -152,8 +152,7 @@ class _Walk:
 
     def _straight_on(self, opened: Opened, provider: str) -> Response:
         """Skip the choice: the service named the eID."""
-        kept = self._site.broker.load(opened.transaction.id, opened.secret)
-        return self._answer(self._site.broker.choose(kept, provider, "", request.remote_addr))
+        return self._answer(self._site.broker.choose(opened.kept, provider, "", request.remote_addr))
 
     # ---- pages and posts of one transaction ------------------------------------------------------
 

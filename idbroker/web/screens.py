@@ -36,7 +36,7 @@ class Screens:
     def language(self, wished: Iterable[str] = (), offered: tuple[str, ...] = LANGUAGES) -> str:
         """Return the language for this request: wished by the service, used here before, the browser's."""
         used_before, _ = self._site.cookies.comforts(request)
-        switched = request.args.get("lang", "")[:8]
+        switched = request.args.get("lang", "")[:8] if b"lang=" in request.query_string else ""
         first = [language for language in (switched, *wished, used_before) if language]
         return negotiate(first, request.headers.get("Accept-Language"), offered)
 
