@@ -31,8 +31,6 @@ class SigninRequest:
     claims_id_token: tuple[str, ...] = ()
     claims_userinfo: tuple[str, ...] = ()
     required_subject: str | None = field(default=None, repr=False)
-    login_hint: str | None = field(default=None, repr=False)
     provider_hint: str | None = None
     ui_locales: tuple[str, ...] = ()
-    display: str = "page"
     received_at: datetime

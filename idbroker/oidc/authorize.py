@@ -171,10 +171,8 @@ def _checked(
         claims_id_token=asking.claims.id_token,
         claims_userinfo=asking.claims.userinfo,
         required_subject=_required_subject(asking, hinted_subject),
-        login_hint=parameters.get("login_hint"),
         provider_hint=idp if idp in providers else None,
         ui_locales=parameters.words("ui_locales")[:16],
-        display=parameters["display"] if parameters.get("display") in DISPLAYS else "page",
         received_at=now,
     )
 
@@ -266,7 +264,7 @@ def check_max_age(asking: Asking) -> None:
 
 
 def check_hints(asking: Asking) -> None:
-    """Bound what is carried along unread."""
+    """Bound what is taken but not used: a login_hint may be somebody's number, so it is kept nowhere."""
     for name in ("login_hint", "id_token_hint", "ui_locales", "claims_locales", "acr_values"):
         if len(asking.parameters.get(name, "")) > MOST_HINT:
             raise OAuthError("invalid_request", "A hint is too long")

@@ -264,10 +264,11 @@ def test_many_at_once_ask_once(keys: dict[str, Any], by_uri: Client) -> None:
 def test_a_slow_server_holds_up_one(keys: dict[str, Any], by_uri: Client) -> None:
     """While one thread waits for the client's slow server, others go on with the keys there are."""
     portal = Portal(json.dumps(public(keys["ES256"])).encode())
-    let_go = threading.Event()
+    asked_again, let_go = threading.Event(), threading.Event()
 
     def slow(url: str) -> bytes:
         if portal.asked:
+            asked_again.set()
             assert let_go.wait(10)
         return portal.fetch(url)
 
@@ -276,8 +277,7 @@ def test_a_slow_server_holds_up_one(keys: dict[str, Any], by_uri: Client) -> Non
     later = known.finder(by_uri, NOW + FRESH)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(later, "es", "ES256")
-        while not any(lock.locked() for lock in known._fetching.values()):
-            pass
+        assert asked_again.wait(10)
         assert later("es", "ES256") is not None
         assert not waiting.done()
         let_go.set()
