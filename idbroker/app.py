@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
@@ -131,7 +130,7 @@ def at_home(url: str, base: Path) -> str:
 def check_providers(settings: config.Settings) -> None:
     """Make every provider as `open_house` would, and drop it. ConfigError for settings that cannot work."""
     clock = SystemClock()
-    _providers(settings, Means(clock=clock, http=requests.Session, client_key=_no_key))
+    _providers(settings, Means(clock=clock, http=kept_session, client_key=_no_key))
 
 
 def _no_key(alg: str) -> SigningKey:

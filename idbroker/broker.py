@@ -32,6 +32,7 @@ from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
 from idbroker.steps import TOO_LOW, Already, Answered, GoTo, Opened, Show, Step, new_ref, notice_of
 from idbroker.transaction import Notice, Outcome, PendingForm, Stage, Transaction
+from idbroker.visitor import Visitor
 
 _log = structlog.get_logger("idbroker.broker")
 
@@ -352,7 +353,7 @@ class Broker:
             fresh=bool({"login", "select_account"} & set(request.prompt)) or request.max_age == timedelta(),
             max_age=request.max_age,
             want_number=wants_number(client, request),
-            ip=ip,
+            visitor=Visitor(ip=ip),
         )
 
     def _refusal(self, request: SigninRequest, error: OAuthError) -> authorize.Refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
@@ -35,7 +36,8 @@ class Identity:
 
     `issuer` and `subject` are the upstream's own words for itself and for the person; together they
     are stable, and two upstreams never share them (ASVS 6.8.1). `proved_at` is when the person
-    really acted, not when we heard of it.
+    really acted, not when we heard of it. `app_ip` is the address of the app in which that was, and
+    `evidence` what the eID signed, by name, for whoever must prove it later.
     """
 
     provider: str
@@ -52,3 +54,5 @@ class Identity:
     protected: bool = False
     upstream_session: str | None = field(default=None, repr=False)
     upstream_id_token: str | None = field(default=None, repr=False)
+    app_ip: str | None = field(default=None, repr=False)
+    evidence: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import enum
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import requests
 
 from idbroker.clock import Clock
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import SigningKey
+from idbroker.visitor import Device, Visitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class Asked:
     this very handle. `return_url` is this provider's own (RFC 9700, 4.4: no mix-up between two).
     `loa` is asked for; an answer at `minimum` will do (a client's acr_values are a wish, Core 3.1.2.1).
     `fresh` means the person must act now, whatever session the eID has; `max_age` allows as much.
+    `visitor` is the browser that asks, `device` where the person says the app is. `requirement` is
+    what the clinic demands of this eID, in the eID's own words.
     """
 
     transaction: str
@@ -39,7 +43,9 @@ class Asked:
     fresh: bool = False
     max_age: timedelta | None = None
     want_number: bool = False
-    ip: str | None = None
+    visitor: Visitor = field(default_factory=Visitor)
+    device: Device = Device.OTHER
+    requirement: Mapping[str, Any] = field(default_factory=dict)
     number_hint: str | None = field(default=None, repr=False)
 
     @property
@@ -56,12 +62,21 @@ class Redirect:
     state: bytes = field(repr=False)
 
 
+class Progress(enum.StrEnum):
+    """How far an order in an app is."""
+
+    WAITING = "waiting"  # nobody has opened it: its code may be shown
+    OPENED = "opened"  # somebody has it in their app: its code is hidden
+    LAPSED = "lapsed"  # nobody opened it in time: a new one may take its place
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """The person must act in an app while our page waits."""
+    """The person must act in an app while our page waits. `says` is the key of the words for now."""
 
     state: bytes = field(repr=False)
-    shows: Mapping[str, str] = field(default_factory=dict, repr=False)
+    progress: Progress = Progress.WAITING
+    says: str = "b.st.start"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +114,52 @@ class Provider(Protocol):
         ...
 
 
+class Binding(enum.StrEnum):
+    """What must show that an app on this device was opened by this very browser (BankID and Freja: login by link)."""
+
+    RETURN = "return"  # the app led back to the browser that began
+    RETURN_OR_IP = "return_or_ip"  # or the app's address is the browser's
+    RETURN_AND_IP = "return_and_ip"  # both
+
+
+@runtime_checkable
+class App(Provider, Protocol):
+    """An eID in an app: `begin` makes an order there, and `resume` with an empty reply looks at it once.
+
+    Looking returns the order as it is now (Wait), or the Identity that it proved; it raises Cancelled
+    when the person said no, Refused when the eID did, and Unreachable when nothing was learnt: then
+    the order may still be good, and is looked at again. `pace` is the least time between two looks.
+    """
+
+    short: str
+    pace: timedelta
+    binding: Binding
+
+    def code(self, state: bytes, now: datetime) -> str | None:
+        """Return what the QR code says at this moment; None while none may be shown."""
+        ...
+
+    def link(self, state: bytes, visitor: Visitor) -> str:
+        """Return the address that opens the app on the visitor's own device."""
+        ...
+
+    def drop(self, state: bytes) -> None:
+        """Cancel an order; one that has ended already is left alone. Raises Unreachable."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What a provider is given to work with.
 
-    `http` makes one kept session for one upstream: timeouts, size cap, no redirects are in it.
+    `http` makes one kept session for one upstream: timeouts, size cap, no redirects are in it; it takes
+    `kept_session`'s options (`cert` and `trust` for mutual TLS).
     `client_key` is our key for private_key_jwt by algorithm; its public part is in our JWKS.
     `sandbox` allows what only simulators need: upstreams over plain http on loopback.
     """
 
     clock: Clock
-    http: Callable[[], requests.Session]
+    http: Callable[..., requests.Session]
     client_key: Callable[[str], SigningKey]
     sandbox: bool = False
 
