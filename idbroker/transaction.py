@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from idbroker.identity import Identity
 from idbroker.request import SigninRequest
+from idbroker.visitor import Device, Visitor
 
 
 class Transient(Protocol):
@@ -67,6 +69,32 @@ class PendingForm:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
+class Progress(enum.StrEnum):
+    """How far an order in an app is."""
+
+    WAITING = "waiting"  # nobody has opened it: its code may be shown
+    OPENED = "opened"  # somebody has it in their app: its code is hidden
+    LAPSED = "lapsed"  # nobody opened it in time: a new one may take its place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingWait:
+    """An order in an app, as last looked at.
+
+    `since` is when the person began to wait, through however many orders. `returned` says that the
+    app led back to the browser that began. `proof` is what the eID proved: it tells us once, so it
+    is kept (sealed, as all of a transaction) until the browser comes for it.
+    """
+
+    device: Device
+    visitor: Visitor
+    since: datetime
+    progress: Progress = Progress.WAITING
+    says: str = "b.st.start"
+    returned: bool = False
+    proof: Identity | None = field(default=None, repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the client was told through the browser, and when."""
@@ -83,8 +111,7 @@ class Transaction:
 
     `binding` is the hash of the secret in the browser's cookie. `provider_state` is opaque bytes
     that only the provider named in `provider` reads. `outcome` is what the client was told at the
-    end, so that a repeated last step gets the same answer. What an eID proved is never in here: the
-    step that gets it goes on to the grant at once.
+    end, so that a repeated last step gets the same answer.
     """
 
     id: str
@@ -97,12 +124,20 @@ class Transaction:
     handle: str | None = None
     provider_state: bytes = field(default=b"", repr=False)
     form: PendingForm | None = None
+    wait: PendingWait | None = None
     notice: Notice | None = None
     tried: tuple[str, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict, repr=False)
     outcome: Outcome | None = field(default=None, repr=False)
 
-    def proving(self, provider: str, handle: str, state: bytes, form: PendingForm | None = None) -> Transaction:
+    def proving(
+        self,
+        provider: str,
+        handle: str,
+        state: bytes,
+        form: PendingForm | None = None,
+        wait: PendingWait | None = None,
+    ) -> Transaction:
         """Move on: the person is at the eID. A later handle makes an earlier one worthless."""
         return replace(
             self,
@@ -111,6 +146,7 @@ class Transaction:
             handle=handle,
             provider_state=state,
             form=form,
+            wait=wait,
             notice=None,
         )
 
@@ -124,13 +160,14 @@ class Transaction:
             handle=None,
             provider_state=b"",
             form=None,
+            wait=None,
             notice=notice,
             tried=tried,
         )
 
     def ended(self, stage: Stage, outcome: Outcome) -> Transaction:
         """Move to the end: what the eID gave is forgotten, what the browser was told is kept a while."""
-        return replace(self, stage=stage, provider_state=b"", form=None, notice=None, outcome=outcome)
+        return replace(self, stage=stage, provider_state=b"", form=None, wait=None, notice=None, outcome=outcome)
 
     def answered(self, nonce: str, location: str) -> Transaction:
         """Remember where a form's post led, so that the same post again leads there again."""

@@ -16,6 +16,7 @@ import requests
 from idbroker.clock import Clock
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import SigningKey
+from idbroker.transaction import Progress as Progress
 from idbroker.visitor import Device, Visitor
 
 
@@ -60,14 +61,6 @@ class Redirect:
 
     url: str = field(repr=False)
     state: bytes = field(repr=False)
-
-
-class Progress(enum.StrEnum):
-    """How far an order in an app is."""
-
-    WAITING = "waiting"  # nobody has opened it: its code may be shown
-    OPENED = "opened"  # somebody has it in their app: its code is hidden
-    LAPSED = "lapsed"  # nobody opened it in time: a new one may take its place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
