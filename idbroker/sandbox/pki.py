@@ -60,7 +60,7 @@ def new_authority(
     key: PrivateKey | None = None,
 ) -> Authority:
     """Return an authority under `issuer`, or a root. A string is its common name; a new key is on P-256."""
-    subject = common_name(name) if isinstance(name, str) else name
+    subject = named(name) if isinstance(name, str) else name
     key = key or ec.generate_private_key(ec.SECP256R1())
     extensions: list[Extension] = [
         (x509.BasicConstraints(ca=True, path_length=None), True),
@@ -70,7 +70,7 @@ def new_authority(
     return Authority(certificate=certificate, key=key)
 
 
-def common_name(name: str) -> x509.Name:
+def named(name: str) -> x509.Name:
     """Return the distinguished name that is nothing but a common name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import CertificatePoliciesOID, ExtendedKeyUsageOID
 
 from idbroker.clock import SystemClock
-from idbroker.sandbox.pki import Authority, common_name, new_authority, server_context, write_certificates, write_pair
+from idbroker.sandbox.pki import Authority, named, new_authority, server_context, write_certificates, write_pair
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
@@ -24,8 +24,8 @@ NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 def test_issues_through_three_tiers() -> None:
     """Each certificate is signed by the one above it, and says whose key did it (RFC 5280, 4.2.1.1)."""
     root = new_authority("Root", now=NOW)
-    middle = new_authority(common_name("Middle"), now=NOW, issuer=root, key=rsa.generate_private_key(65537, 2048))
-    leaf = middle.issue(common_name("Leaf"), ec.generate_private_key(ec.SECP256R1()).public_key(), now=NOW, days=30)
+    middle = new_authority(named("Middle"), now=NOW, issuer=root, key=rsa.generate_private_key(65537, 2048))
+    leaf = middle.issue(named("Leaf"), ec.generate_private_key(ec.SECP256R1()).public_key(), now=NOW, days=30)
 
     leaf.verify_directly_issued_by(middle.certificate)
     middle.certificate.verify_directly_issued_by(root.certificate)
@@ -43,7 +43,7 @@ def test_extensions_replace_the_usual_ones() -> None:
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
 
     leaf = new_authority("Root", now=NOW).issue(
-        common_name("Leaf"), key, now=NOW, extensions=[(policies, False), (usage, True), (basic, True)]
+        named("Leaf"), key, now=NOW, extensions=[(policies, False), (usage, True), (basic, True)]
     )
 
     assert leaf.extensions.get_extension_for_class(x509.CertificatePolicies).value == policies
@@ -55,7 +55,7 @@ def test_can_have_expired() -> None:
     """A negative number of days makes a certificate that is no longer valid."""
     key = ec.generate_private_key(ec.SECP256R1()).public_key()
 
-    expired = new_authority("Root", now=NOW).issue(common_name("Old"), key, now=NOW, days=-1)
+    expired = new_authority("Root", now=NOW).issue(named("Old"), key, now=NOW, days=-1)
 
     assert expired.not_valid_before_utc < expired.not_valid_after_utc < NOW
 
@@ -96,7 +96,7 @@ def _written(folder: Path, authority: Authority) -> Path:
 def _pair(folder: Path, name: str, authority: Authority) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    subject = common_name(name)
+    subject = named(name)
     now = SystemClock().now()
     return write_pair(
         folder, name, authority.issue(subject, key.public_key(), now=now, extensions=[(names, False)]), key
