@@ -20,7 +20,9 @@ class SimPerson:
     `eids` are the provider values of the ways this person has. `loa` is the highest level those give.
     `habit` is what the person does at an eID whatever button is pressed for them: `approve` unless
     the story is another. `relations` says by another person's id what that person is to this one
-    (`child`, `parent`, `none` for a child this person may not act for).
+    (`child`, `parent`, `none` for a child this person may not act for). `freja_level` and `freja_loa`
+    are Freja's own words for how well it knows this person: BASIC, EXTENDED or PLUS, and LOA1, LOA2,
+    LOA3, or LOA3_NR for somebody who does not live in Sweden.
     """
 
     id: str
@@ -36,6 +38,8 @@ class SimPerson:
     habit: str = "approve"
     password: str | None = field(default=None, repr=False)
     relations: Mapping[str, str] = field(default_factory=dict)
+    freja_level: str = "PLUS"
+    freja_loa: str = "LOA3"
 
     @property
     def name(self) -> str:
@@ -70,10 +74,23 @@ def personnummer(born: date, serial: int) -> str:
     """Return a Swedish number of twelve digits; `serial` is 980 to 989, Skatteverket's for tests."""
     if not 980 <= serial <= 989:
         raise ValueError("Swedish test numbers have birth numbers 980 to 989")
-    nine = f"{born:%y%m%d}{serial}"
-    doubled = (int(digit) * (2 - place % 2) for place, digit in enumerate(nine))
-    check = -sum(value // 10 + value % 10 for value in doubled) % 10
-    return f"{born:%Y%m%d}{serial}{check}"
+    return _checked(f"{born:%Y%m%d}{serial}")
+
+
+def samordningsnummer(born: date, serial: int) -> str:
+    """Return the number of somebody without a personnummer: 60 is added to the day (SKV 707).
+
+    `serial` is 238 or 239: all of Skatteverket's for tests have one of these.
+    """
+    if serial not in (238, 239):
+        raise ValueError("Swedish coordination numbers for tests have birth numbers 238 and 239")
+    return _checked(f"{born:%Y%m}{born.day + 60}{serial}")
+
+
+def _checked(eleven: str) -> str:
+    """Return a Swedish number with its check digit, which leaves the century out (SKV 704)."""
+    doubled = (int(digit) * (2 - place % 2) for place, digit in enumerate(eleven[2:]))
+    return f"{eleven}{-sum(value // 10 + value % 10 for value in doubled) % 10}"
 
 
 def hetu(born: date, individual: int) -> str:
@@ -87,7 +104,7 @@ def hetu(born: date, individual: int) -> str:
 
 def cast(today: date) -> tuple[SimPerson, ...]:
     """Return everybody; those whose story is an age are that old `today`."""
-    return (*_danes(today), *_swedes(today), *_finns(today))
+    return (*_danes(today), *_swedes(today), *_finns(today), *_app_users())
 
 
 def _danes(today: date) -> tuple[SimPerson, ...]:
@@ -279,5 +296,73 @@ def _finns(today: date) -> tuple[SimPerson, ...]:
             relations={"onni": "none"},
             loa=LoA.SUBSTANTIAL,
             story="Has a child in her home, Onni, for whom she may not act",
+        ),
+    )
+
+
+def _app_users() -> tuple[SimPerson, ...]:
+    """Return those whose stories are about BankID and Freja."""
+    return (
+        SimPerson(
+            id="elin",
+            given_name="Elin",
+            family_name="Halvvägsson",
+            country="SE",
+            eids=("freja",),
+            born=date(1998, 4, 2),
+            number=personnummer(date(1998, 4, 2), 985),
+            loa=LoA.LOW,
+            freja_level="EXTENDED",
+            freja_loa="LOA2",
+            story="Has Freja on the level EXTENDED only: too low where Plus is asked for",
+        ),
+        SimPerson(
+            id="samir",
+            given_name="Samir",
+            family_name="Samordningsson",
+            country="SE",
+            eids=("bankid", "freja"),
+            born=date(1993, 9, 18),
+            number=samordningsnummer(date(1993, 9, 18), 239),
+            loa=LoA.SUBSTANTIAL,
+            story="Lives in Sweden with a coordination number (samordningsnummer)",
+        ),
+        SimPerson(
+            id="gunnel",
+            given_name="Gunnel",
+            family_name="Spärrsson",
+            country="SE",
+            eids=("bankid",),
+            born=date(1961, 2, 13),
+            number=personnummer(date(1961, 2, 13), 986),
+            loa=LoA.SUBSTANTIAL,
+            habit="certificateErr",
+            story="Her BankID is blocked",
+        ),
+        SimPerson(
+            id="eero",
+            given_name="Eero",
+            family_name="Rajantakaa",
+            country="FI",
+            eids=("freja",),
+            born=date(1977, 12, 4),
+            number=hetu(date(1977, 12, 4), 907),
+            loa=LoA.LOW,
+            freja_level="EXTENDED",
+            freja_loa="LOA2",
+            story="Has Freja with his Finnish number: it is no Swedish one",
+        ),
+        SimPerson(
+            id="dagny",
+            given_name="Dagny",
+            family_name="Hinsidessund",
+            country="DK",
+            eids=("freja",),
+            born=date(1989, 1, 23),
+            number=None,
+            loa=LoA.LOW,
+            freja_level="EXTENDED",
+            freja_loa="LOA3_NR",
+            story="Has Freja by her passport, lives outside Sweden and has no number there (LOA3_NR)",
         ),
     )
