@@ -1,0 +1,180 @@
+"""`[providers.NAME]` with `kind = "freja"`: what an operator decides, and what may be wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from idbroker.providers import Binding
+from idbroker.providers._freja.details import ALGORITHMS, read_signers
+from idbroker.providers._freja.levels import Registration
+from idbroker.providers._freja.links import SCHEME, SECRETS
+from idbroker.providers._http import is_loopback
+
+ROOTS = Path(__file__).parent / "roots"
+ENVIRONMENTS = ("test", "production")
+APIS = ("rest", "oidc")
+OIDC_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
+_ISSUERS = {
+    "test": "https://oidc-ct.test.frejaeid.com/oidc/",
+    "production": "https://oidc.prod.frejaeid.com/oidc/",
+}
+_METHODS = ("DEFAULT", "DEFAULT_AND_FACE")
+_REQUIREMENTS: Mapping[str, tuple[str, ...]] = {
+    "confirmation_method": _METHODS,
+    "registration_level": (Registration.EXTENDED.name, Registration.PLUS.name),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What an operator decides.
+
+    With `api = "rest"` we speak Freja's own service over mutual TLS and show its codes on our page:
+    `certificate_file` and `key_file` are from Freja, unencrypted PEM; `jws_certificate_files` are the
+    certificates Freja signs answers with, from its developer documentation, the next one besides the
+    present one during a rotation. `server_root_file` replaces the environment's root, `address` its
+    host, `app_link` where the app listens: an https address, or `frejaeid://bindUserToTransaction`.
+
+    `loa_level` and `network_info` ask for attributes that Freja has to enable for a service; without
+    the second the app's address is never known and `binding` can only be `return`. `dynamic_qr` is in
+    beta at Freja: whether its secret is text or base64, and its codes padded, is not documented.
+
+    With `api = "oidc"` the person goes to Freja's own page: `issuer` (with its slash at the end),
+    `client_id`, the secret. `scopes` replaces those asked for, the number's is added when one is
+    wanted; `acr_values` is sent as it stands. Freja's ID tokens carry no auth_time, so a request for a
+    fresh sign-in fails, unless `always_asks` says that Freja keeps no session and asks every time.
+    """
+
+    api: str = "rest"
+    environment: str = "production"
+    title: str = "Freja eID Plus"
+    short: str = "Freja"
+    loa_level: bool = False
+
+    address: str | None = None
+    server_root_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    relying_party_id: str | None = None
+    jws_certificate_files: tuple[Path, ...] = ()
+    jws_algorithms: tuple[str, ...] = ("RS256",)
+    app_link: str | None = None
+    network_info: bool = False
+    binding: Binding = Binding.RETURN
+    dynamic_qr: bool = False
+    dynamic_qr_secret: str = "text"
+    dynamic_qr_padding: bool = False
+
+    issuer: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    client_secret_file: Path | None = None
+    auth_method: str = "client_secret_basic"
+    hosts: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    acr_values: str | None = None
+    always_asks: bool = False
+
+    @property
+    def root_file(self) -> Path:
+        """Return the one root the service's certificate may come from; public ones do not count."""
+        return self.server_root_file or ROOTS / f"server-{self.environment}.pem"
+
+    @property
+    def issuer_address(self) -> str:
+        """Return the OpenID provider's issuer, letter by letter."""
+        return self.issuer or _ISSUERS[self.environment]
+
+
+def mistakes_of(settings: Settings, *, sandbox: bool) -> list[str]:
+    """Return all that cannot work, each in one line."""
+    checks = {
+        f"api: one of {', '.join(APIS)}": settings.api in APIS,
+        f"environment: one of {', '.join(ENVIRONMENTS)}": settings.environment in ENVIRONMENTS,
+    }
+    checks |= _oidc(settings, sandbox=sandbox) if settings.api == "oidc" else _rest(settings, sandbox=sandbox)
+    found = [what for what, good in checks.items() if not good]
+    return found if settings.api == "oidc" else [*found, *_bad_files(settings)]
+
+
+def _rest(settings: Settings, *, sandbox: bool) -> dict[str, bool]:
+    link = settings.app_link
+    return {
+        "address: an https address without path": settings.address is None or _is_address(settings.address),
+        "certificate_file: is missing": settings.certificate_file is not None,
+        "key_file: is missing": settings.key_file is not None,
+        "jws_certificate_files: none; Freja publishes its present one in its documentation": bool(
+            settings.jws_certificate_files
+        ),
+        f"jws_algorithms: some of {', '.join(ALGORITHMS)}": bool(settings.jws_algorithms)
+        and set(settings.jws_algorithms) <= set(ALGORITHMS),
+        f"app_link: an https address, or {SCHEME}": link in (None, SCHEME) or _is_link(str(link), sandbox=sandbox),
+        f"binding: {settings.binding} needs network_info = true": settings.network_info
+        or settings.binding is Binding.RETURN,
+        f"dynamic_qr_secret: one of {', '.join(SECRETS)}": settings.dynamic_qr_secret in SECRETS,
+    }
+
+
+def _oidc(settings: Settings, *, sandbox: bool) -> dict[str, bool]:
+    file, secret, issuer = settings.client_secret_file, settings.client_secret, settings.issuer
+    return {
+        "issuer: an https address without query": issuer is None or _is_link(issuer, sandbox=sandbox),
+        "client_id: is missing": bool(settings.client_id),
+        f"auth_method: one of {', '.join(OIDC_AUTH_METHODS)}": settings.auth_method in OIDC_AUTH_METHODS,
+        "client_secret or client_secret_file: exactly one": (secret is None) != (file is None),
+        "client_secret_file: does not read": file is None or file.is_file(),
+    }
+
+
+def _bad_files(settings: Settings) -> Iterator[str]:
+    if settings.certificate_file is not None:
+        yield from _bad("certificate_file", settings.certificate_file, x509.load_pem_x509_certificates)
+    if settings.key_file is not None:
+        # One that is encrypted would have OpenSSL ask for the passphrase on the terminal, for ever.
+        yield from _bad("key_file", settings.key_file, lambda pem: load_pem_private_key(pem, password=None))
+    if settings.environment in ENVIRONMENTS or settings.server_root_file is not None:
+        yield from _bad("server_root_file", settings.root_file, x509.load_pem_x509_certificates)
+    for file in settings.jws_certificate_files:
+        yield from _bad(f"jws_certificate_files: {file.name}", file, read_signers)
+
+
+def _bad(what: str, file: Path, read: Callable[[bytes], object]) -> Iterator[str]:
+    try:
+        read(file.read_bytes())
+    except OSError as error:
+        yield f"{what}: {error.strerror}"
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # The library's words may quote the file; of a key that would be a secret.
+        yield f"{what}: {'encrypted, or ' if isinstance(error, TypeError) else ''}not what it must be, in PEM"
+
+
+def requirement_mistakes(table: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with a clinic's requirements of Freja."""
+    unknown = [f"{name} is not known; there are {', '.join(_REQUIREMENTS)}" for name in table.keys() - _REQUIREMENTS]
+    wrong = [
+        f"{name}: one of {', '.join(words)}"
+        for name, words in _REQUIREMENTS.items()
+        if name in table and table[name] not in words
+    ]
+    return [*sorted(unknown), *wrong]
+
+
+def _is_address(address: str) -> bool:
+    parts = urlsplit(address)
+    return _is_link(address, sandbox=False) and not parts.path.strip("/")
+
+
+def _is_link(address: str, *, sandbox: bool) -> bool:
+    parts = urlsplit(address)
+    bare = parts.hostname and not parts.query and not parts.fragment and parts.username is None
+    return bool(bare) and (
+        parts.scheme == "https" or (sandbox and parts.scheme == "http" and is_loopback(parts.hostname))
+    )
