@@ -1,0 +1,71 @@
+"""Serves what wants mutual TLS, as upstreams do: connections are kept, handshakes hold nobody else up."""
+
+from __future__ import annotations
+
+import ssl
+from io import BytesIO
+from typing import Any
+from wsgiref.types import WSGIApplication
+
+from werkzeug.datastructures import Headers
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
+from werkzeug.test import run_wsgi_app
+
+LONGEST_BODY = 10_000_000  # bytes
+_IDLE = 60  # seconds a connection is kept for nothing
+
+
+class Kept(WSGIRequestHandler):
+    """Answers one request after another on one connection, and says nothing: a log line would hold codes.
+
+    werkzeug's own closes after each, and a new handshake for each would cost more than the answer.
+    Its environment holds the client's certificate as `SSL_CLIENT_CERT` (PEM).
+    """
+
+    protocol_version = "HTTP/1.1"
+    server_version = "idbroker-sandbox"
+    sys_version = ""
+    timeout = _IDLE
+    wbufsize = -1  # head and body leave together: apart, each answer would wait 40 ms for an acknowledgement
+
+    def run_wsgi(self) -> None:
+        """Read the body first, so that nothing of it is taken for the next request."""
+        length = self.headers.get("Content-Length", "0")
+        chunked = "Transfer-Encoding" in self.headers
+        if chunked or "Expect" in self.headers or not length.isdecimal() or int(length) > LONGEST_BODY:
+            self.close_connection = True
+            super().run_wsgi()
+            return
+        body = self.rfile.read(int(length))
+        self.environ = {**self.make_environ(), "wsgi.input": BytesIO(body)}
+        self._answer(self.server.app)
+
+    def _answer(self, app: WSGIApplication) -> None:
+        try:
+            chunks, status, headers = run_wsgi_app(app, self.environ, buffered=True)
+        except ConnectionError:
+            # The simulator means to be lost in the middle.
+            self.close_connection = True
+            return
+        self._send(status, headers, b"".join(chunks))
+
+    def _send(self, status: str, headers: Headers, content: bytes) -> None:
+        code, _, words = status.partition(" ")
+        self.send_response(int(code), words)
+        headers.setdefault("Content-Length", str(len(content)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's own name
+        """Say nothing."""
+
+
+def secure(server: BaseWSGIServer, context: ssl.SSLContext) -> None:
+    """Let a server that listens already speak TLS only.
+
+    A handshake is made in the connection's own thread: one that is never finished holds nobody else up.
+    """
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.ssl_context = context
