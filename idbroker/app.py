@@ -20,6 +20,8 @@ from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import Keyring, SigningKey, ensure_keys
 from idbroker.keyset import Use
+from idbroker.lookout import Lookout
+from idbroker.moves import Moves
 from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.oidc.client_keys import ClientKeys
@@ -35,6 +37,7 @@ from idbroker.store import TransientStore, open_durable, open_transient
 from idbroker.store.durable import Durable
 from idbroker.tokens import Tokens, once
 from idbroker.transaction import Transaction
+from idbroker.waits import Waits
 from idbroker.web.browser import Cookies
 from idbroker.web.front import make_web
 from idbroker.web.pages import Pages
@@ -171,22 +174,27 @@ def make_site(house: House) -> Site:
         end=signout.end_all,
         sandbox=house.sandbox,
     )
-    broker = Broker(
+    transactions = Shelf(sealed, "t", Transaction)
+    moves = Moves(
         issuer=issuer,
         clock=clock,
         clients=house.clients,
         clinics=house.settings.clinics,
         providers=house.providers,
-        transactions=Shelf(sealed, "t", Transaction),
+        transactions=transactions,
         signon=signon,
         events=durable.events,
     )
+    lookout = Lookout(transactions, house.transient, house.providers)
+    waits = Waits(moves=moves, lookout=lookout, transient=house.transient)
+    lookout.serve(waits)
     use_once = once(house.transient, clock)
     words = Words()
     return Site(
         issuer=issuer,
         clock=clock,
-        broker=broker,
+        broker=Broker(moves=moves, waits=waits),
+        waits=waits,
         tokens=tokens,
         signout=signout,
         authenticator=Authenticator(

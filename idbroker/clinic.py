@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 COUNTRIES = ("DK", "SE", "FI", "NO")
@@ -21,7 +22,11 @@ _ZONES = {"DK": "Europe/Copenhagen", "SE": "Europe/Stockholm", "FI": "Europe/Hel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinic:
-    """Whose rules apply: market, eIDs in the order shown, languages, and where a person gets help."""
+    """Whose rules apply: market, eIDs in the order shown, languages, and where a person gets help.
+
+    `requirements` is what the clinic demands of an eID beyond its level, by provider, in that eID's
+    own words: `[clinics.NAME.requirements.bankid]`.
+    """
 
     id: str
     name: str
@@ -31,6 +36,7 @@ class Clinic:
     phone: str | None = None
     help_url: str | None = None
     privacy_url: str | None = None
+    requirements: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def offered_languages(self) -> tuple[str, ...]:

@@ -100,6 +100,10 @@ class Shelf(Generic[Value]):
         raw = self._transient.get(self._key(name)) if _possible(name) else None
         return Kept(self._codec.unpack(raw), raw) if raw is not None else None
 
+    def holds(self, name: str, raw: bytes) -> bool:
+        """Tell whether what was read still lies there."""
+        return self._transient.get(self._key(name)) == raw
+
     def put(self, name: str, value: Value, life: timedelta) -> Kept[Value]:
         """Keep the value and return it as it now lies there."""
         raw = self._codec.pack(value)

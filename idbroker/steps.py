@@ -67,14 +67,37 @@ def new_ref() -> str:
     return "".join(secrets.choice(_REF_LETTERS) for _ in range(6))
 
 
-_REFUSAL_NOTICES = {TOO_LOW: "e.loa", "blocked": "e.blocked", "expired": "e.expired"}
+_REFUSAL_NOTICES = {
+    TOO_LOW: "e.loa",
+    "blocked": "e.blocked",
+    "expired": "e.expired",
+    "not_this_device": "b.e.here",
+    "bankid_busy": "b.e.busy",
+    "bankid_cert": "b.e.cert",
+    "bankid_expired": "b.e.exp",
+    "bankid_face": "b.e.face",
+    "bankid_failed": "b.e.again",
+    "bankid_lost": "b.e.again",
+    "bankid_mrtd": "b.e.mrtd",
+    "bankid_nfc": "b.e.nfc",
+    "bankid_old_app": "b.e.old",
+    "bankid_risk": "b.e.risk",
+    "bankid_several": "b.e.several",
+    "bankid_step": "b.e.step",
+    "bankid_superseded": "b.e.twice",
+    "freja_disabled": "b.e.off",
+    "freja_expired": "b.e.exp",
+    "freja_lost": "b.e.again",
+    "freja_rejected": "b.e.again",
+    "too_many": "x.429",
+}
 
 
-def notice_of(error: ProviderError) -> str:
+def notice_of(error: ProviderError, *, in_app: bool = False) -> str:
     """Return the key of the words a person gets. What verified badly and what never came look alike."""
     match error:
         case Cancelled():
-            return "e.back"
+            return "b.e.cancel" if in_app else "e.back"
         case Unreachable():
             return "c.down"
         case Refused(reason=reason):

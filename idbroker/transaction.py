@@ -150,7 +150,7 @@ class Transaction:
             notice=None,
         )
 
-    def reopened(self, notice: Notice) -> Transaction:
+    def reopened(self, notice: Notice | None) -> Transaction:
         """Move back to the choice, with a notice saying why; the way just tried goes last."""
         tried = (*(p for p in self.tried if p != self.provider), *((self.provider,) if self.provider else ()))
         return replace(

@@ -61,6 +61,8 @@ def _rows(section: str) -> dict[str, str]:
 def _written(field: dataclasses.Field[Any]) -> str:
     """Return a default as the documents write it."""
     value = field.default
+    if field.default_factory is dict:
+        return "none"
     if value is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
         return "required"
     if value is None or value == ():

@@ -114,6 +114,17 @@ class Binding(enum.StrEnum):
     RETURN_OR_IP = "return_or_ip"  # or the app's address is the browser's
     RETURN_AND_IP = "return_and_ip"  # both
 
+    def shown(self, *, returned: bool, browser_ip: str | None, app_ip: str | None) -> bool:
+        """Tell whether it is shown. An address that is not known equals no other."""
+        same = browser_ip is not None and browser_ip == app_ip
+        match self:
+            case Binding.RETURN:
+                return returned
+            case Binding.RETURN_OR_IP:
+                return returned or same
+            case Binding.RETURN_AND_IP:
+                return returned and same
+
 
 @runtime_checkable
 class App(Provider, Protocol):

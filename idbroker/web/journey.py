@@ -18,6 +18,7 @@ from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.request import SigninRequest
 from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Stage, Transaction
+from idbroker.visitor import Visitor, visitor
 from idbroker.web.browser import TransactionCookie
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
@@ -152,7 +153,7 @@ class _Walk:
 
     def _straight_on(self, opened: Opened, provider: str) -> Response:
         """Skip the choice: the service named the eID."""
-        return self._answer(self._site.broker.choose(opened.kept, provider, "", request.remote_addr))
+        return self._answer(self._site.broker.choose(opened.kept, provider, "", _visitor()))
 
     # ---- pages and posts of one transaction ------------------------------------------------------
 
@@ -194,7 +195,7 @@ class _Walk:
         if page == "choose":
             # Enter in no field at all: the form's hidden default button means the first way.
             first = next(iter(self._site.broker.ways(transaction)), "")
-            return self._site.broker.choose(kept, fields.get("provider", first), nonce, request.remote_addr)
+            return self._site.broker.choose(kept, fields.get("provider", first), nonce, _visitor())
         if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
             reply = {k: v for k, v in fields.items() if not k.startswith("_")}
             session = self._site.cookies.session(request)
@@ -226,7 +227,13 @@ class _Walk:
                 return response
 
 
+def _visitor() -> Visitor:
+    return visitor(request.remote_addr, request.user_agent.string)
+
+
 def _page_of(transaction: Transaction) -> str:
+    if transaction.wait is not None:
+        return "wait"
     return transaction.form.page if transaction.form else "choose"
 
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 from flask import request
 from werkzeug.wrappers import Response
 
-from idbroker.broker import TRANSACTION_LIFE
 from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
+from idbroker.moves import TRANSACTION_LIFE
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.request import SigninRequest
 from idbroker.transaction import PendingForm, Transaction

@@ -15,6 +15,7 @@ from idbroker.keeping import Shelf
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.signout import Signout
 from idbroker.tokens import Tokens
+from idbroker.waits import Waits
 from idbroker.web.browser import Cookies
 from idbroker.web.pages import Pages
 
@@ -57,6 +58,7 @@ class Site:
     issuer: str
     clock: Clock
     broker: Broker
+    waits: Waits
     tokens: Tokens
     signout: Signout
     authenticator: Authenticator

@@ -1,0 +1,307 @@
+"""An order in an app, from its first moment until its proof is in the browser that began.
+
+The eID is asked by the lookout alone; browsers read what it wrote down. What an eID proves it says
+once, so that is written down before anything is made of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from idbroker.errors import Cancelled, Gone, ProviderError, Refused, Unreachable
+from idbroker.identity import Identity
+from idbroker.keeping import Kept
+from idbroker.lookout import Lookout, Order
+from idbroker.moves import TRANSACTION_LIFE, Moves
+from idbroker.providers import Asked, Progress, Wait
+from idbroker.steps import Show, Step
+from idbroker.transaction import PendingWait, Stage, Transaction, Transient
+from idbroker.visitor import Device, Visitor
+
+RENEWED = timedelta(minutes=15)
+RETURNING = timedelta(seconds=60)
+ORDERS, ORDERS_TIME = 120, timedelta(minutes=1)
+_TRIES = 5
+_PAUSE, _PATIENCE = 0.1, 25  # two and a half seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waits:
+    """Begins, keeps, renews and ends orders in apps."""
+
+    moves: Moves
+    lookout: Lookout
+    transient: Transient
+    most_orders: int = ORDERS
+    pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever says "I have approved"
+
+    # ---- an order --------------------------------------------------------------------------------
+
+    def pace_orders(self, visitor: Visitor) -> None:
+        """Count the orders of one address: a flood would have the eID shut out every patient of ours.
+
+        Raises Refused. The limit leaves room for a hospital behind one address.
+        """
+        if visitor.ip is not None and self.transient.count(f"orders:{visitor.ip}", ORDERS_TIME) > self.most_orders:
+            raise Refused("too_many", "orders from one address")
+
+    def began(self, kept: Kept[Transaction], asked: Asked, provider: str, order: Wait, nonce: str) -> Step:
+        """Keep a new order and have it watched. One order per transaction: an earlier one is cancelled."""
+        wait = PendingWait(
+            device=asked.device,
+            visitor=asked.visitor,
+            since=asked.now,
+            progress=order.progress,
+            says=order.says,
+        )
+        moved = kept.value.proving(provider, asked.handle, order.state, wait=wait).answered(nonce, "")
+        swapped = self.moves.transactions.swap(moved.id, kept.raw, moved, TRANSACTION_LIFE)
+        if swapped is None:
+            self.lookout.drop(provider, order.state)  # a double click: the other request's order counts
+            return self.moves.overtaken(moved.id, nonce)
+        self.drop(kept.value)
+        self.lookout.seen(moved.id)
+        self.lookout.watch(swapped)
+        return Show(transaction=moved)
+
+    def drop(self, transaction: Transaction) -> None:
+        """Cancel the order that a transaction no longer waits for, if there is one."""
+        wait = transaction.wait
+        if wait is None or transaction.provider is None or transaction.stage is not Stage.PROVING:
+            return
+        if wait.proof is None and wait.progress is not Progress.LAPSED:
+            self.lookout.drop(transaction.provider, transaction.provider_state)
+
+    # ---- what a page shows -----------------------------------------------------------------------
+
+    def app(self, transaction: Transaction) -> str:
+        """Return the app's name in sentences."""
+        return self.moves.app(transaction.provider or "").short
+
+    def code(self, transaction: Transaction) -> str | None:
+        """Return what the QR code says at this moment; None while none may be shown."""
+        wait = transaction.wait
+        if wait is None or wait.progress is not Progress.WAITING or wait.device is not Device.OTHER:
+            return None
+        return self.moves.app(transaction.provider or "").code(transaction.provider_state, self.moves.clock.now())
+
+    def link(self, transaction: Transaction) -> str | None:
+        """Return the address that opens the app on this device.
+
+        Only of an order that is for this device: the link of an order whose code is on the page
+        could be sent to somebody else, who would sign in the sender (E1).
+        """
+        wait = transaction.wait
+        if wait is None or wait.progress is not Progress.WAITING or wait.device is not Device.THIS:
+            return None
+        return self.moves.app(transaction.provider or "").link(transaction.provider_state, wait.visitor)
+
+    def seen(self, kept: Kept[Transaction], page: str = "") -> None:
+        """Note that a page of this transaction is open; an order that nobody watches is watched again.
+
+        A worker that ended leaves its orders behind: the browser's next question brings them here.
+        """
+        wait = kept.value.wait
+        if wait is None or kept.value.stage is not Stage.PROVING:
+            return
+        self.lookout.seen(kept.value.id, page)
+        if wait.proof is None and (wait.progress is not Progress.LAPSED or self._renewable(wait)):
+            self.lookout.watch(kept)
+
+    def leave(self, kept: Kept[Transaction], page: str = "") -> None:
+        """Note that the page was left: its order is cancelled unless the browser is seen again in seconds."""
+        if kept.value.wait is not None:
+            self.lookout.left(kept.value.id, page)
+
+    def opened(self, kept: Kept[Transaction]) -> str | None:
+        """Return the launch address, of a new order if the last one lapsed: for a page that cannot renew its link."""
+        self.seen(kept)
+        for tries_left in reversed(range(_PATIENCE)):
+            now = self.moves.transactions.get(kept.value.id)
+            link = self.link(now.value) if now is not None else None
+            lapsed = now is not None and now.value.wait is not None and now.value.wait.progress is Progress.LAPSED
+            if not (lapsed and tries_left):
+                return link
+            self.pause(_PAUSE)
+        raise AssertionError("the last try returns")
+
+    # ---- the proof -------------------------------------------------------------------------------
+
+    def ready(self, transaction: Transaction) -> bool:
+        """Tell whether `finish` would go on now."""
+        wait = transaction.wait
+        if wait is None or wait.proof is None:
+            return False
+        return self._bound(transaction, wait) or self.moves.clock.now() - wait.proof.proved_at > RETURNING
+
+    def finish(self, kept: Kept[Transaction], session_secret: str | None, *, patient: bool = False) -> Step:
+        """Go on with what was proved, or say where the transaction is; `patient` waits a little for news."""
+        if patient:
+            kept = self._news(kept)
+        transaction, wait = kept.value, kept.value.wait
+        if wait is None or wait.proof is None or not self.ready(transaction):
+            return self.moves.where_now(transaction)
+        # Two presses at once: one goes on. The mark changes with time, so that a request that died
+        # with the store does not keep a proof from its person.
+        mark = f"proof:{self.moves.clock.now().timestamp() // 20:.0f}"
+        claimed = self.moves.claimed(kept, mark)
+        if claimed is None:
+            return self.moves.settled(transaction.id, mark)
+        if not self._bound(transaction, wait):
+            error = Refused("not_this_device", "neither a return to the browser that began nor its address")
+            return self.moves.failed(claimed, transaction.provider or "", error)
+        return self.moves.proved(claimed, wait.proof, session_secret)
+
+    def returned(self, kept: Kept[Transaction], session_secret: str | None) -> Step:
+        """Go on when the app led back to this browser, with the handle that only the app was told."""
+        noted = self._amend(kept, lambda wait: replace(wait, returned=True))
+        if noted is None:
+            return self.moves.overtaken(kept.value.id)
+        return self.finish(noted, session_secret, patient=True)
+
+    def _bound(self, transaction: Transaction, wait: PendingWait) -> bool:
+        """Tell whether the proof belongs to this browser.
+
+        A code is scanned off its page; a link could have been sent to somebody else (E1: login by link).
+        """
+        if wait.device is Device.OTHER or wait.proof is None:
+            return wait.device is Device.OTHER
+        binding = self.moves.app(transaction.provider or "").binding
+        return binding.shown(returned=wait.returned, browser_ip=wait.visitor.ip, app_ip=wait.proof.app_ip)
+
+    def _news(self, kept: Kept[Transaction]) -> Kept[Transaction]:
+        """Wait a little for what the lookout learns next."""
+        self.lookout.watch(kept)
+        for tries_left in reversed(range(_PATIENCE)):
+            now = self.moves.transactions.get(kept.value.id)
+            if now is None:
+                raise Gone("the transaction ended meanwhile")
+            if now.value.wait is None or self.ready(now.value) or not tries_left:
+                return now
+            self.pause(_PAUSE)
+        raise AssertionError("the last try returns")
+
+    # ---- what the lookout learns -----------------------------------------------------------------
+
+    def look(self, order: Order) -> Wait | Identity | ProviderError:
+        """Ask the eID once. Nothing it says is lost: what went wrong comes back as a value, too."""
+        wait = order.kept.value.wait
+        if wait is not None and wait.progress is Progress.LAPSED:
+            return Wait(state=order.kept.value.provider_state, progress=Progress.LAPSED)
+        asked = order.asked or self._asked(order.kept.value)
+        order.asked = asked
+        app = self.moves.app(order.provider)
+        try:
+            result = app.resume(replace(asked, now=self.moves.clock.now()), order.kept.value.provider_state, {})
+        except ProviderError as error:
+            return error
+        if isinstance(result, Wait | Identity):
+            return result
+        return ProviderError("an app asked for a page")
+
+    def learnt(self, order: Order, found: Wait | Identity | ProviderError) -> Kept[Transaction] | None:
+        """Write down what was found; return the transaction while the order is to be looked at again.
+
+        Raises StoreError: then it is written down later, without asking again.
+        """
+        match found:
+            case Wait(progress=Progress.LAPSED):
+                return self._lapsed(order)
+            case Wait():
+                return self._waiting(order.kept, found)
+            case Identity():
+                self._proved(order.kept, found)
+                return None
+            case Unreachable() if order.failing < self.lookout.patience:
+                return self._silent(order)
+            case _:
+                self._ended(order, found)
+                return None
+
+    def asleep(self, order: Order) -> None:
+        """Cancel an order whose page was left; the person who comes back gets a new one."""
+        if order.kept.value.wait is not None and order.kept.value.wait.device is Device.OTHER:
+            self.drop(order.kept.value)
+            self._amend(order.kept, lambda wait: replace(wait, progress=Progress.LAPSED, says="b.st.lapsed"))
+
+    def _waiting(self, kept: Kept[Transaction], found: Wait) -> Kept[Transaction] | None:
+        wait = kept.value.wait
+        same = wait is not None and (found.progress, found.says) == (wait.progress, wait.says)
+        if same and found.state == kept.value.provider_state:
+            return kept
+        return self._amend(kept, lambda w: replace(w, progress=found.progress, says=found.says), found.state)
+
+    def _proved(self, kept: Kept[Transaction], proof: Identity) -> None:
+        def with_proof(wait: PendingWait) -> PendingWait:
+            return replace(wait, proof=proof, progress=Progress.OPENED, says="b.st.done")
+
+        noted = self._amend(kept, with_proof)
+        if noted is not None and not self.ready(noted.value):
+            self._amend(noted, lambda wait: replace(wait, says="b.st.back"))
+
+    def _lapsed(self, order: Order) -> Kept[Transaction] | None:
+        """Begin a new order silently while somebody looks at the page, up to a limit; else let it rest."""
+        kept, wait = order.kept, order.kept.value.wait
+        if wait is None or not (self._renewable(wait) and self.lookout.is_seen(kept.value.id)):
+            self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.lapsed"))
+            return None
+        try:
+            renewed = self.moves.app(order.provider).begin(self._asked(kept.value))
+        except Unreachable:
+            self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.slow"))
+            return None
+        except ProviderError as error:
+            self._ended(order, error)
+            return None
+        if not isinstance(renewed, Wait):
+            raise ProviderError("an app asked for a page")
+        noted = self._waiting(kept, renewed)
+        if noted is None:
+            self.lookout.drop(order.provider, renewed.state)
+        return noted
+
+    def _silent(self, order: Order) -> Kept[Transaction] | None:
+        """Go on asking an eID that does not answer: the order may be good. After a while the page says so."""
+        wait = order.kept.value.wait
+        if order.failing < self.lookout.says_so or wait is None or wait.says == "b.st.slow":
+            return order.kept
+        return self._amend(order.kept, lambda w: replace(w, says="b.st.slow"))
+
+    def _ended(self, order: Order, error: ProviderError) -> None:
+        now = self.moves.transactions.get(order.kept.value.id)
+        if now is None or now.value.handle != order.kept.value.handle or now.value.stage is not Stage.PROVING:
+            return  # the person went elsewhere meanwhile: nobody waits for these words
+        if now.value.provider_state != order.kept.value.provider_state:
+            return
+        self.moves.failed(now, order.provider, error)
+
+    def _renewable(self, wait: PendingWait) -> bool:
+        return self.moves.clock.now() - wait.since < RENEWED
+
+    def _asked(self, transaction: Transaction) -> Asked:
+        wait = transaction.wait
+        if wait is None:
+            raise Cancelled("nobody waits")
+        provider, handle = transaction.provider or "", transaction.handle or ""
+        return self.moves.asked(transaction, provider, handle, wait.visitor, wait.device)
+
+    def _amend(
+        self, kept: Kept[Transaction], change: Callable[[PendingWait], PendingWait], state: bytes | None = None
+    ) -> Kept[Transaction] | None:
+        """Change what is kept of an order, whatever else the person does meanwhile; None if they went elsewhere."""
+        newest: Kept[Transaction] | None = kept
+        for _ in range(_TRIES):
+            wait = newest.value.wait if newest is not None else None
+            if newest is None or wait is None or newest.value.handle != kept.value.handle:
+                return None
+            transaction = newest.value
+            state_now = transaction.provider_state if state is None else state
+            moved = replace(transaction, wait=change(wait), provider_state=state_now)
+            swapped = self.moves.transactions.swap(moved.id, newest.raw, moved, TRANSACTION_LIFE)
+            if swapped is not None:
+                return swapped
+            newest = self.moves.transactions.get(transaction.id)
+        return None
