@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from idbroker.client import Clients
 from idbroker.clock import Clock
 from idbroker.events import Event, Events
+from idbroker.evidence import SealedEvidence
 from idbroker.grant import RefreshTokens
 from idbroker.person import PersonKey
 from idbroker.store.clients import StoredClients
 from idbroker.store.database import Database, ping
 from idbroker.store.events import StoredEvents
+from idbroker.store.evidence import StoredEvidence
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
@@ -28,12 +32,25 @@ class Durable:
     clients: Clients
     events: Events
     refresh_tokens: RefreshTokens
+    evidence: StoredEvidence
     sealed: StoredSealed
     database: Database = field(repr=False)
 
-    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
-        """Meet a person and record the event made of the person's id: two statements, one commit."""
-        return self.persons.signed_in(keys, make_event, now)
+    def signed_in(
+        self,
+        keys: Sequence[PersonKey],
+        make_event: Callable[[str], Event],
+        now: datetime,
+        make_evidence: Callable[[str], SealedEvidence] | None = None,
+    ) -> str:
+        """Meet a person and keep the event and the evidence made of the person's id: one commit for all."""
+        if make_evidence is None:
+            return self.persons.signed_in(keys, make_event, now)
+
+        def keep(connection: Connection, person: str) -> None:
+            self.evidence.add(connection, make_evidence(person), now)
+
+        return self.persons.signed_in(keys, make_event, now, keep)
 
     def ping(self) -> None:
         """Return if the database answers. StoreError otherwise."""
@@ -59,6 +76,7 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         clients=StoredClients(database, clock, monotonic),
         events=StoredEvents(database),
         refresh_tokens=StoredRefreshTokens(database),
+        evidence=StoredEvidence(database),
         sealed=StoredSealed(database),
         database=database,
     )

@@ -16,6 +16,7 @@ from idbroker.store.events import insert_event
 from idbroker.store.schema import Moment, person, person_key
 
 ATTEMPTS = 10
+Beside = Callable[[Connection, str], None]  # writes something about a person
 KNOWN = select(person_key.c.digest, person_key.c.person_id).where(
     person_key.c.digest.in_(bindparam("digests", expanding=True))
 )
@@ -39,19 +40,30 @@ class StoredPersons:
         known = self._database.reading(lambda connection: _known(connection, keys))
         return _complete(keys, known) or self._introduce(keys, now, None)
 
-    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
+    def signed_in(
+        self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime, beside: Beside | None = None
+    ) -> str:
         """Return the person's id, as `meet` does, and record the event made of it: one commit for both.
 
-        A person who is known costs two statements; nothing but the event is written, so no
-        transaction has to hold them together.
+        `beside` writes what else belongs to it, in the same transaction. Without, a person who is
+        known costs two statements; nothing but the event is written, so no transaction has to hold
+        them together.
         """
+
+        def record(connection: Connection, met: str) -> None:
+            insert_event(connection, make_event(met))
+            if beside is not None:
+                beside(connection, met)
+
+        if beside is not None:
+            return self._introduce(keys, now, record)
         with self._database.connected() as connection:
             met = _complete(keys, _known(connection, keys))
             if met is not None:
-                insert_event(connection, make_event(met))
-        return met or self._introduce(keys, now, make_event)
+                record(connection, met)
+        return met or self._introduce(keys, now, record)
 
-    def _introduce(self, keys: Sequence[PersonKey], now: datetime, make_event: Callable[[str], Event] | None) -> str:
+    def _introduce(self, keys: Sequence[PersonKey], now: datetime, record: Beside | None) -> str:
         """Add the keys that are missing, and the person if all are, in one transaction.
 
         Where another transaction adds one of the same keys at the same time, the unique index makes
@@ -61,8 +73,8 @@ class StoredPersons:
             try:
                 with self._database.writing() as connection:
                     met = self._introduce_once(connection, keys, now)
-                    if make_event is not None:
-                        insert_event(connection, make_event(met))
+                    if record is not None:
+                        record(connection, met)
                     return met
             except _Overtaken:
                 continue

@@ -6,26 +6,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, select, update
+from sqlalchemy import Column, ColumnElement, func, or_, select, update
 
 from idbroker.store.database import Database
-from idbroker.store.schema import person_key, refresh_token
+from idbroker.store.schema import evidence, person_key, refresh_token
 
 _NUMBER_OCTETS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedValue:
-    """One sealed value: in which column it lies, its row's digest, the bytes."""
+    """One sealed value: in which column it lies, its row's digest or id, the bytes."""
 
     column: str
     digest: bytes | str
     sealed: bytes = field(repr=False)
 
 
-_COLUMNS: Mapping[str, tuple[Column[Any], Column[Any]]] = {
-    "person_key": (person_key.c.digest, person_key.c.sealed),
-    "refresh_token": (refresh_token.c.digest, refresh_token.c.grant),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where sealed values lie: their row's key, the bytes and, where those are long, their data key's number."""
+
+    key: Column[Any]
+    sealed: Column[Any]
+    number: Column[Any] | None = None
+
+    def other(self, newest: int) -> ColumnElement[bool]:
+        """Return the condition that another data key sealed it."""
+        if self.number is not None:
+            return or_(self.number < newest, self.number > newest)  # an index serves these, not "is not"
+        number = newest.to_bytes(_NUMBER_OCTETS, "big")
+        return self.sealed.is_not(None) & (func.substr(self.sealed, 1, _NUMBER_OCTETS) != number)
+
+    def values(self, sealed: bytes) -> dict[str, object]:
+        """Return what is written for a value."""
+        number = {} if self.number is None else {self.number.name: data_key_of(sealed)}
+        return {self.sealed.name: sealed, **number}
+
+
+_PLACES: Mapping[str, _Place] = {
+    "person_key": _Place(key=person_key.c.digest, sealed=person_key.c.sealed),
+    "refresh_token": _Place(key=refresh_token.c.digest, sealed=refresh_token.c.grant),
+    "evidence": _Place(key=evidence.c.id, sealed=evidence.c.sealed, number=evidence.c.data_key),
 }
 
 
@@ -38,8 +60,8 @@ class StoredSealed:
     def not_by(self, newest: int, most: int) -> tuple[SealedValue, ...]:
         """Return up to `most` values that another data key than `newest` sealed."""
         found: list[SealedValue] = []
-        for column, (digest, sealed) in _COLUMNS.items():
-            wanted = select(digest, sealed).where(_other(sealed, newest)).limit(most - len(found))
+        for column, place in _PLACES.items():
+            wanted = select(place.key, place.sealed).where(place.other(newest)).limit(most - len(found))
             with self._database.connected() as connection:
                 rows = connection.execute(wanted).all()
             found += [SealedValue(column=column, digest=row[0], sealed=bytes(row[1])) for row in rows]
@@ -47,18 +69,18 @@ class StoredSealed:
 
     def count_not_by(self, newest: int) -> int:
         """Return how many values another data key than `newest` sealed."""
-        counts = [select(func.count()).where(_other(sealed, newest)) for _, sealed in _COLUMNS.values()]
+        counts = [select(func.count()).where(place.other(newest)) for place in _PLACES.values()]
         with self._database.connected() as connection:
             return sum(connection.execute(count).scalar_one() for count in counts)
 
     def replace(self, value: SealedValue, by: bytes) -> None:
         """Put new bytes in the place of a value, if it has not changed meanwhile."""
-        digest, sealed = _COLUMNS[value.column]
-        change = update(sealed.table).where(digest == value.digest, sealed == value.sealed).values({sealed.name: by})
+        place = _PLACES[value.column]
+        unchanged = (place.key == value.digest, place.sealed == value.sealed)
         with self._database.writing() as connection:
-            connection.execute(change)
+            connection.execute(update(place.sealed.table).where(*unchanged).values(place.values(by)))
 
 
-def _other(sealed: Column[Any], newest: int) -> ColumnElement[bool]:
-    number = newest.to_bytes(_NUMBER_OCTETS, "big")
-    return sealed.is_not(None) & (func.substr(sealed, 1, _NUMBER_OCTETS) != number)
+def data_key_of(sealed: bytes) -> int:
+    """Return the number of the data key that sealed a value."""
+    return int.from_bytes(sealed[:_NUMBER_OCTETS], "big")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -11,19 +12,23 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import OperatorError, StoreError
 from idbroker.events import Event
+from idbroker.evidence import Evidence, SealedEvidence
 from idbroker.person import PersonKey
 from idbroker.store import Durable, open_durable
 from idbroker.store import schema as tables
 from tests import servers
 from tests.store.rivals import PROCESSES, THREADS, fight
 
+DAY = timedelta(days=1)
 MIGRATIONS = Path(tables.__file__).with_name("migrations")
 
 
@@ -54,6 +59,32 @@ def test_migrating_twice_does_nothing(durable_url: str, clock: StoppedClock) -> 
     store.migrate()
 
     assert len(store.events.since(clock.now())) == 1
+    store.close()
+
+
+def test_tables_of_the_first_version(durable_url: str, clock: StoppedClock) -> None:
+    """Tables of revision 0001 are brought here with all that is in them, and back without what came later."""
+    store = open_durable(durable_url, clock)
+    _alembic(store, command.upgrade, "0001")
+    key = PersonKey(kind="number", digest=b"n" * 32, sealed=b"\0\1sealed")
+    event = Event(at=clock.now(), kind="kept", detail={"loa": "high"})
+    person = store.signed_in([key], lambda _: event, clock.now())
+    assert store.upgrade_needed()
+
+    store.migrate()
+
+    one = Evidence(id="e" * 32, at=clock.now(), until=clock.now() + DAY, person=person, provider="bankid")
+    store.signed_in([key], lambda _: event, clock.now(), lambda _: SealedEvidence(evidence=one, sealed=b"\0\1x"))
+    assert store.evidence.since(clock.now(), clock.now(), limit=9) == (one,)
+    assert store.sealed.count_not_by(2) == 2
+
+    _alembic(store, command.downgrade, "0001")
+
+    assert store.upgrade_needed()
+    assert store.persons.meet([key], clock.now()) == person
+    assert store.events.since(clock.now()) == (event,) * 2
+    store.migrate()
+    assert store.evidence.since(clock.now(), clock.now(), limit=9) == ()
     store.close()
 
 
@@ -105,6 +136,10 @@ def test_every_look_up_is_by_index(tmp_path: Path, clock: StoppedClock) -> None:
         "DELETE FROM refresh_token WHERE session = ?",
         "SELECT digest FROM refresh_token WHERE expires_at <= ? LIMIT 1000",
         "SELECT * FROM event WHERE at >= ? ORDER BY at, id LIMIT 1000",
+        "SELECT id FROM evidence WHERE until <= ? LIMIT 100",
+        "SELECT id FROM evidence WHERE person = ? AND at >= ? AND until > ?",
+        "SELECT sealed FROM evidence WHERE data_key < ? LIMIT 500",
+        "SELECT sealed FROM evidence WHERE data_key > ? LIMIT 500",
     )
 
     with closing(sqlite3.connect(tmp_path / "broker.db")) as connection:
@@ -200,6 +235,15 @@ def test_behind_a_connection_pooler(postgres_database: str, clock: StoppedClock)
     with store.database.connected() as connection:
         assert connection.execute(sa.text("SELECT count(*) FROM pg_prepared_statements")).scalar() == 0
     store.close()
+
+
+def _alembic(store: Durable, move: Callable[[Config, str], None], revision: str) -> None:
+    """Bring the tables to a revision."""
+    with store.database.writing() as connection:
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.set_main_option("path_separator", "os")
+        move(config, revision)
 
 
 def _hang_up(url: str) -> None:
