@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flask import Flask
 
@@ -15,6 +16,7 @@ from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
 from idbroker.errors import OperatorError
+from idbroker.evidence import evidence_row
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
@@ -108,12 +110,20 @@ def open_keys(settings: config.Settings, base: Path) -> KeyFiles:
     return KeyFiles(base / settings.keys.folder, base / passphrase if passphrase else None)
 
 
+# The row that a sealed value is bound to, made of its key.
+_ROWS: Mapping[str, Callable[[Any], bytes]] = {
+    "person_key": number_row,
+    "refresh_token": str.encode,
+    "evidence": evidence_row,
+}
+
+
 def rewrap(settings: config.Settings, base: Path, newest: int, batch: int) -> int:
     """Seal up to `batch` of the store's values with the newest data key, each bound to its row; return what is left."""
     sealer = Sealer(Keyring(open_keys(settings, base)).sealing_keys)
     durable = open_tables(settings, base, SystemClock())
     for value in durable.sealed.not_by(newest, batch):
-        row = value.digest.encode() if isinstance(value.digest, str) else number_row(bytes(value.digest))
+        row = _ROWS[value.column](value.digest)
         durable.sealed.replace(value, sealer.seal(sealer.open(value.sealed, row), row))
     left = durable.sealed.count_not_by(newest)
     durable.close()
@@ -172,7 +182,8 @@ def make_site(house: House) -> Site:
         subject_secret=lambda: keyring.secret(Use.SUBJECT),
         settings=house.settings.session,
         end=signout.end_all,
-        sandbox=house.sandbox,
+        keep_evidence=house.settings.evidence.keep,
+        test_people=house.sandbox or house.settings.server.test_people,
     )
     transactions = Shelf(sealed, "t", Transaction)
     moves = Moves(

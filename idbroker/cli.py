@@ -1,4 +1,4 @@
-"""The operator's tool: `idbroker serve | check | keys | clients | clinics | store | sandbox`."""
+"""The operator's tool: `idbroker serve | check | keys | clients | clinics | store | events | evidence | sandbox`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, str] = {
     "clinics": "idbroker.commands.clinics:clinics",
     "store": "idbroker.commands.store:store",
     "events": "idbroker.commands.events:events",
+    "evidence": "idbroker.commands.evidence:evidence",
 }
 
 

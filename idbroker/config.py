@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from idbroker import providers, session
+from idbroker import evidence, providers, session
 from idbroker.client import Client
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics
 from idbroker.errors import ConfigError
@@ -31,7 +31,8 @@ PREFIX = "IDBROKER_"
 class Server:
     """`[server]`: our public address, where to listen, how many hands.
 
-    `proxies` is how many reverse proxies stand in front and add to X-Forwarded-For.
+    `proxies` is how many reverse proxies stand in front and add to X-Forwarded-For. `test_people`
+    lets people in whose numbers are for tests: for a broker in front of the eIDs' test environments.
     """
 
     issuer: str
@@ -40,6 +41,7 @@ class Server:
     workers: int = 2
     threads: int = 32
     proxies: int = 0
+    test_people: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class Settings:
     keys: Keys = field(default_factory=Keys)
     log: Log = field(default_factory=Log)
     session: session.Settings = field(default_factory=session.Settings)
+    evidence: evidence.Settings = field(default_factory=evidence.Settings)
     providers: Mapping[str, ProviderTable] = field(default_factory=dict)
     clinics: Clinics = field(default_factory=Clinics)
     clients: tuple[Client, ...] = ()
@@ -160,6 +163,7 @@ class _Reading:
             "keys": self._table("keys", document.get("keys", {}), Keys),
             "log": self._table("log", document.get("log", {}), Log),
             "session": self._table("session", document.get("session", {}), session.Settings),
+            "evidence": self._table("evidence", document.get("evidence", {}), evidence.Settings),
         }
         kinds = self._providers(document)
         clinics = self._clinics(document, kinds)
@@ -168,6 +172,8 @@ class _Reading:
             self._server(server)
         if tables["session"] is not None:
             self._session(tables["session"])
+        if tables["evidence"] is not None:
+            self._evidence(tables["evidence"])
         if self.mistakes or server is None:
             return None
         return Settings(server=server, **tables, providers=kinds, clinics=clinics, clients=clients)
@@ -236,6 +242,10 @@ class _Reading:
     def _session(self, limits: session.Settings) -> None:
         if not timedelta() < limits.idle <= limits.absolute <= timedelta(days=1):
             self.mistakes.append(("session", "idle must be above 0 and at most absolute, absolute at most 1 day"))
+
+    def _evidence(self, settings: evidence.Settings) -> None:
+        if not timedelta() <= settings.keep <= evidence.LONGEST:
+            self.mistakes.append(("evidence", f"keep must be 0 to {evidence.LONGEST.days} days"))
 
     def _with_id(self, where: str, name: str, table: Mapping[str, Any]) -> dict[str, Any]:
         if "id" in table:

@@ -25,7 +25,7 @@ class Case:
     clinic: Clinic
     identity: Identity
     now: datetime
-    sandbox: bool = False
+    test_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,15 @@ def decide(case: Case) -> Decision:
     return Allow()
 
 
-def test_number_outside_sandbox(case: Case) -> Decision | None:
-    """Refuse a test person in production: their numbers and eIDs can be had by anyone.
+def test_person(case: Case) -> Decision | None:
+    """Refuse a test person where real ones sign in: their numbers and eIDs can be had by anyone.
 
-    Not in Sweden, where real people have numbers of the test ranges too.
+    Only where the number tells for certain. In Sweden it never does: every range that test numbers
+    are in was also given to people (docs/decisions/0012), and nobody may be turned away for it.
+    There it is the eID's own environment, and its signature, that keeps test people out.
     """
     number = case.identity.number
-    if number is not None and number.is_test and number.country != "SE" and not case.sandbox:
+    if number is not None and number.is_test and number.country != "SE" and not case.test_people:
         return Refuse("test_person")
     return None
 
@@ -99,7 +101,7 @@ def proof_too_old(case: Case) -> Decision | None:
 
 
 RULES: tuple[Callable[[Case], Decision | None], ...] = (
-    test_number_outside_sandbox,
+    test_person,
     provider_not_accepted,
     proof_too_old,
     level_too_low,

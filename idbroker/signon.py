@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -12,6 +12,7 @@ from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.clock import Clock
 from idbroker.events import Event, Events
+from idbroker.evidence import Evidence, SealedEvidence, new_id, seal
 from idbroker.grant import Grant, make_grant
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
@@ -33,8 +34,14 @@ _TRIES = 5
 class Records(Protocol):
     """The durable side of a finished sign-in."""
 
-    def signed_in(self, keys: Sequence[PersonKey], make_event: Callable[[str], Event], now: datetime) -> str:
-        """Meet the person and record the event, both or neither; return the person's id."""
+    def signed_in(
+        self,
+        keys: Sequence[PersonKey],
+        make_event: Callable[[str], Event],
+        now: datetime,
+        make_evidence: Callable[[str], SealedEvidence] | None = None,
+    ) -> str:
+        """Meet the person, record the event and keep the evidence, all or nothing; return the person's id."""
         ...
 
 
@@ -51,7 +58,8 @@ class Signon:
     subject_secret: Callable[[], bytes]
     settings: Settings
     end: Callable[[Session], None]
-    sandbox: bool = False
+    keep_evidence: timedelta
+    test_people: bool = False
 
     # ---- a sign-on that is there -----------------------------------------------------------------
 
@@ -106,6 +114,7 @@ class Signon:
     def meet(self, transaction: Transaction, client: Client, clinic: Clinic, identity: Identity) -> str | None:
         """Return the person's id, None if the request wants another person; the event says which it was."""
         now, request = self.clock.now(), transaction.request
+        proof, evidence_id = self._proof(identity, now)
 
         def event(person: str) -> Event:
             return Event(
@@ -116,19 +125,37 @@ class Signon:
                 clinic=clinic.id,
                 provider=identity.provider,
                 person=person,
-                detail={"loa": identity.loa.word},
+                detail={"loa": identity.loa.word, **evidence_id},
             )
 
-        person = self.records.signed_in(person_keys(identity, self.sealer), event, now)
+        person = self.records.signed_in(person_keys(identity, self.sealer), event, now, proof)
         return person if self._is_the_one(request, client, person) else None
 
+    def _proof(
+        self, identity: Identity, now: datetime
+    ) -> tuple[Callable[[str], SealedEvidence] | None, Mapping[str, str]]:
+        """Return what seals the evidence of a person, if any is to be kept, and what the event says of it."""
+        if not identity.evidence or not self.keep_evidence:
+            return None, {}
+        evidence_id = new_id()
+
+        def sealed(person: str) -> SealedEvidence:
+            until, provider = now + self.keep_evidence, identity.provider
+            kept = Evidence(id=evidence_id, at=now, until=until, person=person, provider=provider)
+            return seal(kept, identity.evidence, self.sealer)
+
+        return sealed, {"evidence": evidence_id}
+
     def new_session(self, secret: str, person: str, identity: Identity, language: str) -> Session:
-        """Return a new sign-on: a new id at every proof, so that none can be fixed beforehand (ASVS 7.2.4)."""
+        """Return a new sign-on: a new id at every proof, so that none can be fixed beforehand (ASVS 7.2.4).
+
+        What the eID signed stays behind: it is kept elsewhere, for the auditor, or not at all.
+        """
         now = self.clock.now()
         return Session(
             key=key_of(secret),
             person=person,
-            identity=replace(identity, upstream_id_token=None),
+            identity=replace(identity, upstream_id_token=None, evidence={}),
             language=language,
             started_at=now,
             seen_at=now,
@@ -174,7 +201,7 @@ class Signon:
             clinic=clinic,
             identity=identity,
             now=self.clock.now(),
-            sandbox=self.sandbox,
+            test_people=self.test_people,
         )
 
     def _subject(self, client: Client, person: str) -> str:

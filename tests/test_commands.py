@@ -87,13 +87,26 @@ def test_check_tries_the_providers(folder: Path, wrong: str, words: str) -> None
 def test_every_mistake_at_once(folder: Path) -> None:
     """Mistakes of several tables are told together, each with its table."""
     text = CONFIG.replace("port = 9", "port = 70000").replace('country = "DK"', 'country = "XX"\nid = "y"')
-    (folder / "config.toml").write_text(text + '\n[log]\nlevel = "loud"\n[session]\nidle = "0 min"\n')
+    (folder / "config.toml").write_text(
+        text + '\n[log]\nlevel = "loud"\n[session]\nidle = "0 min"\n[evidence]\nkeep = "4000 d"\n'
+    )
 
     refused = run(folder, "check")
 
     assert refused.returncode == 2
     for where in ("[server] port", "[clinics.clinea] country", "[clinics.clinea] id", "[log] level", "[session] idle"):
         assert where in refused.stderr
+    assert "[evidence] keep must be 0 to 3660 days" in refused.stderr
+
+
+def test_check_warns_of_test_people(folder: Path) -> None:
+    """Letting test people in is said in words at every check: it is for a broker that no real person uses."""
+    (folder / "config.toml").write_text(CONFIG.replace("port = 9", "port = 9\ntest_people = true"))
+
+    checked = run(folder, "check")
+
+    assert checked.returncode == 0
+    assert "note: [server] test_people = true" in checked.stdout
 
 
 def test_exit_codes_reach_the_shell(folder: Path) -> None:

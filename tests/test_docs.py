@@ -15,7 +15,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from idbroker import cli, config, session
+from idbroker import cli, config, evidence, session
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import ConfigError
@@ -32,6 +32,7 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     "[keys]": (config.Keys,),
     "[log]": (config.Log,),
     "[session]": (session.Settings,),
+    "[evidence]": (evidence.Settings,),
     "[providers.NAME]": (config.ProviderTable, mitid.Settings),
     "[clinics.NAME]": (Clinic,),
 }

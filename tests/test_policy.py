@@ -23,7 +23,7 @@ MINUTE = timedelta(minutes=1)
 
 
 def case(
-    client: Client | None = None, sandbox: bool = False, proved: dict[str, Any] | None = None, **asked: Any
+    client: Client | None = None, test_people: bool = False, proved: dict[str, Any] | None = None, **asked: Any
 ) -> Case:
     """Return a case that is allowed, changed as told."""
     identity: dict[str, Any] = {
@@ -45,7 +45,7 @@ def case(
         clinic=CLINIC,
         identity=Identity(**{**identity, **(proved or {})}),
         now=NOW,
-        sandbox=sandbox,
+        test_people=test_people,
     )
 
 
@@ -93,7 +93,7 @@ def test_test_person() -> None:
     assert number.is_test
 
     assert policy.decide(case(proved={"number": number, "loa": LoA.HIGH})) == Refuse("test_person")
-    assert policy.decide(case(proved={"number": number}, sandbox=True)) == Allow()
+    assert policy.decide(case(proved={"number": number}, test_people=True)) == Allow()
 
 
 # ---- how old a proof may be ----------------------------------------------------------------------

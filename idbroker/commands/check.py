@@ -60,6 +60,8 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
             yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
+    if settings.server.test_people:
+        yield "server", "test_people = true: whoever has a test number is let in, and anybody can have one"
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
