@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from idbroker.errors import Untrusted
 from idbroker.identity import LoA
 
-_NON_RESIDENT = "_NR"
-
 
 class Registration(enum.IntEnum):
     """How a person was vetted: an e-mail address; an ID document; a chip with the face, or a meeting."""
@@ -55,13 +53,12 @@ class Level:
 
     @property
     def numbered(self) -> bool:
-        """Tell whether a personnummer with it may be believed: vetted at Plus, and a resident (eduID's rule too).
+        """Tell whether a number with it may be believed: only that of a resident at Plus (so does eduID).
 
         At Extended it was read off a picture of a document; as a number joins all eIDs of a person, a
         forged one would open somebody else's record.
         """
-        resident = self.assurance is None or not self.assurance.endswith(_NON_RESIDENT)
-        return resident and self.registration is Registration.PLUS
+        return self.loa is LoA.SUBSTANTIAL
 
 
 def read_level(registration: str | None, assurance: str | None) -> Level:
