@@ -62,7 +62,7 @@ _OCSP: Mapping[str, str] = {
     "old_ocsp": "it is a month old",
     "no_nonce": "it holds no nonce: it could be any earlier one",
     "wrong_nonce": "its nonce is of another signature",
-    "raw_nonce": "its nonce is not wrapped in a second octet string; not a lie, but both are seen",
+    "wrapped_nonce": "its nonce is wrapped in a second octet string: no lie, but RFC 8954, and not BankID's way",
 }
 # Told on the wire.
 _WIRE: Mapping[str, str] = {

@@ -146,7 +146,7 @@ class Orders:
     def going(self) -> tuple[Placed, ...]:
         """Return the orders that have not ended, the newest first."""
         with self._lock:
-            seen = [self._seen(id_) for id_ in reversed(self._orders)]
+            seen = [self._seen(id_) for id_ in reversed(list(self._orders))]
         return tuple(order for order in seen if order is not None and order.ended is None)
 
     def find(self, name: str) -> Placed:

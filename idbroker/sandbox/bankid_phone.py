@@ -64,7 +64,7 @@ class BankIDPhone:
     """Everybody's app. A login that it approves is signed at that moment, with the lies that are told then."""
 
     provider = "bankid"
-    outcomes = OUTCOMES
+    outcomes: tuple[str, ...] = OUTCOMES
 
     def __init__(
         self, people: Iterable[SimPerson], clock: Clock, faults: Faults, orders: Orders, signer: Signer, app_link: str

@@ -239,7 +239,7 @@ def make_ocsp_response(
         .certificates([responder.certificate])
     )
     if "no_nonce" not in lies:
-        builder = builder.add_extension(_nonce(signature, lies), critical=False)
+        builder = builder.add_extension(_nonce(signature, lies), critical="wrapped_nonce" not in lies)
     return _produced_at(builder.sign(responder.key, hashes.SHA256()), responder, at)
 
 
@@ -250,10 +250,10 @@ def _status(lies: Lies) -> ocsp.OCSPCertStatus:
 
 
 def _nonce(signature: str, lies: Lies) -> x509.ExtensionType:
-    """Return SHA-1 of the signature in base64, then 12 bytes of chance; `raw_nonce` leaves the inner wrapping off."""
+    """Return SHA-1 of the signature in base64, then 12 bytes of chance: unwrapped and critical, as BankID's is."""
     of = "another signature" if "wrong_nonce" in lies else signature
     nonce = hashlib.sha1(of.encode()).digest() + secrets.token_bytes(12)  # noqa: S324 - BankID's choice
-    return x509.UnrecognizedExtension(_NONCE_OID, nonce) if "raw_nonce" in lies else x509.OCSPNonce(nonce)
+    return x509.OCSPNonce(nonce) if "wrapped_nonce" in lies else x509.UnrecognizedExtension(_NONCE_OID, nonce)
 
 
 def _produced_at(response: ocsp.OCSPResponse, responder: Authority, at: datetime) -> bytes:

@@ -21,6 +21,7 @@ from idbroker.sandbox.pki import server_context
 from idbroker.sandbox.tls import Kept, secure
 
 JSON = "application/json"
+APP = "http://127.0.0.1:1/app"
 
 
 @contextmanager
