@@ -196,7 +196,7 @@ def make_site(house: House) -> Site:
         signon=signon,
         events=durable.events,
     )
-    lookout = Lookout(transactions, house.transient, house.providers)
+    lookout = Lookout(transactions, house.transient, house.providers, clock)
     waits = Waits(moves=moves, lookout=lookout, transient=house.transient)
     lookout.serve(waits)
     use_once = once(house.transient, clock)

@@ -20,6 +20,7 @@ from typing import Protocol
 
 import structlog
 
+from idbroker.clock import Clock
 from idbroker.errors import BrokerError, ProviderError, StoreError, Unreachable
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
@@ -83,13 +84,14 @@ class Lookout:
         transactions: Shelf[Transaction],
         transient: Transient,
         providers: Mapping[str, Provider],
+        clock: Clock,
         *,
         threads: int = THREADS,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._looks: Looks | None = None
         self._transactions, self._transient, self._providers = transactions, transient, providers
-        self._threads, self._now = threads, now
+        self._clock, self._threads, self._now = clock, threads, now
         self._me = secrets.token_bytes(16)
         self._orders: dict[str, Order] = {}
         self._line: list[tuple[float, int, Order]] = []
@@ -142,7 +144,7 @@ class Lookout:
     def seen(self, name: str, page: str = "") -> None:
         """Note that a page of a transaction is open."""
         if page or self._once_in(f"seen:{name}", SEEN_EVERY):
-            self._noted[f"seen:{name}"] = self._now()
+            self._noted[f"seen:{name}"] = self._clock.now().timestamp()
             self._transient.put(_seen_key(name), page.encode() or b"-", SEEN)
 
     def left(self, name: str, page: str = "") -> None:
@@ -307,8 +309,8 @@ class Lookout:
 
     def _once_in(self, key: str, seconds: float) -> bool:
         """Tell whether something was not done for so long; browsers ask every second, the store need not know."""
-        now = self._now()
-        if now - self._noted.get(key, -seconds) < seconds:
+        now = self._clock.now().timestamp()
+        if abs(now - self._noted.get(key, -seconds)) < seconds:
             return False
         if len(self._noted) >= _MOST_SEEN:
             self._noted.clear()
