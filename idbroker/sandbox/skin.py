@@ -15,6 +15,7 @@ _FILES = {
     "app.css": ("idbroker.web", "text/css; charset=utf-8"),
     "sandbox.css": ("idbroker.sandbox", "text/css; charset=utf-8"),
     "copy.js": ("idbroker.sandbox", "text/javascript; charset=utf-8"),
+    "phone.js": ("idbroker.sandbox", "text/javascript; charset=utf-8"),
 }
 
 
