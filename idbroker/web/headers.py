@@ -28,9 +28,14 @@ _ALWAYS = {
 
 
 def page_headers(
-    redirect_origins: Sequence[str] = (), *, eid_origins: Sequence[str] = (), https: bool = True
+    redirect_origins: Sequence[str] = (),
+    *,
+    eid_origins: Sequence[str] = (),
+    https: bool = True,
+    frames: bool = False,
+    framed: bool = False,
 ) -> dict[str, str]:
-    """Return the headers of one page.
+    """Return the headers of one page; `frames` lets it show a document of ours in a frame, `framed` is for that one.
 
     `redirect_origins` and `eid_origins` are where a form post on this page may end: Chromium checks
     `form-action` against every redirect that follows a post, so 'self' alone would stop a sign-in
@@ -38,7 +43,9 @@ def page_headers(
     would add a source or a directive of an attacker's choosing.
     """
     targets = dict.fromkeys(_checked(origin) for origin in (*redirect_origins, *eid_origins))
-    headers = {"Content-Security-Policy": _policy(tuple(targets)), **_ALWAYS}
+    headers = {"Content-Security-Policy": _policy(tuple(targets), frames=frames, framed=framed), **_ALWAYS}
+    if framed:
+        headers["X-Frame-Options"] = "SAMEORIGIN"
     if https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
     return headers
@@ -80,7 +87,7 @@ def _checked(origin: str) -> str:
     return origin
 
 
-def _policy(targets: Sequence[str]) -> str:
+def _policy(targets: Sequence[str], *, frames: bool, framed: bool) -> str:
     return "; ".join(
         (
             "default-src 'none'",
@@ -90,6 +97,7 @@ def _policy(targets: Sequence[str]) -> str:
             "connect-src 'self'",
             " ".join(("form-action 'self'", *targets)),
             "base-uri 'none'",
-            "frame-ancestors 'none'",
+            *(["frame-src 'self'"] if frames else []),
+            "frame-ancestors 'self'" if framed else "frame-ancestors 'none'",
         )
     )

@@ -18,6 +18,7 @@ from idbroker.errors import NotFound
 from idbroker.web.views import (
     DOCUMENTS,
     ChooseView,
+    CodeView,
     CprView,
     DocumentView,
     FormPostView,
@@ -26,6 +27,7 @@ from idbroker.web.views import (
     Notice,
     Problem,
     ProblemView,
+    WaitView,
     WayBackView,
 )
 from idbroker.web.words import NATIVE_NAMES, Words, calendar_date, clock_time
@@ -81,6 +83,16 @@ class Pages:
         error = say(view.error, eid=view.eid) if view.error else None
         title = say("g.errtitle", title=say("q.h1")) if error else None
         return self._page("cpr", view, say("q.h1"), title=title, posts=True, about=True, error=error)
+
+    def wait(self, view: WaitView) -> str:
+        """Return the page that waits for an app; its heading is what the button that led here says."""
+        h1 = self._say(view.frame)(view.way.label, eid=view.way.title)
+        return self._page("wait", view, h1, posts=True, about=True)
+
+    def code(self, view: CodeView) -> str:
+        """Return the small document that shows the code where no script does."""
+        alt = self._say(view.frame)("b.alt", eid=view.eid)
+        return self._page("qr", view, alt, title=alt)
 
     def already(self, view: WayBackView) -> str:
         """Return x.in: you are already logged in."""

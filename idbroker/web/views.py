@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from idbroker.clinic import LANGUAGES
+from idbroker.visitor import Device
+from idbroker.web.qr import Drawing
 
 DOCUMENTS = ("help", "privacy", "accessibility")
 
@@ -86,6 +88,44 @@ class CprView:
     error: str | None = None
     left: int | None = None
     masked: bool = False
+
+
+class WaitState(enum.StrEnum):
+    """Which of its parts the page that waits shows."""
+
+    WAITING = "waiting"
+    OPENED = "opened"
+    RETURNING = "returning"
+    LAPSED = "lapsed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitView:
+    """The page that waits for an app; the form posts `_n`, and `do` or `lang`.
+
+    `base` is the transaction's path, `way` the button that led here, `eid` the app's name in
+    sentences, `says` the key of the words for now.
+    """
+
+    frame: Frame
+    base: str
+    nonce: str
+    way: Way
+    eid: str
+    device: Device
+    state: WaitState = WaitState.WAITING
+    says: str = "b.st.start"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeView:
+    """The small document with the code, for a page without script: a stream of pictures, one code, or words."""
+
+    frame: Frame
+    eid: str
+    says: str = "b.st.start"
+    stream_src: str | None = None
+    drawing: Drawing | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

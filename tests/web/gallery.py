@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from zoneinfo import ZoneInfo
 
 from idbroker.errors import NotFound
+from idbroker.visitor import Device
 from idbroker.web.headers import page_headers, static_headers
 from idbroker.web.pages import Pages
+from idbroker.web.qr import drawing
 from idbroker.web.views import (
     ChooseView,
+    CodeView,
     CprView,
     DocumentView,
     FormPostView,
@@ -24,9 +29,12 @@ from idbroker.web.views import (
     Notice,
     Problem,
     ProblemView,
+    WaitState,
+    WaitView,
     WayBackView,
     way,
 )
+from idbroker.web.words import Words
 
 MOMENT = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 SERVICE = "Min Lægeside"
@@ -42,6 +50,19 @@ TITLES = {
     "gaia": "Gaia ID",
 }
 WAYS = tuple(way(value, title) for value, title in TITLES.items())
+CODE = f"bankid.67df3917-fa0d-44e5-b327-edcc928297f8.12.{'4e' * 32}"
+_SCAN, _TAP = {"device": Device.OTHER}, {"device": Device.THIS}
+_OPENED = {"state": WaitState.OPENED, "says": "b.st.sign"}
+_RETURNING = {"state": WaitState.RETURNING, "says": "b.st.back"}
+_LAPSED = {"state": WaitState.LAPSED, "says": "b.st.lapsed"}
+WAITS: Mapping[str, Mapping[str, Any]] = {
+    "wait-scan": _SCAN,
+    "wait-scan-opened": {**_SCAN, **_OPENED},
+    "wait-scan-lapsed": {**_SCAN, **_LAPSED},
+    "wait-tap": _TAP,
+    "wait-tap-returning": {**_TAP, **_RETURNING},
+    "wait-tap-lapsed": {**_TAP, **_LAPSED},
+}
 PROBLEMS = {problem: f"problem-{problem.name.lower()}" for problem in Problem}
 
 
@@ -62,6 +83,7 @@ def all_pages(pages: Pages, language: str) -> dict[str, str]:
     """Return every page in one language, by name."""
     return {
         **_forms(pages, language),
+        **{name: pages.wait(wait_view(language, name)) for name in WAITS},
         **_ways_back(pages, language),
         **{name: pages.problem(_problem(problem, language)) for problem, name in PROBLEMS.items()},
         **_documents(pages, language),
@@ -85,6 +107,22 @@ def _forms(pages: Pages, language: str) -> dict[str, str]:
         "logout": pages.confirm_logout(LogoutView(frame=within, action="/logout", fields={"_n": "n1"})),
         "form-post": pages.form_post(FormPostView(frame=frame(language), action="/answer", fields=answer)),
     }
+
+
+def wait_view(language: str, name: str = "wait-scan") -> WaitView:
+    """Return one of WAITS; its path is its own, so that the server knows what to say of it."""
+    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT)
+    app = WAYS[1] if WAITS[name]["device"] is Device.OTHER else WAYS[2]
+    eid = app.title.split()[0]
+    return WaitView(frame=within, base=f"/t/{language}-{name}", nonce="n1", way=app, eid=eid, **WAITS[name])
+
+
+def wait_news(words: Words, language: str, name: str) -> dict[str, object]:
+    """Return what the server tells the script of such a page."""
+    view, code = wait_view(language, name), drawing(CODE)
+    news = {"device": view.device, "state": view.state, "says": words.say(view.says, language, eid=view.eid)}
+    shown = {"path": code.path, "box": code.view_box} if view.device is Device.OTHER else {"link": "/app"}
+    return {**news, **(shown if view.state is WaitState.WAITING else {})}
 
 
 def _ways_back(pages: Pages, language: str) -> dict[str, str]:
@@ -120,7 +158,10 @@ def _documents(pages: Pages, language: str) -> dict[str, str]:
 
 
 class Shown(ThreadingHTTPServer):
-    """A server on loopback: pages by path, with the real headers; `posted` keeps what comes back."""
+    """A server on loopback: pages by path, with the real headers.
+
+    `posted` keeps what comes back, `left` what pages say when they go.
+    """
 
     daemon_threads = True
 
@@ -129,6 +170,7 @@ class Shown(ThreadingHTTPServer):
         self.pages = pages
         self.bodies = bodies
         self.posted: list[tuple[str, dict[str, list[str]]]] = []
+        self.left: list[tuple[str, dict[str, list[str]]]] = []
         self.origin = f"http://127.0.0.1:{self.server_address[1]}"
 
 
@@ -137,17 +179,27 @@ class _Answers(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
+        transaction, _, document = path.removeprefix("/t/").partition("/")
+        language, _, waits = transaction.partition("-")
         if path.startswith("/static/"):
             self._static(path.removeprefix("/static/"))
+        elif waits in WAITS and document == "wait.json":
+            news = wait_news(Words(), language, waits)
+            self._answer(200, "application/json", json.dumps(news).encode(), {"Cache-Control": "no-store"})
+        elif waits in WAITS and document == "qr":
+            code = CodeView(frame=frame(language), eid="BankID", drawing=drawing(CODE))
+            headers = page_headers(https=False, framed=True)
+            self._answer(200, "text/html; charset=utf-8", self.server.pages.code(code).encode(), headers)
         elif path in self.server.bodies:
-            self._answer(200, "text/html; charset=utf-8", self.server.bodies[path].encode(), page_headers(https=False))
+            headers = page_headers(https=False, frames=True)
+            self._answer(200, "text/html; charset=utf-8", self.server.bodies[path].encode(), headers)
         else:
             self._answer(404, "text/plain", b"nothing here", {})
 
     def do_POST(self) -> None:
         length = int(self.headers.get("Content-Length", "0"))
         fields = parse_qs(self.rfile.read(length).decode(), keep_blank_values=True)
-        self.server.posted.append((self.path, fields))
+        (self.server.left if self.path.endswith("/left") else self.server.posted).append((self.path, fields))
         self._answer(200, "text/plain", b"posted", {})
 
     def _static(self, name: str) -> None:

@@ -45,6 +45,11 @@ LAYOUTS = (
     "choose-all",
     "cpr",
     "cpr-match",
+    "wait-scan",
+    "wait-scan-opened",
+    "wait-scan-lapsed",
+    "wait-tap",
+    "wait-tap-returning",
     "logout",
     "form-post",
     "gone",
@@ -68,6 +73,7 @@ TOO_WIDE = """() => [document.documentElement, ...document.querySelectorAll("bod
 # An inline link in a sentence is excepted (2.5.8), and its line is 24 px high.
 TOO_SMALL = """() => [...document.querySelectorAll("a, button, input:not([type=hidden]), label.chk")]
     .filter(element => !element.closest(".vh, .skip") && !element.matches("[type=checkbox]"))
+    .filter(element => element.checkVisibility())
     .map(element => [element, element.getBoundingClientRect()])
     .filter(([element, box]) => box.height < (element.matches(".tel") ? 18 : 44) || box.width < 44)
     .map(([element, box]) => `${box.width} x ${box.height} ${element.outerHTML.slice(0, 80)}`)"""
