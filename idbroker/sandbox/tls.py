@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -62,10 +63,16 @@ class Kept(WSGIRequestHandler):
         """Say nothing."""
 
 
-def secure(server: BaseWSGIServer, context: ssl.SSLContext) -> None:
-    """Let a server that listens already speak TLS only.
+def secure(server: BaseWSGIServer, context: Callable[[], ssl.SSLContext]) -> None:
+    """Let a server that listens already speak TLS only, with the certificates of the moment.
 
     A handshake is made in the connection's own thread: one that is never finished holds nobody else up.
     """
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    server.ssl_context = context
+    accept = server.get_request
+
+    def get_request() -> tuple[ssl.SSLSocket, Any]:
+        sock, address = accept()
+        return context().wrap_socket(sock, server_side=True, do_handshake_on_connect=False), address
+
+    server.get_request = get_request  # type: ignore[method-assign]
+    server.ssl_context = context()

@@ -28,7 +28,8 @@ APP = "http://127.0.0.1:1/app"
 def serve_bankid(bankid: SimBankID) -> Iterator[str]:
     """Serve it on a free port; give the API's address, without a slash at the end."""
     server = make_server("127.0.0.1", 0, bankid.app, threaded=True, request_handler=Kept)
-    secure(server, server_context(bankid.server_certificate, bankid.server_key, bankid.client_authority))
+    context = server_context(bankid.server_certificate, bankid.server_key, bankid.client_authority)
+    secure(server, lambda: context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
