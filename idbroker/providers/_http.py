@@ -37,7 +37,7 @@ def kept_session(
     deadline: timedelta = timedelta(seconds=20),
     cap: int = MIB,
     trust: str | None = None,
-    cert: tuple[str, str] | None = None,
+    cert: tuple[str, str] | tuple[str, str, str] | None = None,
     sandbox: bool = False,
 ) -> requests.Session:
     """Return a session to keep for the life of the process; threads may share it.
@@ -45,7 +45,7 @@ def kept_session(
     `timeout` is for connecting and for each read, in seconds; `deadline` is for a whole answer from
     the end of the request on; `cap` is its largest size in bytes, decompressed. `trust` is a file of
     certificates to trust instead of the public ones, `cert` our certificate and key files for mutual
-    TLS. Only https, except that `sandbox` allows http on loopback. Raises OSError or ssl.SSLError for
+    TLS, with the key's passphrase if it has one. Only https, except that `sandbox` allows http on loopback. Raises OSError or ssl.SSLError for
     files that do not load.
     """
     # One TLS context for all connections: loading the public certificates takes 19 ms each time.
