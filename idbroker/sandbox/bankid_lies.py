@@ -19,7 +19,7 @@ STRANGER = SimPerson(
 )
 
 # Told about the person: in the answer of /collect, from when the order is approved.
-_COMPLETION: Mapping[str, str] = {
+COMPLETION_LIES: Mapping[str, str] = {
     "wrong_person": "the answer names somebody else than the certificate",
     "wrong_ip": "the app's address is one that the browser never had",
     "risk_moderate": "the risk of the order is moderate",
@@ -31,7 +31,7 @@ _COMPLETION: Mapping[str, str] = {
     "foreign_number": "the number of the person is of ten digits",
 }
 # Told in the signature document.
-_DOCUMENT: Mapping[str, str] = {
+DOCUMENT_LIES: Mapping[str, str] = {
     "wrong_visible": "another text was shown and signed",
     "wrong_nonvisible": "other hidden data was signed",
     "wrong_service": "it was signed for another relying party",
@@ -52,7 +52,7 @@ _DOCUMENT: Mapping[str, str] = {
     "foreign_policy": "the person's certificate is of a policy that nobody knows",
 }
 # Told in the OCSP response.
-_OCSP: Mapping[str, str] = {
+OCSP_LIES: Mapping[str, str] = {
     "revoked": "the person's certificate is revoked",
     "unknown_ocsp": "the responder does not know the certificate",
     "ocsp_of_another": "it is about another certificate",
@@ -65,7 +65,7 @@ _OCSP: Mapping[str, str] = {
     "wrapped_nonce": "its nonce is wrapped in a second octet string: no lie, but RFC 8954, and not BankID's way",
 }
 # Told on the wire.
-_WIRE: Mapping[str, str] = {
+WIRE_LIES: Mapping[str, str] = {
     "lost_response": "the connection drops while the end of an order is told, which is told once",
     "other_order": "the answer is about another order",
     "new_hint": "the hintCode is one that nobody has heard of",
@@ -80,5 +80,5 @@ _WIRE: Mapping[str, str] = {
     "bad_tokens": "/auth gives tokens that are no text",
 }
 
-MEANINGS = {**_COMPLETION, **_DOCUMENT, **_OCSP, **_WIRE}
+MEANINGS = {**COMPLETION_LIES, **DOCUMENT_LIES, **OCSP_LIES, **WIRE_LIES}
 LIES = frozenset(MEANINGS)

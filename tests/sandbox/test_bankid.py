@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from idbroker.sandbox.bankid import PREFIX, SimBankID
 from idbroker.sandbox.bankid_certificates import Parties, Unauthorized
@@ -17,6 +19,13 @@ from tests.sandbox.bankid_loopback import JSON, Rp, encoded, relying_party, serv
 
 pytest_plugins = ["tests.sandbox.bankid_fixtures"]
 
+_MEMBERS = st.sampled_from(
+    [
+        *("endUserIp", "userVisibleData", "userNonVisibleData", "userVisibleDataFormat", "returnUrl", "returnRisk"),
+        *("app", "web", "requirement", "personalNumber", "certificatePolicies", "risk", "pinCode", "mrtd"),
+        *("referringDomain", "userAgent", "deviceIdentifier", "appIdentifier", "orderRef"),
+    ]
+)
 UNKNOWN = "131daac9-16c6-4618-beb0-365768f37288"
 
 
@@ -105,6 +114,22 @@ def test_refuses_what_is_no_object(rp: Rp, body: bytes) -> None:
     )
 
     assert refusal(answer) == (400, "invalidParameters")
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_MEMBERS | st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(body=st.dictionaries(_MEMBERS, _VALUES, max_size=8), call=st.sampled_from(["auth", "collect", "cancel"]))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_answers_whatever_comes(rp: Rp, body: dict[str, Any], call: str) -> None:
+    """Any JSON is an order or invalidParameters."""
+    answer = rp.post(call, {"endUserIp": "192.0.2.7", **body})
+
+    assert answer.status_code == 200 or refusal(answer) == (400, "invalidParameters")
 
 
 def test_refuses_a_body_that_is_too_big(rp: Rp) -> None:
