@@ -200,6 +200,7 @@ class _Reading:
             if clinic is not None:
                 found[name] = clinic
                 self._clinic(clinic, set(kinds) | {n for n, _ in self._tables(document, "providers")})
+                self._requirements(clinic, kinds)
         return Clinics(found)
 
     def _clinic(self, clinic: Clinic, known: set[str]) -> None:
@@ -212,6 +213,19 @@ class _Reading:
             self.mistakes.append((where, f"there is no [providers.{name}]"))
         if not clinic.providers:
             self.mistakes.append((where, "providers is empty: nobody could sign in"))
+
+    def _requirements(self, clinic: Clinic, kinds: Mapping[str, ProviderTable]) -> None:
+        """Let each kind of provider judge what the clinic demands of it; most take no demands."""
+        for name, table in clinic.requirements.items():
+            where = f"clinics.{clinic.id}.requirements.{name}"
+            if name not in clinic.providers or name not in kinds:
+                self.mistakes.append((where, f"{name} is not among the clinic's providers"))
+                continue
+            judge = getattr(providers.kind(kinds[name].kind), "requirement_mistakes", None)
+            if judge is None:
+                self.mistakes.append((where, f"{kinds[name].kind} takes no requirements"))
+                continue
+            self.mistakes += [(where, what) for what in judge(table)]
 
     def _clients(self, document: Mapping[str, Any], clinics: Clinics) -> tuple[Client, ...]:
         found = []
