@@ -45,7 +45,7 @@ PERSON: Mapping[str, Any] = {
     "dateOfBirth": "1987-06-05",
     "ssn": {"country": "SE", "ssn": BJORN},
 }
-_HASHES = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}
+_HASHES = {"1": hashes.SHA1(), "256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}  # noqa: S303 - to be refused
 _SAN = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
 _PARAMETERS = {
     "initAuthentication": "initAuthRequest",
@@ -95,7 +95,7 @@ def signature(alg: str, key: rsa.RSAPrivateKey, text: bytes) -> bytes:
     if kind == "HS":
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return hmac.digest(pem, text, f"sha{size}")
-    return b""
+    return b"unsigned"
 
 
 def signed(header: Mapping[str, Any] | bytes, payload: Mapping[str, Any] | bytes, key: rsa.RSAPrivateKey) -> str:

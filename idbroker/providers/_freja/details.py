@@ -104,8 +104,10 @@ def _payload(token: Any, signers: Signers, algorithms: Sequence[str], now: datet
         raise Untrusted("details: signed with a certificate whose time is over or has not come")
     try:
         return json_object(_VERIFIER.decode_complete(token, signer.key, algorithms=[alg])["payload"])
-    except (jwt.PyJWTError, ValueError) as error:
+    except jwt.PyJWTError as error:
         raise Untrusted("details: a signature that does not verify") from error
+    except ValueError as error:
+        raise Untrusted("details: a payload that does not read") from error
 
 
 def _read_header(token: str, signers: Signers, algorithms: Sequence[str]) -> tuple[str, Signer]:
