@@ -55,7 +55,8 @@ class _Failure:
 
     @property
     def sentence(self) -> str:
-        return f"{self.call}: HTTP {self.status} {self.code}" + (f" ({self.details})" if self.details else "")
+        said = [self.code, f"({self.details})" if self.details else ""]
+        return " ".join([f"{self.call}: HTTP {self.status}", *filter(None, said)])
 
 
 class Api:

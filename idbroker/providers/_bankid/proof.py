@@ -74,10 +74,18 @@ def identity_of(answer: Any, order: Order, asked: Asked, rules: Rules) -> Identi
     ocsp.verify(read.ocsp, leaf=signed.leaf, issuer=signed.issuer, signature=read.signature, now=asked.now)
     _check_asked(read, asked)
     _check_risk(read.risk, rules.refuse_risk)
-    return _identity(read, order, asked, rules, on_card=not _CARDS.isdisjoint(signed.policies))
+    return _identity(read, order, asked, rules, methods(signed.policies))
 
 
-def _identity(read: _Completion, order: Order, asked: Asked, rules: Rules, *, on_card: bool) -> Identity:
+def methods(policies: Sequence[str]) -> tuple[str, ...]:
+    """Return how somebody signed, by the policies of their certificate (RFC 8176).
+
+    Something held, in software or on a card, and a code or the body: always two factors.
+    """
+    return ("swk" if _CARDS.isdisjoint(policies) else "hwk", "mfa")
+
+
+def _identity(read: _Completion, order: Order, asked: Asked, rules: Rules, amr: tuple[str, ...]) -> Identity:
     number = _number(read.number, asked)
     told = {
         "signature": read.signature,
@@ -95,8 +103,7 @@ def _identity(read: _Completion, order: Order, asked: Asked, rules: Rules, *, on
         subject=number.value,
         loa=LoA.SUBSTANTIAL,
         proved_at=asked.now,
-        # RFC 8176. Something held, on a device or a card, and a code or the body: always two factors.
-        amr=("hwk" if on_card else "swk", "mfa"),
+        amr=amr,
         number=number,
         name=_text(read.user.get("name")),
         given_name=_text(read.user.get("givenName")),
