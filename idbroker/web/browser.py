@@ -1,7 +1,9 @@
-"""What we keep in the browser: one cookie per transaction, one for the sign-on, one for small comforts."""
+"""What we keep in the browser: a cookie per transaction, for the sign-on, for itself, for small comforts."""
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass, field
 
 from flask import Request
@@ -10,6 +12,8 @@ from werkzeug.wrappers import Response
 MOST_TRANSACTIONS = 8
 TRANSACTION_DAYS = 7
 COMFORT_DAYS = 365
+DEVICE_DAYS = 365
+_DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,18 @@ class Cookies:
     def drop_session(self, response: Response) -> None:
         """Remove it."""
         self._drop(response, self._name("s"))
+
+    # ---- the browser itself ----------------------------------------------------------------------
+
+    def device(self, request: Request) -> str:
+        """Return this browser's own number, a new one if it has none: eIDs warn a person of a strange device."""
+        known = request.cookies.get(self._name("d"), "")
+        return known if _DEVICE.fullmatch(known) else secrets.token_urlsafe(16)
+
+    def keep_device(self, request: Request, response: Response, device: str) -> None:
+        """Remember it for a year, if it is new."""
+        if request.cookies.get(self._name("d")) != device:
+            self._set(response, "d", device, DEVICE_DAYS * 86400)
 
     # ---- comforts --------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from idbroker.web.leaving import leaving
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 from idbroker.web.views import Problem
+from idbroker.web.waiting import waiting
 
 MOST_OCTETS = 64 * 1024
 _log = structlog.get_logger("idbroker.web")
@@ -28,7 +29,7 @@ def make_web(site: Site) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MOST_OCTETS
     # A double slash is not found. Merging would redirect, by 308, to whatever Host the request names (A17, A25).
     app.url_map.merge_slashes = False
-    programs, people = endpoints(site), (journey(site), leaving(site), _documents(site))
+    programs, people = endpoints(site), (journey(site), waiting(site), leaving(site), _documents(site))
     _answer_programs(programs, site)
     for routes in (programs, *people, _health(site)):
         app.register_blueprint(routes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -16,17 +15,18 @@ from idbroker.keeping import Kept
 from idbroker.oidc import authorize, logout
 from idbroker.oidc.parameters import Parameters, parse_form
 from idbroker.request import SigninRequest
-from idbroker.steps import Already, Answered, GoTo, Opened, Show, Step
-from idbroker.transaction import Stage, Transaction
-from idbroker.visitor import Visitor, visitor
+from idbroker.steps import Answered, Opened, Step
+from idbroker.transaction import PendingWait, Stage, Transaction
+from idbroker.visitor import Device
 from idbroker.web.browser import TransactionCookie
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
+from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields
 
 HANDED_ON = timedelta(seconds=60)
+_ANEW = {"again": None, "this": Device.THIS, "other": Device.OTHER}
 _DUPLICATES = "\0duplicates"  # no parameter has a NUL in its name
-_FORM = "application/x-www-form-urlencoded"
 
 
 def journey(site: Site) -> Blueprint:
@@ -37,7 +37,7 @@ def journey(site: Site) -> Blueprint:
     @routes.route("/authorize", methods=["GET", "POST"])
     def authorize_() -> Response:
         if request.method == "POST":
-            return walk.asked_by_post(_body())
+            return walk.asked_by_post(posted_fields())
         return walk.authorize(walk.handed_over(parse_form(request.query_string)))
 
     @routes.get("/t/<name>/<page>")
@@ -46,23 +46,17 @@ def journey(site: Site) -> Blueprint:
 
     @routes.post("/t/<name>/<page>")
     def post(name: str, page: str) -> Response:
-        return walk.post(name, page, _body())
+        return walk.post(name, page, posted_fields())
 
     @routes.route("/callback/<provider>", methods=["GET", "POST"])
     def callback(provider: str) -> Response:
         if provider not in site.broker.providers:
             raise NotFound("no such provider")
         if request.method == "POST":
-            return walk.answered_by_post(provider, _body())
+            return walk.answered_by_post(provider, posted_fields())
         return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
 
     return routes
-
-
-def _body() -> Parameters:
-    if request.mimetype != _FORM:
-        raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
-    return parse_form(request.get_data(cache=False))
 
 
 class _Walk:
@@ -71,6 +65,7 @@ class _Walk:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._screens = Screens(site)
+        self._steering = Steering(site)
 
     # ---- cross-site posts ------------------------------------------------------------------------
 
@@ -153,88 +148,66 @@ class _Walk:
 
     def _straight_on(self, opened: Opened, provider: str) -> Response:
         """Skip the choice: the service named the eID."""
-        return self._answer(self._site.broker.choose(opened.kept, provider, "", _visitor()))
+        return self._steering.answer(self._site.broker.choose(opened.kept, provider, "", self._steering.visitor()))
 
     # ---- pages and posts of one transaction ------------------------------------------------------
 
-    def _load(self, name: str) -> tuple[Kept[Transaction], TransactionCookie]:
-        cookie = self._site.cookies.transaction(request, name) or _NO_COOKIE
-        try:
-            return self._site.broker.load(name, cookie.secret), cookie
-        except Gone as error:
-            raise Gone(error.detail, client_id=cookie.client_id, language=cookie.language) from error
-
     def page(self, name: str, page: str) -> Response:
         """Show a page: the one asked for if it can be done again, else the one the transaction is at."""
-        kept, cookie = self._load(name)
+        kept, cookie = self._steering.load(name)
         transaction = kept.value
         nonce = mint_nonce(cookie.secret)
         if transaction.stage in (Stage.GRANTED, Stage.STOPPED):
             return self._screens.already(transaction)
         if page == "cancel":
-            return self._answer(self._site.broker.cancel(kept))
+            return self._steering.answer(self._site.broker.cancel(kept))
         if page == "choose":
             return self._screens.choose(transaction, nonce)
+        if page == "wait" and transaction.wait is not None:
+            self._site.waits.seen(kept, nonce)
+            return self._screens.wait(transaction, nonce)
         if transaction.form is not None and transaction.form.page == page:
             return self._screens.form(transaction, nonce)
         return see_other(f"/t/{name}/choose")
 
     def post(self, name: str, page: str, fields: Parameters) -> Response:
         """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""
-        kept, cookie = self._load(name)
+        kept, cookie = self._steering.load(name)
         nonce = fields.get("_n", "")
         if not is_our_nonce(nonce, cookie.secret):
             return see_other(f"/t/{name}/choose")
         if "lang" in fields:
             self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
-            return see_other(f"/t/{name}/{_page_of(kept.value)}")
-        return self._answer(self._posted(kept, page, fields, nonce))
+            return see_other(f"/t/{name}/{page_of(kept.value)}")
+        return self._steering.answer(self._posted(kept, page, fields, nonce))
 
     def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
         transaction = kept.value
         if page == "choose":
             # Enter in no field at all: the form's hidden default button means the first way.
             first = next(iter(self._site.broker.ways(transaction)), "")
-            return self._site.broker.choose(kept, fields.get("provider", first), nonce, _visitor())
+            return self._site.broker.choose(kept, fields.get("provider", first), nonce, self._steering.visitor())
+        if page == "wait" and transaction.wait is not None:
+            return self._waited(kept, transaction.wait, fields.get("do", ""), nonce)
         if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
             reply = {k: v for k, v in fields.items() if not k.startswith("_")}
             session = self._site.cookies.session(request)
             return self._site.broker.resume(kept, transaction.provider, reply, transaction.handle, session, nonce)
         return self._site.broker.where_now(transaction)
 
+    def _waited(self, kept: Kept[Transaction], wait: PendingWait, do: str, nonce: str) -> Step:
+        """Do what the page that waits asks; Enter, in no field at all, looks for news as its button does."""
+        if do == "back":
+            return self._site.broker.back(kept)
+        if do in _ANEW:
+            return self._site.broker.again(kept, _ANEW[do] or wait.device, nonce, self._steering.visitor())
+        return self._site.waits.finish(kept, self._site.cookies.session(request), patient=True)
+
     def callback(self, provider: str, reply: Mapping[str, str]) -> Response:
         """Take what an eID sent back, in the browser that went there and no other."""
-        kept, _ = self._load(_named(reply))
+        kept, _ = self._steering.load(_named(reply))
         session = self._site.cookies.session(request)
-        return self._answer(self._site.broker.resume(kept, provider, dict(reply), _handle(reply), session))
-
-    # ---- steps to answers ------------------------------------------------------------------------
-
-    def _answer(self, step: Step) -> Response:
-        match step:
-            case GoTo(url=url):
-                return see_other(url)
-            case Show(transaction=transaction):
-                return see_other(f"/t/{transaction.id}/{_page_of(transaction)}")
-            case Already(transaction=transaction):
-                return see_other(f"/t/{transaction.id}/choose")
-            case Answered():
-                response = self._screens.deliver(step.response, step.language)
-                if step.session_secret is not None:
-                    self._site.cookies.keep_session(response, step.session_secret)
-                if step.provider is not None:
-                    self._site.cookies.keep_comforts(response, step.language, step.provider)
-                return response
-
-
-def _visitor() -> Visitor:
-    return visitor(request.remote_addr, request.user_agent.string)
-
-
-def _page_of(transaction: Transaction) -> str:
-    if transaction.wait is not None:
-        return "wait"
-    return transaction.form.page if transaction.form else "choose"
+        return self._steering.answer(self._site.broker.resume(kept, provider, dict(reply), _handle(reply), session))
 
 
 def _handle(reply: Mapping[str, str]) -> str:
@@ -248,22 +221,3 @@ def _named(reply: Mapping[str, str]) -> str:
     if len(name) != 22:
         raise NotFound("the reply names no transaction")
     return name
-
-
-_NO_COOKIE = TransactionCookie(made_at=0, secret="", client_id="", language="")
-
-
-def mint_nonce(secret: str) -> str:
-    """Return a form's one-time value, which only the browser with this cookie can have been given."""
-    value = secrets.token_urlsafe(9)
-    return f"{value}.{_mac(secret, value)}"
-
-
-def is_our_nonce(nonce: str, secret: str) -> bool:
-    """Tell whether a form was given to this browser: a page elsewhere cannot make one (CSRF)."""
-    value, _, mac = nonce.partition(".")
-    return hmac.compare_digest(mac.encode(), _mac(secret, value).encode())
-
-
-def _mac(secret: str, value: str) -> str:
-    return hmac.digest(secret.encode(), b"form\n" + value.encode(), "sha256").hex()[:24]

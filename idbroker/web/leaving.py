@@ -13,9 +13,9 @@ from idbroker.oidc.logout import LogoutRequest
 from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
 from idbroker.session import key_of
 from idbroker.web.headers import see_other
-from idbroker.web.journey import is_our_nonce, mint_nonce
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
+from idbroker.web.steering import is_our_nonce, mint_nonce
 
 _CARRIED = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "ui_locales")
 

@@ -94,6 +94,10 @@ class Pages:
         alt = self._say(view.frame)("b.alt", eid=view.eid)
         return self._page("qr", view, alt, title=alt)
 
+    def says(self, key: str, *, eid: str, language: str, country: str | None) -> str:
+        """Return the words of a waiting page by themselves."""
+        return self._words.say(key, language, country, eid=eid)
+
     def already(self, view: WayBackView) -> str:
         """Return x.in: you are already logged in."""
         return self._plain(view, "x.in.h1", "x.in", onward="x.in.go")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -9,6 +10,9 @@ from itertools import groupby
 import segno
 
 QUIET = 4  # modules of white around a code (ISO/IEC 18004, 6.3.8)
+BLANK = base64.b64decode(  # one white pixel, as PNG
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABAQAAAAA3bvkkAAAACklEQVR42mNoAAAAggCB2kUIOwAAAABJRU5ErkJggg=="
+)
 _PIXELS = 8  # a module of a PNG: enough for the sharpest screen
 # Screens have no scratches: the lowest correction gives the largest modules, which read from
 # farthest off (measured with blur). Weighing all eight masks costs four times the drawing and, for

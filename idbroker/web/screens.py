@@ -13,16 +13,19 @@ from werkzeug.wrappers import Response
 
 from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
+from idbroker.errors import NotFound
 from idbroker.moves import TRANSACTION_LIFE
 from idbroker.oidc.authorize import AuthorizationResponse
+from idbroker.providers import App
 from idbroker.request import SigninRequest
-from idbroker.transaction import PendingForm, Transaction
+from idbroker.transaction import Notice, PendingForm, PendingWait, Transaction
 from idbroker.web import views
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
 from idbroker.web.words import negotiate
 
 _FIELD_NUMBER = "number"
+_RETURN = "b.st.back"
 
 
 class Screens:
@@ -66,9 +69,7 @@ class Screens:
             ways=tuple(
                 views.way(name, self._title(name), note_down=name == down, last_used=name == last) for name in names
             ),
-            notice=views.Notice(
-                key=notice.key, eid=self._title(notice.provider) if notice.provider else None, ref=notice.ref
-            )
+            notice=views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
             if notice and notice.key != "c.down"
             else None,
         )
@@ -90,6 +91,35 @@ class Screens:
             left=int(left) if left.isdecimal() else None,
         )
         return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
+
+    def wait(self, transaction: Transaction, nonce: str) -> Response:
+        """Show the page that waits for an app."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        provider, wait = transaction.provider or "", _pending(transaction)
+        view = views.WaitView(
+            frame=self._frame(transaction, client, clinic),
+            base=f"/t/{transaction.id}",
+            nonce=nonce,
+            way=views.way(provider, self._title(provider)),
+            eid=self._site.waits.app(transaction),
+            device=wait.device,
+            state=state_of(wait),
+            says=wait.says,
+        )
+        return self._page(self._site.pages.wait(view), [origin_of(transaction.request.redirect_uri)], frames=True)
+
+    def code(self, transaction: Transaction, **shown: Any) -> Response:
+        """Show the small document with the code, or what is said in its place: `shown` are CodeView's fields."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        eid = self._site.waits.app(transaction) if transaction.wait else ""
+        view = views.CodeView(frame=self._frame(transaction, client, clinic), eid=eid, **shown)
+        return self._page(self._site.pages.code(view), framed=True)
+
+    def says(self, transaction: Transaction) -> str:
+        """Return the words of the page that waits, as they are now."""
+        _, clinic = self._site.broker.parties(transaction.request)
+        eid, says = self._site.waits.app(transaction), _pending(transaction).says
+        return self._site.pages.says(says, eid=eid, language=transaction.language, country=clinic.country)
 
     def already(self, transaction: Transaction) -> Response:
         """Show that this sign-in is finished, with the way to the service."""
@@ -115,6 +145,13 @@ class Screens:
             open_until=transaction.opened_at + TRANSACTION_LIFE if live else None,
             zone=clinic.zone,
         )
+
+    def _named_in(self, notice: Notice) -> str | None:
+        """Return what an eID is called in a notice: where it is about the app, as the app is called."""
+        known = self._site.broker.providers.get(notice.provider or "")
+        if isinstance(known, App) and notice.key.startswith("b."):
+            return known.short
+        return self._title(notice.provider) if notice.provider else None
 
     def _title(self, provider: str) -> str:
         known = self._site.broker.providers.get(provider)
@@ -197,11 +234,33 @@ class Screens:
             zone=clinic.zone if clinic else UTC,
         )
 
-    def _page(self, html: str, origins: Iterable[str] = (), *, status: int = 200) -> Response:
+    def _page(
+        self,
+        html: str,
+        origins: Iterable[str] = (),
+        *,
+        status: int = 200,
+        frames: bool = False,
+        framed: bool = False,
+    ) -> Response:
         response = Response(html, status=status, content_type="text/html; charset=utf-8")
-        response.headers.update(page_headers(tuple(origins), https=self._site.https))
+        headers = page_headers(tuple(origins), https=self._site.https, frames=frames, framed=framed)
+        response.headers.update(headers)
         response.headers["Vary"] = "Cookie, Accept-Language"
         return response
+
+
+def state_of(wait: PendingWait) -> views.WaitState:
+    """Return which of its parts the page that waits shows."""
+    if wait.says == _RETURN:
+        return views.WaitState.RETURNING
+    return views.WaitState(wait.progress.value)
+
+
+def _pending(transaction: Transaction) -> PendingWait:
+    if transaction.wait is None:
+        raise NotFound("nothing is waited for")
+    return transaction.wait
 
 
 def _switch() -> dict[str, Any]:

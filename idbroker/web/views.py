@@ -119,11 +119,14 @@ class WaitView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeView:
-    """The small document with the code, for a page without script: a stream of pictures, one code, or words."""
+    """The small document with the code, for a page without script: a stream, one code, or words.
+
+    `stream_src` is the address of pictures that follow one another; `says` are texts' keys.
+    """
 
     frame: Frame
     eid: str
-    says: str = "b.st.start"
+    says: tuple[str, ...] = ()
     stream_src: str | None = None
     drawing: Drawing | None = field(default=None, repr=False)
 

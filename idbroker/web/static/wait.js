@@ -11,7 +11,7 @@
 
   // ---- what the server said -------------------------------------------------------------------
   function told(news) {
-    if (news.to) { quiet = true; location.replace(news.to); return; }
+    if (news.to) { quiet = true; location.replace(base + "/" + news.to); return; }
     if (news.device !== form.dataset.device) { quiet = true; location.replace(base + "/wait"); return; }
     if (news.state !== form.dataset.state) change(news.state);
     // Only when it differs: a screen reader says each change once.
