@@ -37,7 +37,8 @@ def make(name: str, settings: Settings, means: Means) -> FrejaApp | FrejaOpenId:
 
 
 def _session(name: str, settings: Settings, means: Means) -> requests.Session:
-    certificate = (str(settings.certificate_file), str(settings.key_file))
+    passphrase = settings.passphrase
+    certificate = (str(settings.certificate_file), str(settings.key_file), *([passphrase] if passphrase else []))
     try:
         return means.http(cert=certificate, trust=str(settings.root_file))
     except (OSError, ssl.SSLError) as error:

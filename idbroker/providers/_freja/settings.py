@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,10 +39,11 @@ class Settings:
     """What an operator decides.
 
     With `api = "rest"` we speak Freja's own service over mutual TLS and show its codes on our page:
-    `certificate_file` and `key_file` are from Freja, unencrypted PEM; `jws_certificate_files` are the
-    certificates Freja signs answers with, from its developer documentation, the next one besides the
-    present one during a rotation. `server_root_file` replaces the environment's root, `address` its
-    host, `app_link` where the app listens: an https address, or `frejaeid://bindUserToTransaction`.
+    `certificate_file` and `key_file` are from Freja, in PEM, the key encrypted if there is a
+    `passphrase_file`; `jws_certificate_files` are the certificates Freja signs answers with, from its
+    developer documentation, the next one besides the present one during a rotation. `server_root_file`
+    replaces the environment's root, `address` its host, `app_link` where the app listens: an https
+    address, or `frejaeid://bindUserToTransaction`. `relying_party_id` is for those who sign in for several.
 
     `loa_level` and `network_info` ask for attributes that Freja has to enable for a service; without
     the second the app's address is never known and `binding` can only be `return`. `dynamic_qr` is in
@@ -63,6 +65,7 @@ class Settings:
     server_root_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    passphrase_file: Path | None = None
     relying_party_id: str | None = None
     jws_certificate_files: tuple[Path, ...] = ()
     jws_algorithms: tuple[str, ...] = ("RS256",)
@@ -87,6 +90,11 @@ class Settings:
     def root_file(self) -> Path:
         """Return the one root the service's certificate may come from; public ones do not count."""
         return self.server_root_file or ROOTS / f"server-{self.environment}.pem"
+
+    @property
+    def passphrase(self) -> str | None:
+        """Return what the key is encrypted with. Raises OSError."""
+        return self.passphrase_file.read_text("utf-8").strip() if self.passphrase_file else None
 
     @property
     def issuer_address(self) -> str:
@@ -137,9 +145,12 @@ def _oidc(settings: Settings, *, sandbox: bool) -> dict[str, bool]:
 def _bad_files(settings: Settings) -> Iterator[str]:
     if settings.certificate_file is not None:
         yield from _bad("certificate_file", settings.certificate_file, x509.load_pem_x509_certificates)
-    if settings.key_file is not None:
-        # One that is encrypted would have OpenSSL ask for the passphrase on the terminal, for ever.
-        yield from _bad("key_file", settings.key_file, lambda pem: load_pem_private_key(pem, password=None))
+    file = settings.passphrase_file
+    unread = [] if file is None else list(_bad("passphrase_file", file, bytes.decode))
+    yield from unread
+    if settings.key_file is not None and not unread:
+        # Without its passphrase OpenSSL would ask for one on the terminal, and wait for ever.
+        yield from _bad("key_file", settings.key_file, partial(_read_key, settings.passphrase))
     if settings.environment in ENVIRONMENTS or settings.server_root_file is not None:
         yield from _bad("server_root_file", settings.root_file, x509.load_pem_x509_certificates)
     for file in settings.jws_certificate_files:
@@ -151,9 +162,17 @@ def _bad(what: str, file: Path, read: Callable[[bytes], object]) -> Iterator[str
         read(file.read_bytes())
     except OSError as error:
         yield f"{what}: {error.strerror}"
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UnicodeDecodeError:
+        yield f"{what}: not text"
+    except TypeError:
+        yield f"{what}: encrypted, and there is no passphrase_file, or the other way round"
+    except (ValueError, UnsupportedAlgorithm):
         # The library's words may quote the file; of a key that would be a secret.
-        yield f"{what}: {'encrypted, or ' if isinstance(error, TypeError) else ''}not what it must be, in PEM"
+        yield f"{what}: not what it must be, in PEM"
+
+
+def _read_key(passphrase: str | None, pem: bytes) -> object:
+    return load_pem_private_key(pem, None if passphrase is None else passphrase.encode())
 
 
 def requirement_mistakes(table: Mapping[str, Any]) -> list[str]:
