@@ -96,11 +96,12 @@ class SimFreja:
 
 
 def make_freja(people: Iterable[SimPerson], clock: Clock, faults: Faults, *, app_link: str, folder: Path) -> SimFreja:
-    """Return the simulator, with new keys in `folder`.
+    """Return the simulator; its new certificates and keys lie in `folder`.
 
     `app_link` is the address of the app without its parameters (it may have `action` among them); the
     real ones open the app too.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     # Issued long before now: the sandbox's clock may be moved back, and results must still verify.
     root = new_authority("Simulated Freja eID Root CA", now=clock.now() - MOVES, days=2 * MOVES.days)
     issuing = new_authority("Simulated Freja eID Issuing CA", now=clock.now() - MOVES, issuer=root, days=2 * MOVES.days)
