@@ -80,7 +80,8 @@ class SimBankID:
 
 
 def make_bankid(people: Iterable[SimPerson], clock: Clock, faults: Faults, *, app_link: str, folder: Path) -> SimBankID:
-    """Return the simulator; its certificates lie in `folder`, which must be there. `app_link` opens its app."""
+    """Return the simulator; its certificates lie in `folder`. `app_link` is the address that opens its app."""
+    folder.mkdir(parents=True, exist_ok=True)
     chain = Chain(clock.now())
     files, services = make_files(folder, SystemClock().now())
     orders = Orders(clock)

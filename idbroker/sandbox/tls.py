@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from wsgiref.types import WSGIApplication
 
 from werkzeug.datastructures import Headers
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler
+from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
 LONGEST_BODY = 10_000_000  # bytes
@@ -61,6 +62,42 @@ class Kept(WSGIRequestHandler):
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's own name
         """Say nothing."""
+
+
+class SecureServer(ThreadedWSGIServer):
+    """Serves an application by TLS only, a thread for each connection.
+
+    `context` is asked anew for each one, so certificates may change while it runs. A handshake is made
+    in the connection's own thread: one that is never finished holds nobody else up.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        app: WSGIApplication,
+        context: Callable[[], ssl.SSLContext],
+        *,
+        fd: int | None = None,
+    ) -> None:
+        super().__init__(host, port, app, Kept, fd=fd)
+        self._context = context
+        self.ssl_context = context()  # by this werkzeug knows that addresses begin with https
+
+    def get_request(self) -> tuple[ssl.SSLSocket, Any]:
+        """Accept a connection, and leave the handshake to its first read."""
+        connection, address = super().get_request()
+        connection.settimeout(_IDLE)
+        try:
+            return self._context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False), address
+        except BaseException:
+            connection.close()
+            raise
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of somebody without a certificate, or gone in the middle; anything else is a fault of ours."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 def secure(server: BaseWSGIServer, context: Callable[[], ssl.SSLContext]) -> None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from werkzeug.serving import make_server
 from werkzeug.test import Client, TestResponse
 
 from idbroker.clock import StoppedClock
@@ -18,7 +17,7 @@ from idbroker.sandbox.bankid import PREFIX, SimBankID
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.pki import server_context
-from idbroker.sandbox.tls import Kept, secure
+from idbroker.sandbox.tls import SecureServer
 
 JSON = "application/json"
 APP = "http://127.0.0.1:1/app"
@@ -27,9 +26,8 @@ APP = "http://127.0.0.1:1/app"
 @contextmanager
 def serve_bankid(bankid: SimBankID) -> Iterator[str]:
     """Serve it on a free port; give the API's address, without a slash at the end."""
-    server = make_server("127.0.0.1", 0, bankid.app, threaded=True, request_handler=Kept)
     context = server_context(bankid.server_certificate, bankid.server_key, bankid.client_authority)
-    secure(server, lambda: context)
+    server = SecureServer("127.0.0.1", 0, bankid.app, lambda: context)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
