@@ -25,6 +25,7 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _MINUS_SIGN = "\N{MINUS SIGN}"
 
 _DANISH = re.compile(r"([0-9]{6})-?([0-9]{4})")
+_SWEDISH_CENTURIES = frozenset({"18", "19", "20"})
 _SWEDISH = re.compile(r"(?P<century>18|19|20)?(?P<short>[0-9]{6})(?P<sign>[-+]?)(?P<last>[0-9]{4})")
 _FINNISH = re.compile(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]")
 
@@ -86,8 +87,9 @@ class NationalNumber:
         """Tell whether it lies where test numbers lie.
 
         Finland: individual numbers 900-999, which no register holds. Denmark: day + 60, which CPR
-        never gives. Sweden: the birth numbers that most of Skatteverket's test numbers have, but
-        real people have them too: never turn a Swede away for this.
+        never gives. Sweden: the birth numbers that most of Skatteverket's test numbers have. Nothing
+        is reserved there, real people have them too (docs/decisions/0012): never turn a Swede away
+        for this.
         """
         return _IS_TEST[self.country](self.value)
 
@@ -174,6 +176,8 @@ def _swedish(text: str, now: date) -> NationalNumber:
     ten = match["short"] + match["last"]
     _check_luhn(ten)
     century = match["century"] or _century(ten, elder=match["sign"] == "+", now=now)
+    if century not in _SWEDISH_CENTURIES:
+        raise NotANumber("date")
     return _swedish_number(century + ten, now)
 
 

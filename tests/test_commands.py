@@ -109,6 +109,19 @@ def test_check_warns_of_test_people(folder: Path) -> None:
     assert "note: [server] test_people = true" in checked.stdout
 
 
+def test_check_names_eids_of_a_test_environment(folder: Path) -> None:
+    """An eID set to its test environment is named: there everybody can be anybody."""
+    rest = 'kind = "freja"\napi = "oidc"\nclient_id = "us"\nclient_secret_file = "mitid.secret"\n'
+    tables = '\n[providers.{}]\nenvironment = "{}"\n' + rest
+    text = CONFIG + tables.format("one", "test") + tables.format("two", "production")
+    (folder / "config.toml").write_text(text)
+
+    checked = run(folder, "check")
+
+    assert "note: [providers.one] environment = test" in checked.stdout, checked.stderr
+    assert "[providers.two]" not in checked.stdout
+
+
 def test_exit_codes_reach_the_shell(folder: Path) -> None:
     """A command's own exit code is the tool's: scripts count on it."""
     assert run(folder, "clients", "show", "nobody").returncode == 2

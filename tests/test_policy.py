@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from stdnum import luhn
 
 from idbroker import policy
+from idbroker.app import make_site, open_house
 from idbroker.client import Client
 from idbroker.clinic import Clinic
+from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber, parse
 from idbroker.policy import Allow, Case, NeedStronger, Refuse
 from idbroker.request import SigninRequest
 from idbroker.session import Session, Settings
+from tests import door
 from tests.conftest import NOW
 from tests.oidc.making import CALLBACK, make_client
 
@@ -94,6 +100,33 @@ def test_test_person() -> None:
 
     assert policy.decide(case(proved={"number": number, "loa": LoA.HIGH})) == Refuse("test_person")
     assert policy.decide(case(proved={"number": number}, test_people=True)) == Allow()
+
+
+@pytest.mark.parametrize("serial", ["238", "239", "980", "989"])
+@pytest.mark.parametrize("year", [1942, 1987, 1999, 2020])
+def test_no_swede_is_refused_for_a_number(year: int, serial: str) -> None:
+    """Real people have numbers of every range that test numbers are in (decision 0012): none is turned away for it."""
+    for day in ("01", "61"):
+        short = f"{year % 100:02}01{day}{serial}"
+        number = parse(f"{year // 100}{short}{luhn.calc_check_digit(short)}", "SE", now=NOW.date())
+
+        assert number.is_test
+        assert policy.decide(case(proved={"number": number})) == Allow()
+
+
+@pytest.mark.parametrize(("sandbox", "setting"), [(False, False), (False, True), (True, False)])
+def test_who_lets_test_people_in(sandbox: bool, setting: bool, tmp_path: Path, clock: StoppedClock) -> None:
+    """The sandbox does, and a broker told so in [server] test_people; no other."""
+    settings = door.settings("http://127.0.0.1:9", "https://mitid.test", {}, {}, {})
+    server = dataclasses.replace(settings.server, test_people=setting)
+    house = open_house(dataclasses.replace(settings, server=server), tmp_path, clock=clock, sandbox=sandbox)
+    asked = case()
+
+    found = make_site(house).broker.signon.case(asked.request, asked.client, asked.clinic, asked.identity)
+
+    assert found.test_people is (sandbox or setting)
+    house.durable.close()
+    house.transient.close()
 
 
 # ---- how old a proof may be ----------------------------------------------------------------------

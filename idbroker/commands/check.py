@@ -60,12 +60,21 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
             yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
-    if settings.server.test_people:
-        yield "server", "test_people = true: whoever has a test number is let in, and anybody can have one"
+    yield from test_doors(settings)
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
         yield "store", "SQLite serves one host; use Redis and PostgreSQL for more"
+
+
+def test_doors(settings: config.Settings) -> Iterator[Finding]:
+    """Say where test people get in: in front of real patients' data none of these may stand open."""
+    if settings.server.test_people:
+        yield "server", "test_people = true: whoever has a test number is let in, and anybody can have one"
+    for name, table in settings.providers.items():
+        environment = getattr(table.settings, "environment", "production")
+        if environment != "production":
+            yield f"providers.{name}", f"environment = {environment}: whoever made up a test eID is let in"
 
 
 def unanswered(settings: config.Settings, base: Path) -> Iterator[Finding]:
