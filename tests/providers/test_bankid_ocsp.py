@@ -319,6 +319,7 @@ def loose(der: bytes) -> set[int]:
 
 # An attribute of a name that is too long is a warning of the library's, and no error.
 @pytest.mark.filterwarnings("ignore:Attribute's length:UserWarning")
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @settings(max_examples=400, deadline=None, derandomize=True)
 @given(where=st.integers(0, 3_000), byte=st.integers(0, 255))
 def test_any_byte(where: int, byte: int) -> None:
@@ -331,6 +332,7 @@ def test_any_byte(where: int, byte: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Attribute's length:UserWarning")
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 def test_sample() -> None:
     """BankID's own sample response belongs to its own sample signature, and to no other."""
     files = SAMPLES / "tolvan.signature", SAMPLES / "tolvan.ocsp"
