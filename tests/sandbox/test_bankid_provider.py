@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import requests
 
 from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
@@ -24,7 +27,8 @@ pytest_plugins = ["tests.sandbox.bankid_fixtures"]
 @pytest.fixture
 def provider(rp: Rp) -> Iterator[BankID]:
     """Give the provider, set up for the simulator."""
-    with serve_bankid(rp.bankid) as base:
+    with ExitStack() as stack:
+        base = stack.enter_context(serve_bankid(rp.bankid))
         settings = Settings(
             environment="test",
             certificate_file=rp.bankid.client_certificate,
@@ -35,7 +39,11 @@ def provider(rp: Rp) -> Iterator[BankID]:
             app_link=APP,
             relying_party="cn=FP Testcert 5,name=Test av BankID,serialNumber=5566304928,o=Testbank A AB (publ),c=SE",
         )
-        yield make("bankid", settings, Means(clock=rp.clock, http=kept_session, client_key=_no_key, sandbox=True))
+
+        def http(**options: Any) -> requests.Session:
+            return stack.enter_context(kept_session(**options))
+
+        yield make("bankid", settings, Means(clock=rp.clock, http=http, client_key=_no_key, sandbox=True))
 
 
 def _no_key(_alg: str) -> SigningKey:
