@@ -97,6 +97,15 @@ def test_test_environment_needs_none(party: Party) -> None:
     assert mistakes(party, signing_root_files=(), server_root_file=None) == []
 
 
+@pytest.mark.parametrize(("root", "in_test", "in_production"), [("signing-test", 0, 1), ("server-production", 1, 1)])
+def test_root_must_be_of_the_right_people(party: Party, root: str, in_test: int, in_production: int) -> None:
+    """E4: whoever has a test BankID would be anybody in production; and the root of servers is nobody's."""
+    path = ENVIRONMENTS["test"].server_root.with_name(f"{root}.pem")
+
+    assert len(mistakes(party, signing_root_files=(path,))) == in_test
+    assert len(mistakes(party, signing_root_files=(path,), environment="production")) == in_production
+
+
 def test_says_everything_at_once(party: Party, tmp_path: Path) -> None:
     """Each mistake is named, all together."""
     nothing, text = tmp_path / "nothing.pem", tmp_path / "text.pem"

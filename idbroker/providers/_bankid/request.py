@@ -24,7 +24,7 @@ VISIBLE_FORMAT = "simpleMarkdownV1"
 TEXTS: Mapping[str, str] = {
     "sv": "# Logga in hos {service}\n\nHar någon ringt eller skrivit och bett dig logga in? Avbryt.",
     "da": "# Log ind hos {service}\n\nHar nogen ringet eller skrevet og bedt dig logge ind? Afbryd.",
-    "fi": "# Kirjaudu palveluun {service}\n\nPyysikö joku soittamalla tai viestillä sinua kirjautumaan? Keskeytä.",
+    "fi": "# Kirjaudu palveluun {service}\n\nPyysikö joku sinua soittamalla tai viestillä kirjautumaan? Keskeytä.",
     "nb": "# Logg inn hos {service}\n\nHar noen ringt eller skrevet og bedt deg logge inn? Avbryt.",
     "en": "# Log in to {service}\n\nDid somebody call or write and ask you to log in? Cancel.",
 }

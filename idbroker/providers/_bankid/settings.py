@@ -123,9 +123,22 @@ def _files(settings: Settings) -> Iterator[str]:
     if not settings.signing_roots:
         yield "signing_root_files: is missing; BankID gives the root of people's certificates to its customers"
     for path in settings.signing_roots:
-        if _certificates(path) is None:
-            yield f"signing_root_files: no certificate in PEM reads at {path}"
+        yield from (f"signing_root_files: {what} {path}" for what in _signing_root(path, settings.environment))
     yield from _pair(settings)
+
+
+def _signing_root(path: Path, environment: str) -> Iterator[str]:
+    found = _certificates(path)
+    if found is None:
+        yield "no certificate in PEM reads at"
+        return
+    others = [root for one in ENVIRONMENTS.values() for root in certificates_in(one.server_root)]
+    if any(certificate in others for certificate in found):
+        yield "BankID's servers, not people, have certificates under"
+    # Test BankIDs are given to whoever asks, in any name: one of them would be anybody in production.
+    tests = [root for test in ENVIRONMENTS["test"].signing_roots for root in certificates_in(test)]
+    if environment != "test" and any(certificate in tests for certificate in found):
+        yield "only the test environment's people have certificates under"
 
 
 def _pair(settings: Settings) -> Iterator[str]:
