@@ -23,9 +23,10 @@ from idbroker.web.steering import Steering, is_our_nonce, page_of, posted_fields
 from idbroker.web.views import WaitState
 
 STREAMS = 8  # at once, in one process: each holds a thread of the server
-FRAMES, FRAME_SECONDS = 20, 1.0
+FRAMES, FRAME_SECONDS = 23, 1.0
 _DRAWN = 256
-_BOUNDARY = "code"
+_REFRESH = 20  # before the last frame, so that there is no dead code at the end of a stream
+_OPENING, _CLOSING = b"--code\r\nContent-Type: image/png\r\n\r\n", qr.BLANK + b"\r\n--code--\r\n"
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 _log = structlog.get_logger("idbroker.web")
 
@@ -116,13 +117,13 @@ class _Waiting:
             return _refreshed(self._screens.code(transaction, says=said), 2)
         if self._slot_is_free():
             shown = self._screens.code(transaction, stream_src=f"/t/{name}/qr.stream")
-            return _refreshed(shown, int(FRAMES * FRAME_SECONDS) + 1)
+            return _refreshed(shown, _REFRESH)
         return _refreshed(self._screens.code(transaction, drawing=self._drawn(text)), 1)
 
     def stream(self, name: str) -> Response:
         """Send the code as pictures that follow one another, one a second, for a while."""
         _, cookie = self._steering.load(name)
-        content_type = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+        content_type = "multipart/x-mixed-replace; boundary=code"
         return Response(self._frames(name, cookie.secret), headers=_NO_STORE, content_type=content_type)
 
     def _slot_is_free(self) -> bool:
@@ -133,21 +134,21 @@ class _Waiting:
 
     def _frames(self, name: str, secret: str) -> Iterator[bytes]:
         """Yield the parts of a stream: as many as there are, one where all slots are taken, a white one at its end."""
-        frames = FRAMES if self._slots.acquire(blocking=False) else 0
+        frames = FRAMES if self._slots.acquire(blocking=False) else 1
         try:
-            yield f"--{_BOUNDARY}\r\n".encode()
             text = self._text(name, secret)
-            yield _part(text)
+            yield _OPENING + _picture(text)
             for _ in range(frames - 1):
                 if text is None:
-                    return
+                    break
                 self._pause(FRAME_SECONDS)
                 text = self._text(name, secret)
-                yield _part(text)
+                yield _picture(text)
+            yield _CLOSING
         except BrokerError as error:
             _log.info("stream_ended", code=error.code, detail=error.detail)
         finally:
-            if frames:
+            if frames > 1:
                 self._slots.release()
 
     def _text(self, name: str, secret: str) -> str | None:
@@ -156,11 +157,9 @@ class _Waiting:
         return self._site.waits.code(kept.value)
 
 
-def _part(text: str | None) -> bytes:
-    """Return one picture. The boundary that ends it is in it: a browser shows a picture when the next one begins."""
-    picture = qr.BLANK if text is None else qr.picture(text)
-    head = f"Content-Type: image/png\r\nContent-Length: {len(picture)}\r\n\r\n"
-    return head.encode() + picture + f"\r\n--{_BOUNDARY}\r\n".encode()
+def _picture(text: str | None) -> bytes:
+    """Return one picture and the beginning of the next part: browsers show a picture when the next one begins."""
+    return (qr.BLANK if text is None else qr.picture(text)) + b"\r\n" + _OPENING
 
 
 def _refreshed(response: Response, seconds: int) -> Response:
