@@ -39,7 +39,7 @@ class FrejaPhone:
     """The app, for everybody who has one."""
 
     provider = "freja"
-    outcomes = OUTCOMES
+    outcomes: tuple[str, ...] = OUTCOMES
 
     def __init__(self, transactions: Transactions, clock: Clock, app_link: str) -> None:
         self._transactions, self._clock, self._app_link = transactions, clock, app_link
