@@ -205,7 +205,7 @@ class _Service:
 
 def _sent(request: Request, name: str) -> Json:
     """Return the JSON of the body's one parameter; others (relyingPartyId) are passed over. Raises FrejaError."""
-    body = request.stream.read(BODY_LIMIT + 1) if (request.content_length or 0) <= BODY_LIMIT else b"x" * BODY_LIMIT * 2
+    body = request.stream.read(BODY_LIMIT + 1)
     pairs = dict(pair.partition(b"=")[::2] for pair in body.split(b"&"))
     if len(body) > BODY_LIMIT or name.encode() not in pairs:
         raise FrejaError(1000)
