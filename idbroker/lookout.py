@@ -47,6 +47,7 @@ class Order:
 
     kept: Kept[Transaction] = field(repr=False)
     provider: str
+    app: App = field(repr=False)
     pace: float
     lock: str
     checked_at: float
@@ -124,6 +125,7 @@ class Lookout:
         order = Order(
             kept=kept,
             provider=transaction.provider or "",
+            app=app,
             pace=app.pace.total_seconds(),
             lock=lock,
             checked_at=now,

@@ -193,9 +193,8 @@ class Waits:
             return Wait(state=order.kept.value.provider_state, progress=Progress.LAPSED)
         asked = order.asked or self._asked(order.kept.value)
         order.asked = asked
-        app = self.moves.app(order.provider)
         try:
-            result = app.resume(replace(asked, now=self.moves.clock.now()), order.kept.value.provider_state, {})
+            result = order.app.resume(replace(asked, now=self.moves.clock.now()), order.kept.value.provider_state, {})
         except ProviderError as error:
             return error
         if isinstance(result, Wait | Identity):
@@ -249,7 +248,7 @@ class Waits:
             self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.lapsed"))
             return None
         try:
-            renewed = self.moves.app(order.provider).begin(self._asked(kept.value))
+            renewed = order.app.begin(self._asked(kept.value))
         except Unreachable:
             self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.slow"))
             return None

@@ -22,6 +22,7 @@ from requests.adapters import BaseAdapter
 from urllib3.util.wait import wait_for_read
 
 MIB = 1024 * 1024
+_HEADERS = {"User-Agent": "idbroker", "Accept": "*/*", "Accept-Encoding": "identity"}
 _POOL = 64  # as many as a worker has threads
 
 
@@ -63,7 +64,7 @@ class _KeptSession(requests.Session):
     def __init__(self, adapter: BaseAdapter, *, sandbox: bool) -> None:
         super().__init__()
         self.trust_env = False
-        self.headers["Accept-Encoding"] = "identity"
+        self.headers = requests.structures.CaseInsensitiveDict(_HEADERS)
         self.close()
         self.adapters.clear()
         self.mount("https://", adapter)
@@ -120,17 +121,21 @@ class _Bounded(BaseAdapter):
     def send(self, request: requests.PreparedRequest, *_args: Any, **options: Any) -> requests.Response:
         """Send, read and put the connection back. Raises requests.RequestException and nothing else."""
         origin = "/".join((request.url or "").split("/", 3)[:3])
-        idle = self._idle.setdefault(origin, deque(maxlen=_POOL))
+        idle = self._idle.setdefault(origin, deque())
+        connect, read = options.get("timeout") or self._timeout
         connection = None
         try:
-            connection = self._kept(idle) or self._connected(origin, options.get("timeout"))
+            connection = self._kept(idle) or self._connected(origin, connect)
+            connection.sock.settimeout(read)  # a deadline may have shortened it for the last answer
             response = self._asked(connection, request)
         except BaseException as error:
             if connection is not None:
                 connection.close()
             raise _told(error, request) from error
-        if connection.sock is not None:
+        if connection.sock is not None and len(idle) < _POOL:
             idle.append(connection)
+        else:
+            connection.close()
         return response
 
     def _kept(self, idle: deque[http.client.HTTPConnection]) -> http.client.HTTPConnection | None:
@@ -148,17 +153,15 @@ class _Bounded(BaseAdapter):
             connection.close()
         return None
 
-    def _connected(self, origin: str, timeout: tuple[float, float] | None) -> http.client.HTTPConnection:
-        connect, read = timeout or self._timeout
+    def _connected(self, origin: str, connect: float) -> http.client.HTTPConnection:
         parts = urlsplit(origin)
         connection = (
-            http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=connect, context=self._context)
+            _Secure(parts.hostname or "", parts.port, timeout=connect, context=self._context)
             if parts.scheme == "https"
-            else http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=connect)
+            else _InOnePiece(parts.hostname or "", parts.port, timeout=connect)
         )
         connection.response_class = self._response
         connection.connect()
-        connection.sock.settimeout(read)
         return connection
 
     def _asked(self, connection: http.client.HTTPConnection, request: requests.PreparedRequest) -> requests.Response:
@@ -186,6 +189,24 @@ class _Bounded(BaseAdapter):
         for idle in self._idle.values():
             while idle:
                 idle.pop().close()
+
+
+class _InOnePiece(http.client.HTTPConnection):
+    """Sends head and body together: apart they are two TLS records and two system calls."""
+
+    _pieces: bytes = b""
+
+    def send(self, data: Any) -> None:
+        self._pieces += data
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        pieces, self._pieces = self._pieces, b""
+        super().send(pieces)
+        return super().getresponse()
+
+
+class _Secure(_InOnePiece, http.client.HTTPSConnection):
+    """The same, over TLS."""
 
 
 def _response(request: requests.PreparedRequest, raw: http.client.HTTPResponse, content: bytes) -> requests.Response:
