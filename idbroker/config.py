@@ -103,17 +103,23 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _at_home(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the document with the providers' `…_file` settings made relative to the configuration's folder."""
+    """Return the document with the providers' `…_file` and `…_files` relative to the configuration's folder."""
     tables = document.get("providers")
     if not isinstance(tables, dict):
         return dict(document)
     placed = {
-        name: {k: str(folder / v) if k.endswith("_file") and isinstance(v, str) else v for k, v in table.items()}
-        if isinstance(table, dict)
-        else table
+        name: {k: _placed(k, v, folder) for k, v in table.items()} if isinstance(table, dict) else table
         for name, table in tables.items()
     }
     return {**document, "providers": placed}
+
+
+def _placed(name: str, value: Any, folder: Path) -> Any:
+    if name.endswith("_file") and isinstance(value, str):
+        return str(folder / value)
+    if name.endswith("_files") and isinstance(value, list):
+        return [str(folder / each) if isinstance(each, str) else each for each in value]
+    return value
 
 
 def with_environment(document: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:

@@ -60,3 +60,19 @@ def test_a_demand_on_an_eid_the_clinic_does_not_take_is_a_mistake(tmp_path: Path
     mistakes = _mistakes(_document(tmp_path, {"freja": {}}))
 
     assert mistakes == [("clinics.region.requirements.freja", "freja is not among the clinic's providers")]
+
+
+def test_files_of_providers_lie_beside_the_configuration(tmp_path: Path) -> None:
+    """A provider's files are found from wherever the broker is started, one or several in a setting."""
+    file = tmp_path / "config.toml"
+    file.write_text(
+        '[server]\nissuer = "https://login.example.org"\n'
+        '[providers.bankid]\nenvironment = "test"\ncertificate_file = "client.pem"\nkey_file = "/etc/client.key"\n'
+        'signing_root_files = ["root.pem"]\n'
+    )
+
+    settings = config.load(file, {}).providers["bankid"].settings
+
+    assert settings.certificate_file == tmp_path / "client.pem"
+    assert settings.key_file == Path("/etc/client.key")
+    assert settings.signing_root_files == (tmp_path / "root.pem",)
