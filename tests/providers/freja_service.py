@@ -10,18 +10,18 @@ import secrets
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -63,6 +63,12 @@ def b64(content: bytes) -> str:
 def rsa_key(name: str, bits: int = 2048) -> rsa.RSAPrivateKey:
     """Return one key per name and run: making one takes a while."""
     return rsa.generate_private_key(65537, bits)
+
+
+@cache
+def tls_key(name: str) -> ec.EllipticCurvePrivateKey:
+    """Return the key of a certificate for TLS: a small one is read in no time."""
+    return ec.generate_private_key(ec.SECP256R1())
 
 
 @dataclass(frozen=True)
@@ -218,7 +224,7 @@ class Folder:
         files = self.path / f"{name}.crt", self.path / f"{name}.key"
         if files[0].exists():
             return files
-        key = rsa_key(name)
+        key = tls_key(name)
         more = [(_SAN, False)] if server else []
         made = issuer.issue(named(name), key.public_key(), now=SystemClock().now(), days=2, extensions=more)
         return write_pair(self.path, name, made, key)
@@ -326,6 +332,14 @@ def new_desk(service: Service, chosen: Settings) -> Desk:
     provider = make("freja", chosen, means(service.clock))
     assert isinstance(provider, FrejaApp)
     return Desk(provider, service, service.clock)
+
+
+class Opened(Protocol):
+    """Opens a desk with some settings changed."""
+
+    def __call__(self, **more: Any) -> AbstractContextManager[Desk]:
+        """Open one."""
+        ...
 
 
 @contextmanager

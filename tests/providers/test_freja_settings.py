@@ -13,7 +13,7 @@ from idbroker.clock import StoppedClock
 from idbroker.errors import ConfigError
 from idbroker.providers import Binding, kinds
 from idbroker.providers.freja import FrejaApp, FrejaOpenId, Settings, make, requirement_mistakes
-from tests.providers.freja_service import Folder, means, new_folder, new_stamp, rsa_key, settings
+from tests.providers.freja_service import Folder, means, new_folder, new_stamp, settings, tls_key
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_a_key_may_be_encrypted(usual: Settings, clock: StoppedClock, tmp_path: 
     """With its passphrase in a file. Without, OpenSSL would ask on the terminal, where nobody sits, and wait."""
     file, words = tmp_path / "encrypted.key", tmp_path / "passphrase"
     encryption = BestAvailableEncryption(b"a passphrase")
-    file.write_bytes(rsa_key("us").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    file.write_bytes(tls_key("us").private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
     words.write_text("a passphrase\n")
     good = replace(usual, key_file=file, passphrase_file=words)
 
