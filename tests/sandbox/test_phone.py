@@ -194,6 +194,16 @@ def test_strangers(pocket: Pocket, headers: dict[str, str]) -> None:
     assert told.status_code == 403
 
 
+def test_text_as_the_app_shows_it(pocket: Pocket, hand: Browser) -> None:
+    """The person reads the service's text as the app formats it: a heading is one, markup is none."""
+    pocket.service.auth(userVisibleData=encoded("# Min Hälsa\r\n\r\nLog in <b>now</b>?"))
+
+    hand.open(pocket.of("bjorn"))
+
+    assert "<b>Min Hälsa</b>" in hand.page.text
+    assert "Log in <b>now</b>?" in hand.text
+
+
 def test_says_what_it_is(pocket: Pocket, hand: Browser) -> None:
     """Every page says SANDBOX, keeps its policy, and shows no code and no reference of the service's."""
     order = pocket.service.auth(userVisibleData=encoded("<script>alert(1)</script>"))

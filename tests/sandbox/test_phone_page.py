@@ -70,7 +70,7 @@ def test_without_javascript_by_keyboard(chromium: Browser, pocket: Pocket) -> No
     order = pocket.service.auth(userVisibleData=TEXT)
     page.get_by_role("link", name="Look again").press("Enter")
     page.get_by_role("button", name="Scan the code").press("Enter")
-    expect(page.locator("#text")).to_have_text("Log in to Min H\u00e4lsa")
+    expect(page.locator(".said")).to_have_text("Log in to Min H\u00e4lsa")
     page.get_by_role("button", name="Approve").press("Enter")
     expect(page.get_by_role("status")).to_contain_text("Done in BankID")
     context.close()
