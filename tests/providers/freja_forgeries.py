@@ -146,16 +146,18 @@ SIGNATURES: dict[str, Maker] = {
     "a name in a list": lambda service: headed(x5t=[service.stamp.name])(service),
     "another name": headed(x5t="wSYLdhe93ToPR2X1UrNXxOg1juI"),
     "a name of a file": headed(x5t="../../../../dev/null"),
-    "crit": headed(crit=["exp"], exp=1),
-    "empty crit": headed(crit=[]),
-    "unencoded payload": headed(b64=False, crit=["b64"]),
-    "b64 without crit": headed(b64=False),
     "algorithm twice": raw(_twice('"alg": "RS256"')),
     "certificate twice": raw(_twice('"x5t": "x"')),
     "a header that is no object": raw(lambda _: '["alg"]'),
     "a header that is no JSON": raw(lambda _: "alg"),
     "a header that is no text": lambda service: signed(b"\xff\xfe", service.payload(), service.stamp.key),
     "a deep header": raw(lambda _: "[" * 10_000),
+}
+CRITICAL: dict[str, Maker] = {
+    "crit": headed(crit=["exp"], exp=1),
+    "empty crit": headed(crit=[]),
+    "unencoded payload": headed(b64=False, crit=["b64"]),
+    "b64 without crit": headed(b64=False),
 }
 ORDERS: dict[str, Maker] = {
     "of another order": saying(authRef="another"),
