@@ -22,7 +22,6 @@ from idbroker.web.site import Site
 from idbroker.web.steering import Steering, is_our_nonce, page_of, posted_fields
 from idbroker.web.views import WaitState
 
-STREAMS = 8  # at once, in one process: each holds a thread of the server
 FRAMES, FRAME_SECONDS = 23, 1.0
 _DRAWN = 256
 _REFRESH = 20  # before the last frame, so that there is no dead code at the end of a stream
@@ -52,7 +51,7 @@ class _Waiting:
     def __init__(self, site: Site, pause: Callable[[float], None]) -> None:
         self._site, self._pause = site, pause
         self._screens, self._steering = Screens(site), Steering(site)
-        self._slots = threading.BoundedSemaphore(STREAMS)
+        self._slots = threading.BoundedSemaphore(site.streams)
         # Whoever asks a hundred times a second costs one drawing a second.
         self._drawn = lru_cache(_DRAWN)(qr.drawing)
 

@@ -26,7 +26,7 @@ from idbroker.web.views import (
     WayBackView,
     way,
 )
-from idbroker.web.words import Words
+from idbroker.web.words import Words, read_texts
 from tests.web.gallery import BACK, MOMENT, WAYS, all_pages, frame
 
 WORDS = Words()
@@ -40,7 +40,10 @@ ODD_NAMES = (
     "</title><script>alert(1)</script>",
     "{{ 7*7 }}",
 )
-NOTICES = ("e.back", "e.loa", "c.down", "e.unknown", "e.refused", "e.failed", "e.blocked", "e.expired")
+NOTICES = (
+    *("e.back", "e.loa", "c.down", "e.unknown", "e.refused", "e.failed", "e.blocked", "e.expired", "x.429"),
+    *(key for key in read_texts()["en"] if key.startswith("b.e.")),
+)
 
 # What must not be in a page of ours (G20), and what the policy would block anyway (G8).
 FORBIDDEN = (
