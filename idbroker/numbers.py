@@ -31,7 +31,6 @@ _FINNISH = re.compile(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]")
 
 _HETU_CENTURIES = {"+": 1800, **dict.fromkeys("-YXWVU", 1900), **dict.fromkeys("ABCDEF", 2000)}
 _HETU_CHECKS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
-_SWEDISH_TEST = frozenset({"238", "239", *map(str, range(980, 990))})
 
 
 class NotANumber(ValueError):
@@ -87,9 +86,8 @@ class NationalNumber:
         """Tell whether it lies where test numbers lie.
 
         Finland: individual numbers 900-999, which no register holds. Denmark: day + 60, which CPR
-        never gives. Sweden: the birth numbers that most of Skatteverket's test numbers have. Nothing
-        is reserved there, real people have them too (docs/decisions/0012): never turn a Swede away
-        for this.
+        never gives. Sweden: never, for no range is reserved: real people's numbers lie between those of
+        Skatteverket's list (docs/decisions/0012).
         """
         return _IS_TEST[self.country](self.value)
 
@@ -210,10 +208,6 @@ def _swedish_born(value: str) -> tuple[int, int, int]:
     return int(value[:4]), int(value[4:6]), int(value[6:8])
 
 
-def _swedish_is_test(value: str) -> bool:
-    return value[8:11] in _SWEDISH_TEST
-
-
 # Finland. All eleven characters count: two people may differ by the sign alone.
 
 
@@ -243,6 +237,6 @@ _BORN: Mapping[str, Callable[[str], tuple[int, int, int]]] = {
 }
 _IS_TEST: Mapping[str, Callable[[str], bool]] = {
     "DK": _cpr_is_test,
-    "SE": _swedish_is_test,
+    "SE": lambda _: False,
     "FI": _hetu_is_test,
 }

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
@@ -20,7 +20,6 @@ from idbroker.clock import Clock, MovableClock
 from idbroker.errors import ConfigError, OperatorError
 from idbroker.keyring import carry_out
 from idbroker.keyset import Rules, Use
-from idbroker.numbers import parse
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
 from idbroker.sandbox.faults import Faults
@@ -117,7 +116,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     """Make a world in a folder: keys, stores, people, broker and simulators. OperatorError if it cannot be."""
     clock = MovableClock()
     people = cast(clock.now().date())
-    check_cast(people, clock.now().date())
+    check_cast(people)
     faults = Faults({"mitid": LIES})
     credentials = Credentials(patientportalen=secrets.token_urlsafe(32), aleris=new_portal_key())
     settings = document(
@@ -145,10 +144,10 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     )
 
 
-def check_cast(people: Iterable[SimPerson], today: date) -> None:
+def check_cast(people: Iterable[SimPerson]) -> None:
     """Refuse to start with anybody who could be real: a mistyped number here would be somebody's."""
     for person in people:
-        if person.number is not None and not parse(person.number, person.country, now=today).is_test:
+        if not person.is_made_up:
             raise OperatorError(
                 f"the number of {person.id} could be a real person's",
                 hint="the sandbox takes numbers from the test ranges only",

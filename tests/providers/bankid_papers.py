@@ -9,7 +9,7 @@ import base64
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -23,10 +23,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from idbroker.errors import Untrusted
 from idbroker.providers._bankid import signature
 from idbroker.providers._bankid.signature import Signed
-from idbroker.sandbox.people import personnummer
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-PERSON = str(personnummer(date(1987, 6, 5), 981))
+PERSON = "198706192393"
 NAME = "Björn Provsson"
 POLICY = "1.2.3.4.25"
 PARTY = "cn=Broker,name=Test,serialNumber=5566304928,o=Testbank A AB (publ),c=SE"

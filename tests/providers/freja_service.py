@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,17 +32,16 @@ from idbroker.providers import Asked, Means, Wait
 from idbroker.providers._freja.details import x5t
 from idbroker.providers._http import kept_session
 from idbroker.providers.freja import FrejaApp, Settings, make
-from idbroker.sandbox.people import personnummer
 from idbroker.sandbox.pki import Authority, named, new_authority, server_context, write_certificates, write_pair
 from tests.providers.upstream import asked
 
-BJORN = personnummer(date(1987, 6, 5), 981)
+BJORN = "198706192393"
 WHO = "3f" * 32
 PERSON: Mapping[str, Any] = {
     "relyingPartyUserId": WHO,
     "registrationLevel": "PLUS",
     "basicUserInfo": {"name": "Björn", "surname": "Provsson"},
-    "dateOfBirth": "1987-06-05",
+    "dateOfBirth": "1987-06-19",
     "ssn": {"country": "SE", "ssn": BJORN},
 }
 _HASHES = {"1": hashes.SHA1(), "256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}  # noqa: S303 - to be refused

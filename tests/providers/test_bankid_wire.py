@@ -97,7 +97,7 @@ def test_error_that_says_nothing(party: Party, status: int, body: bytes) -> None
 
 def test_operator_reads_the_reason_and_no_number(party: Party) -> None:
     """BankID's own words are for the log, without what may be somebody's number, a line break or a page of text."""
-    details = "Invalid\npersonalNumber 19870605-9816 " + "x" * 500
+    details = "Invalid\npersonalNumber 19870619-2393 " + "x" * 500
     error = said(party, "auth", 400, {"errorCode": "invalidParameters", "details": details})
 
     assert error is not None

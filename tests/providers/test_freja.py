@@ -48,7 +48,7 @@ def test_proves_who_the_person_is(desk: Desk, clock: StoppedClock) -> None:
     assert identity.number is not None
     assert (identity.number.kind, identity.number.value) == (PERSONNUMMER, BJORN)
     assert (identity.name, identity.given_name, identity.family_name) == ("Björn Provsson", "Björn", "Provsson")
-    assert (identity.birthdate, identity.amr, identity.app_ip) == (date(1987, 6, 5), ("swk", "mfa"), None)
+    assert (identity.birthdate, identity.amr, identity.app_ip) == (date(1987, 6, 19), ("swk", "mfa"), None)
     assert identity.evidence == {"details": desk.service.orders[desk.service.newest]["details"]}
 
 

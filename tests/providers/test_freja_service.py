@@ -62,7 +62,7 @@ def test_what_the_person_can_mend_is_told(desk: Desk, status: int, code: int, re
 def test_our_mistakes_are_the_operators_to_read(desk: Desk, method: str, code: int) -> None:
     """The person hears that Freja does not answer; the log has the code."""
     begun = desk.begin()
-    desk.service.canned[method] = 422, json.dumps({"code": code, "message": "about 198706059816"}).encode()
+    desk.service.canned[method] = 422, json.dumps({"code": code, "message": "about 198706192393"}).encode()
 
     with pytest.raises(Unreachable) as stopped:
         CALLS[method](desk, begun)

@@ -115,7 +115,7 @@ def test_no_real_numbers() -> None:
     )
 
     with pytest.raises(OperatorError, match="could be a real person's"):
-        check_cast([real], NOW.date())
+        check_cast([real])
 
 
 # ---- the interface for scripts -----------------------------------------------------------------------
