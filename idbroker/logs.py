@@ -31,6 +31,6 @@ def set_up(level: str = "info", form: str = "json") -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(LEVELS[level], logging.INFO))
-    # At DEBUG these print tokens and whole URLs with their codes.
-    for name in ("authlib", "urllib3", "requests", "werkzeug", "redis", "sqlalchemy", "alembic"):
+    # At DEBUG these print tokens, whole URLs with their codes, and signed documents with who signed them.
+    for name in ("authlib", "urllib3", "requests", "werkzeug", "redis", "sqlalchemy", "alembic", "signxml"):
         logging.getLogger(name).setLevel(logging.WARNING)
