@@ -167,7 +167,7 @@ def _connections(name: str, settings: Settings, means: Means) -> requests.Sessio
             timeout=_TIMEOUT,
             deadline=_DEADLINE,
             cap=_CAP,
-            trust=str(settings.server_root),
+            trust=str(settings.server_root_file),
             cert=pair if passphrase is None else (*pair, passphrase),
         )
     except (OSError, ssl.SSLError) as error:
@@ -178,7 +178,7 @@ def _rules(name: str, settings: Settings) -> Rules:
     return Rules(
         provider=name,
         issuer=settings.at.issuer,
-        roots=tuple(root for path in settings.signing_roots for root in certificates_in(path)),
+        roots=tuple(root for path in settings.signing_root_files for root in certificates_in(path)),
         policies=settings.certificate_policies or settings.at.policies,
         relying_party=settings.relying_party,
         refuse_risk=settings.refuse_risk,

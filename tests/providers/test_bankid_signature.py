@@ -17,7 +17,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from idbroker.errors import Untrusted
-from idbroker.providers import _bankid
 from idbroker.providers._bankid import signature
 from tests.providers.bankid_papers import (
     BANKID,
@@ -44,7 +43,6 @@ from tests.providers.bankid_papers import (
 from tests.servers import missing, program
 
 SAMPLES = Path(os.environ.get("BANKID_SAMPLES", Path(__file__).parent / "bankid_vectors"))
-SIGNING_TEST_ROOT = Path(_bankid.__path__[0], "roots", "signing-test.pem")
 
 
 def test_genuine() -> None:
@@ -251,13 +249,24 @@ def test_xmlsec1(tmp_path: Path) -> None:
     assert not xmlsec1(tmp_path, Paper(key=key("somebody")).text().encode(), root, NOW)
 
 
-@pytest.fixture
-def sample() -> str:
-    """Return BankID's own sample; see bankid_vectors/README.md."""
-    file = SAMPLES / "tolvan.signature"
+def of_bankid(name: str) -> bytes:
+    """Return a file of BankID's own sample; see bankid_vectors/README.md."""
+    file = SAMPLES / name
     if not file.exists():
         pytest.skip("SKIPPED, AND SO NOT PROVED: BankID's own sample is not here, see bankid_vectors/README.md")
-    return file.read_text().strip()
+    return file.read_bytes()
+
+
+@pytest.fixture
+def sample() -> str:
+    """Give the signature of BankID's own sample."""
+    return of_bankid("tolvan.signature").decode().strip()
+
+
+@pytest.fixture
+def sample_root() -> bytes:
+    """Give the root that BankID's own sample leads to, in PEM."""
+    return of_bankid("root.pem")
 
 
 SAMPLE_TIME = datetime(2022, 9, 13, 14, 9, 20, tzinfo=UTC)
@@ -272,9 +281,9 @@ SAMPLE_ASKED: dict[str, Any] = {
 }
 
 
-def test_sample(sample: str) -> None:
+def test_sample(sample: str, sample_root: bytes) -> None:
     """BankID's own sample verifies to BankID's own test root, and only as it was asked."""
-    asked = {**SAMPLE_ASKED, "roots": [x509.load_pem_x509_certificate(SIGNING_TEST_ROOT.read_bytes())]}
+    asked = {**SAMPLE_ASKED, "roots": [x509.load_pem_x509_certificate(sample_root)]}
 
     assert verified(sample, **asked).name == "Tolvan Tolvansson"
     refused(sample, "root of ours", **{**asked, "roots": [usual("root")]})
@@ -283,9 +292,9 @@ def test_sample(sample: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-def test_sample_changed(sample: str) -> None:
+def test_sample_changed(sample: str, sample_root: bytes) -> None:
     """BankID's own sample does not verify with any of its letters changed."""
-    asked = {**SAMPLE_ASKED, "roots": [x509.load_pem_x509_certificate(SIGNING_TEST_ROOT.read_bytes())]}
+    asked = {**SAMPLE_ASKED, "roots": [x509.load_pem_x509_certificate(sample_root)]}
     document = base64.b64decode(sample)
 
     for where in range(0, len(document), 37):
@@ -295,6 +304,6 @@ def test_sample_changed(sample: str) -> None:
 
 
 @pytest.mark.peers
-def test_sample_xmlsec1(sample: str, tmp_path: Path) -> None:
+def test_sample_xmlsec1(sample: str, sample_root: bytes, tmp_path: Path) -> None:
     """xmlsec1 verifies BankID's own sample as well."""
-    assert xmlsec1(tmp_path, base64.b64decode(sample), SIGNING_TEST_ROOT.read_bytes(), SAMPLE_TIME)
+    assert xmlsec1(tmp_path, base64.b64decode(sample), sample_root, SAMPLE_TIME)

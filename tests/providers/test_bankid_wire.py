@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from idbroker.clock import SystemClock
 from idbroker.errors import ProviderError, Refused, Unreachable
 from idbroker.providers import Progress, Wait
 from idbroker.providers.bankid import BankID
+from idbroker.sandbox.pki import new_authority, write_certificates
 from tests.providers.bankid_party import NOW, Party
 
 pytest_plugins = ["tests.providers.bankid_fixtures"]
@@ -237,9 +240,10 @@ def test_limit_of_the_simulator(party: Party) -> None:
 # ---- mutual TLS ----------------------------------------------------------------------------------
 
 
-def test_server_under_another_root_is_not_talked_to(party: Party) -> None:
-    """The root is pinned: BankID's production root trusts no simulator."""
-    bankid = party.provider(server_root_file=None, environment="production")
+def test_server_under_another_root_is_not_talked_to(party: Party, tmp_path: Path) -> None:
+    """E4: a server certified by anybody but the root that is set is not BankID."""
+    other = new_authority("Somebody's root", now=SystemClock().now()).certificate
+    bankid = party.provider(server_root_file=write_certificates(tmp_path / "other.crt", other))
 
     with pytest.raises(Unreachable, match="auth: no TLS connection with these certificates"):
         bankid.begin(party.asked())

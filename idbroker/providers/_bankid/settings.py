@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from idbroker.providers import Binding
@@ -18,7 +19,6 @@ from idbroker.providers._bankid.request import LONGEST_TEXT, REQUIREMENTS, TEXTS
 
 Risk = Literal["high", "moderate", "never"]
 
-_ROOTS = Path(__file__).parent / "roots"
 _OID = re.compile(r"[0-2](\.(0|[1-9][0-9]*))+")
 _WILDCARD = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){3,}\.\*")
 _LONGEST_NAME = 100
@@ -29,31 +29,31 @@ _PROGRAM = re.compile(r"bankid:///")
 class Environment:
     """One of BankID's two worlds: where it is, under which root, and whose certificates people have there.
 
-    The roots of servers are pinned: neither is in any public list. `issuer` is our lasting name for
-    it, which no address that changes is part of. `policies` are on file, on card, mobile.
+    Roots are known by the SHA-256 of their certificate, in upper-case hexadecimal: no public list has
+    them. `signing_root` is None where BankID does not publish it. `issuer` is our lasting name for the
+    environment, which no address that changes is part of. `policies` are on file, on card, mobile.
     """
 
     address: str
     issuer: str
-    server_root: Path
-    signing_roots: tuple[Path, ...]
+    server_root: str
+    signing_root: str | None
     policies: tuple[str, ...]
 
 
-# The root of people's certificates in production is given by BankID to its customers, and not published.
 ENVIRONMENTS: Mapping[str, Environment] = {
     "test": Environment(
         address="https://appapi2.test.bankid.com/rp/v6.0",
         issuer="https://test.bankid.com",
-        server_root=_ROOTS / "server-test.pem",
-        signing_roots=(_ROOTS / "signing-test.pem",),
+        server_root="F3D0740EBFB3700E3B81AA791FEE451472698C84E199C2EB48A443FF1D5B405C",
+        signing_root="C6FAEAF8CCADCFD0738DC99140CA788C1A19A93F843C5A9EC1369872D50E45F2",
         policies=("1.2.3.4.5", "1.2.3.4.10", "1.2.3.4.25", "1.2.752.60.1.6"),
     ),
     "production": Environment(
         address="https://appapi2.bankid.com/rp/v6.0",
         issuer="https://bankid.com",
-        server_root=_ROOTS / "server-production.pem",
-        signing_roots=(),
+        server_root="E6A2D45C0A1051C959428649F86A09A9B2152CD551993CC2EB4CF094BDACBECB",
+        signing_root=None,
         policies=("1.2.752.78.1.1", "1.2.752.78.1.2", "1.2.752.78.1.5"),
     ),
 }
@@ -64,19 +64,22 @@ class Settings:
     """`[providers.NAME]` with `kind = "bankid"`.
 
     `certificate_file` and `key_file` are ours at BankID, in PEM, the key encrypted if there is a
-    `passphrase_file`. `signing_root_files` are the roots of people's certificates, which BankID gives
-    to its customers; only the test environment's is known here. `certificate_policies` allows some
-    kinds of BankID only. `relying_party` is our certificate's subject as BankID signs it, and checked
-    when given. `binding` is what must show that the app was opened by the browser that began, and
-    `refuse_risk` the risk from which on BankID's own judgement ends a sign-in. `user_text` replaces,
-    by language, what people read in the app: simpleMarkdownV1, `{service}` is whom they sign in to.
-    `address`, `server_root_file`, `app_link` and `program_link` are for a simulator.
+    `passphrase_file`. `server_root_file` is the root of BankID's servers, from its documentation for
+    integrators: that certificate and no other, by the fingerprint known here. `signing_root_files` are
+    the roots of people's certificates, which BankID gives to its customers. `certificate_policies`
+    allows some kinds of BankID only. `relying_party` is our certificate's subject as BankID signs it,
+    and checked when given. `binding` is what must show that the app was opened by the browser that
+    began, and `refuse_risk` the risk from which on BankID's own judgement ends a sign-in. `user_text`
+    replaces, by language, what people read in the app: simpleMarkdownV1, `{service}` is whom they sign
+    in to. `address` is for a simulator or a proxy in front, which has a `server_root_file` of its own;
+    `app_link` and `program_link` are for a simulator.
     """
 
     environment: Literal["test", "production"]
     certificate_file: Path
     key_file: Path
     passphrase_file: Path | None = None
+    server_root_file: Path | None = None
     signing_root_files: tuple[Path, ...] = ()
     certificate_policies: tuple[str, ...] = ()
     relying_party: str | None = None
@@ -84,7 +87,6 @@ class Settings:
     refuse_risk: Risk = "high"
     user_text: Mapping[str, str] = field(default_factory=dict)
     address: str | None = None
-    server_root_file: Path | None = None
     app_link: str = "https://app.bankid.com/"
     program_link: str = "bankid:///"
     title: str = "BankID"
@@ -93,16 +95,6 @@ class Settings:
     def at(self) -> Environment:
         """Return the environment."""
         return ENVIRONMENTS[self.environment]
-
-    @property
-    def server_root(self) -> Path:
-        """Return the file of the one root that BankID's server is trusted under."""
-        return self.server_root_file or self.at.server_root
-
-    @property
-    def signing_roots(self) -> tuple[Path, ...]:
-        """Return the files of the roots of people's certificates."""
-        return self.signing_root_files or self.at.signing_roots
 
     @property
     def passphrase(self) -> str | None:
@@ -118,26 +110,49 @@ def mistakes_in(settings: Settings, *, sandbox: bool) -> list[str]:
 
 
 def _files(settings: Settings) -> Iterator[str]:
-    if _certificates(settings.server_root) is None:
-        yield "server_root_file: no certificate in PEM reads there"
-    if not settings.signing_roots:
-        yield "signing_root_files: is missing; BankID gives the root of people's certificates to its customers"
-    for path in settings.signing_roots:
-        yield from (f"signing_root_files: {what} {path}" for what in _signing_root(path, settings.environment))
+    yield from (f"server_root_file: {what}" for what in _server_root(settings))
+    if not settings.signing_root_files:
+        yield f"signing_root_files: is missing; {_signing_root_is(settings.at)}"
+    for path in settings.signing_root_files:
+        yield from (f"signing_root_files: {what} {path}" for what in _signing_root(path, settings.at))
     yield from _pair(settings)
 
 
-def _signing_root(path: Path, environment: str) -> Iterator[str]:
+def _server_root(settings: Settings) -> Iterator[str]:
+    file, pin, elsewhere = settings.server_root_file, settings.at.server_root, _is_elsewhere(settings.address)
+    pinned = f"the root of BankID's servers in {settings.environment} has the SHA-256 {pin}"
+    if file is None:
+        own = "it is the root of the server at address"
+        yield f"is missing; {own if elsewhere else f'{pinned}, and is in its documentation for integrators'}"
+    elif (found := _certificates(file)) is None:
+        yield "no certificate in PEM reads there"
+    elif not elsewhere:
+        # Every certificate in the file would be trusted: one besides the right one opens the door to its owner.
+        others = [one for one in map(fingerprint, found) if one != pin]
+        yield from (f"a certificate there has the SHA-256 {one}; {pinned}" for one in others)
+
+
+def _is_elsewhere(address: str | None) -> bool:
+    """Tell whether a simulator or a proxy of the operator's is at an address: BankID's own hosts keep its roots."""
+    return address is not None and _host(address) not in [_host(one.address) for one in ENVIRONMENTS.values()]
+
+
+def _signing_root_is(environment: Environment) -> str:
+    known = f"; this environment's has the SHA-256 {environment.signing_root}" if environment.signing_root else ""
+    return f"BankID gives the root of people's certificates to its customers{known}"
+
+
+def _signing_root(path: Path, environment: Environment) -> Iterator[str]:
     found = _certificates(path)
     if found is None:
         yield "no certificate in PEM reads at"
         return
-    others = [root for one in ENVIRONMENTS.values() for root in certificates_in(one.server_root)]
-    if any(certificate in others for certificate in found):
+    prints = {fingerprint(certificate) for certificate in found}
+    if prints & {one.server_root for one in ENVIRONMENTS.values()}:
         yield "BankID's servers, not people, have certificates under"
     # Test BankIDs are given to whoever asks, in any name: one of them would be anybody in production.
-    tests = [root for test in ENVIRONMENTS["test"].signing_roots for root in certificates_in(test)]
-    if environment != "test" and any(certificate in tests for certificate in found):
+    others = {one.signing_root for one in ENVIRONMENTS.values() if one is not environment}
+    if prints & others:
         yield "only the test environment's people have certificates under"
 
 
@@ -179,9 +194,18 @@ def _texts(settings: Settings) -> Iterator[str]:
 
 
 def _is_address(address: str, schemes: tuple[str, ...] = ("https", "http")) -> bool:
+    if _host(address) is None:
+        return False
     parts = urlsplit(address)
-    bare = parts.hostname and not parts.query and not parts.fragment and parts.username is None
-    return bool(bare) and parts.scheme in schemes
+    bare = not parts.query and not parts.fragment and parts.username is None
+    return bare and parts.scheme in schemes
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
 
 
 def _octets(text: str | None) -> bytes | None:
@@ -198,6 +222,11 @@ def _certificates(path: Path) -> list[x509.Certificate] | None:
 def certificates_in(path: Path) -> list[x509.Certificate]:
     """Return the certificates of a PEM file, at least one. Raises OSError or ValueError."""
     return x509.load_pem_x509_certificates(path.read_bytes())
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate, in upper-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex().upper()
 
 
 def days_left(settings: Settings, now: datetime) -> int:
