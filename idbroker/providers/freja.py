@@ -40,7 +40,7 @@ def _session(name: str, settings: Settings, means: Means) -> requests.Session:
     passphrase = settings.passphrase
     certificate = (str(settings.certificate_file), str(settings.key_file), *([passphrase] if passphrase else []))
     try:
-        return means.http(cert=certificate, trust=str(settings.root_file))
+        return means.http(cert=certificate, trust=str(settings.server_root_file))
     except (OSError, ssl.SSLError) as error:
         raise _wrong(name, "certificate_file, key_file: do not belong together") from error
 

@@ -9,13 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import ProviderError, Refused, Unreachable
 from idbroker.providers import Wait
-from idbroker.providers._freja.settings import ENVIRONMENTS, ROOTS
 from tests.providers.freja_service import (
     Desk,
     Folder,
@@ -161,20 +158,18 @@ def test_only_our_certificate_is_let_in(folder: Folder, clock: StoppedClock) -> 
         desk.close()
 
 
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_only_freja_is_spoken_to(folder: Folder, clock: StoppedClock, environment: str) -> None:
-    """E4: a server certified by anybody but the root that is set, or the environment's own, is not Freja."""
+def test_only_freja_is_spoken_to(folder: Folder, clock: StoppedClock) -> None:
+    """E4: a server certified by anybody but the root that is set is not Freja."""
     service = Service(clock, new_stamp("signing 1", clock.now()))
     context = freja_context(folder)
     context.load_cert_chain(*folder.pair("impostor", folder.stranger, server=True))
     with served(service, context) as address:
-        usual = settings(folder, address, service.stamp, environment=environment)
-        for chosen in (usual, replace(usual, server_root_file=None)):
-            desk = new_desk(service, chosen)
-            with pytest.raises(Unreachable):
-                desk.begin()
-            desk.close()
+        desk = new_desk(service, settings(folder, address, service.stamp))
+
+        with pytest.raises(Unreachable):
+            desk.begin()
         assert service.calls == []
+        desk.close()
 
 
 def test_a_server_that_is_gone_is_unreachable(folder: Folder, clock: StoppedClock) -> None:
@@ -189,23 +184,6 @@ def test_a_server_that_is_gone_is_unreachable(folder: Folder, clock: StoppedCloc
         with pytest.raises(ProviderError) as stopped:
             call(desk, begun)
         assert isinstance(stopped.value, Unreachable)
-
-
-ROOT_PRINTS = {
-    "test": "8D7459FD0460242CF03E76D5F0427EA9FE33DB6789D506309AAC2C97DAA6E860",
-    "production": "22A283A0A50F07028AC9607D477A49805562AE50C43D1902F42BC95C1A9A5825",
-}
-
-
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_roots_are_frejas(environment: str) -> None:
-    """Each file holds one certificate, self-signed, by its SHA-256, and an environment has no other's."""
-    pem = (ROOTS / f"server-{environment}.pem").read_bytes()
-
-    (root,) = x509.load_pem_x509_certificates(pem)
-    assert root.fingerprint(hashes.SHA256()).hex().upper() == ROOT_PRINTS[environment]
-    root.verify_directly_issued_by(root)
-    assert root.not_valid_after_utc.year == 2047
 
 
 def test_a_look_that_finds_nothing_new_packs_nothing(desk: Desk, clock: StoppedClock) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from idbroker.clock import StoppedClock
+from idbroker.clock import StoppedClock, SystemClock
 from idbroker.errors import ConfigError
 from idbroker.providers import Binding, kinds
+from idbroker.providers._freja.settings import ENVIRONMENTS, SERVER_ROOTS
 from idbroker.providers.freja import FrejaApp, FrejaOpenId, Settings, make, requirement_mistakes
+from idbroker.sandbox.pki import new_authority, write_certificates
 from tests.providers.freja_service import Folder, means, new_folder, new_stamp, settings, tls_key
 
 
@@ -29,6 +34,11 @@ def usual(folder: Folder, clock: StoppedClock) -> Settings:
 
 
 OIDC = Settings(api="oidc", environment="test", client_id="us", client_secret="a secret")
+
+PINS = {
+    "test": "8D7459FD0460242CF03E76D5F0427EA9FE33DB6789D506309AAC2C97DAA6E860",
+    "production": "22A283A0A50F07028AC9607D477A49805562AE50C43D1902F42BC95C1A9A5825",
+}
 
 
 def told(chosen: Settings, clock: StoppedClock, *, sandbox: bool = True) -> list[str]:
@@ -53,14 +63,41 @@ def test_the_one_setting_makes_the_one_or_the_other(usual: Settings, clock: Stop
     assert (app.origins, page.origins) == ((), ("https://oidc-ct.test.frejaeid.com",))
 
 
-def test_production_is_the_default(usual: Settings, clock: StoppedClock) -> None:
+@pytest.fixture
+def roots(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Path]:
+    """Give files of made-up roots, which are pinned instead of Freja's for a test; and one of somebody else's."""
+    now = SystemClock().now()
+    made = {name: new_authority(name, now=now).certificate for name in (*ENVIRONMENTS, "somebody")}
+    for environment in ENVIRONMENTS:
+        monkeypatch.setitem(SERVER_ROOTS, environment, sha256(made[environment]))
+    return {name: write_certificates(folder.path / f"{name}-root.crt", one) for name, one in made.items()}
+
+
+def sha256(certificate: x509.Certificate) -> str:
+    """Return the fingerprint of a certificate as an operator reads it."""
+    return certificate.fingerprint(hashes.SHA256()).hex().upper()
+
+
+def sha256_of(file: Path) -> str:
+    """Return the fingerprint of the one certificate in a file."""
+    return sha256(x509.load_pem_x509_certificate(file.read_bytes()))
+
+
+def test_production_is_the_default(usual: Settings, clock: StoppedClock, roots: Mapping[str, Path]) -> None:
     """Whoever says nothing else speaks to the real Freja, with the real root."""
-    chosen = replace(usual, environment=Settings().environment, address=None, server_root_file=None)
+    root = roots["production"]
+    chosen = replace(usual, environment=Settings().environment, address=None, server_root_file=root)
 
     provider = make("freja", chosen, means(clock, sandbox=False))
     assert isinstance(provider, FrejaApp)
     assert provider._service._address == "https://services.prod.frejaeid.com/authentication/1.0/"
     assert Settings().issuer_address == "https://oidc.prod.frejaeid.com/oidc/"
+
+
+def no_root(environment: str) -> str:
+    """Return the mistake of naming no root."""
+    pinned = f"the root of Freja's servers in {environment} has the SHA-256 {PINS[environment]}"
+    return f"server_root_file: is missing; {pinned}, and is in its documentation for integrators"
 
 
 def test_all_that_is_missing_is_told_at_once(clock: StoppedClock) -> None:
@@ -69,6 +106,7 @@ def test_all_that_is_missing_is_told_at_once(clock: StoppedClock) -> None:
         "certificate_file: is missing",
         "key_file: is missing",
         "jws_certificate_files: none; Freja publishes its present one in its documentation",
+        no_root("production"),
     ]
     assert told(Settings(api="oidc"), clock) == [
         "client_id: is missing",
@@ -84,6 +122,7 @@ def test_all_that_is_missing_is_told_at_once(clock: StoppedClock) -> None:
         ({"address": "http://127.0.0.1:9"}, "address: an https address without path"),
         ({"address": "https://freja.example/authentication"}, "address: an https address without path"),
         ({"address": "https://us@freja.example"}, "address: an https address without path"),
+        ({"address": "https://["}, "address: an https address without path"),
         ({"jws_algorithms": ()}, "jws_algorithms: some of RS256, RS384, RS512"),
         ({"jws_algorithms": ("RS256", "none")}, "jws_algorithms: some of RS256, RS384, RS512"),
         ({"jws_algorithms": ("HS256",)}, "jws_algorithms: some of RS256, RS384, RS512"),
@@ -128,6 +167,56 @@ def test_files_that_do_not_read_are_told(usual: Settings, clock: StoppedClock, t
         where = f"{name}: {file.name}" if several else name
         changed: dict[str, Any] = {name: (file,) if several else file}
         assert told(replace(usual, **changed), clock) == [f"{where}: {why}"]
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_root_is_pinned(usual: Settings, clock: StoppedClock, roots: Mapping[str, Path], environment: str) -> None:
+    """E4: of an environment's servers only its own root is taken; the mistake names it, and what is there instead."""
+    pinned = f"the root of Freja's servers in {environment} has the SHA-256 {SERVER_ROOTS[environment]}"
+    chosen = replace(usual, environment=environment, address=None)
+
+    assert isinstance(make("freja", replace(chosen, server_root_file=roots[environment]), means(clock)), FrejaApp)
+    for name in roots.keys() - {environment}:
+        there = f"a certificate there has the SHA-256 {sha256_of(roots[name])}"
+        assert told(replace(chosen, server_root_file=roots[name]), clock) == [f"server_root_file: {there}; {pinned}"]
+
+
+def test_the_root_is_alone(usual: Settings, clock: StoppedClock, roots: Mapping[str, Path], tmp_path: Path) -> None:
+    """A second root in the file of the right one would be trusted as much, and is refused."""
+    both = tmp_path / "both.crt"
+    both.write_bytes(roots["test"].read_bytes() + roots["somebody"].read_bytes())
+
+    (mistake,) = told(replace(usual, address=None, server_root_file=both), clock)
+    assert sha256_of(roots["somebody"]) in mistake
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_root_must_be_given(usual: Settings, clock: StoppedClock, environment: str) -> None:
+    """Without the file the mistake says which certificate it is, and where it is found."""
+    chosen = replace(usual, environment=environment, address=None, server_root_file=None)
+
+    assert told(chosen, clock) == [no_root(environment)]
+
+
+def test_a_server_elsewhere_has_its_own_root(usual: Settings, clock: StoppedClock, roots: Mapping[str, Path]) -> None:
+    """A simulator, or a proxy in front, is under whichever root is given; but one must be."""
+    proxied = replace(usual, address="https://proxy.example.se", server_root_file=roots["somebody"])
+
+    assert isinstance(make("freja", proxied, means(clock, sandbox=False)), FrejaApp)
+    assert told(replace(proxied, server_root_file=None), clock) == [
+        "server_root_file: is missing; it is the root of the server at address"
+    ]
+
+
+@pytest.mark.parametrize("address", ["https://services.prod.frejaeid.com/", "https://SERVICES.prod.frejaeid.com:443"])
+def test_its_own_address_spelt_out_is_no_other(
+    usual: Settings, clock: StoppedClock, roots: Mapping[str, Path], address: str
+) -> None:
+    """Freja's own host is held to its root even where `address` names it."""
+    chosen = replace(usual, environment="production", address=address, server_root_file=roots["production"])
+
+    assert isinstance(make("freja", chosen, means(clock)), FrejaApp)
+    assert len(told(replace(chosen, server_root_file=roots["test"]), clock)) == 1
 
 
 def test_a_key_may_be_encrypted(usual: Settings, clock: StoppedClock, tmp_path: Path) -> None:

@@ -11,16 +11,22 @@ from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from idbroker.providers import Binding
 from idbroker.providers._freja.details import ALGORITHMS, read_signers
 from idbroker.providers._freja.levels import Registration
 from idbroker.providers._freja.links import SCHEME, SECRETS
+from idbroker.providers._freja.rest import ADDRESSES
 from idbroker.providers._http import is_loopback
 
-ROOTS = Path(__file__).parent / "roots"
-ENVIRONMENTS = ("test", "production")
+# The roots of Freja's REST services, which no public list has, by the SHA-256 of their certificate.
+SERVER_ROOTS: Mapping[str, str] = {
+    "test": "8D7459FD0460242CF03E76D5F0427EA9FE33DB6789D506309AAC2C97DAA6E860",
+    "production": "22A283A0A50F07028AC9607D477A49805562AE50C43D1902F42BC95C1A9A5825",
+}
+ENVIRONMENTS = tuple(SERVER_ROOTS)
 APIS = ("rest", "oidc")
 OIDC_AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 _ISSUERS = {
@@ -42,8 +48,10 @@ class Settings:
     `certificate_file` and `key_file` are from Freja, in PEM, the key encrypted if there is a
     `passphrase_file`; `jws_certificate_files` are the certificates Freja signs answers with, from its
     developer documentation, the next one besides the present one during a rotation. `server_root_file`
-    replaces the environment's root, `address` its host, `app_link` where the app listens: an https
-    address, or `frejaeid://bindUserToTransaction`. `relying_party_id` is for those who sign in for several.
+    is the root of its servers, from there too: that certificate and no other, by the fingerprint
+    known here. `address` replaces Freja's host by a simulator's, or a proxy's in front, whose root is
+    then in `server_root_file`; `app_link` where the app listens: an https address, or
+    `frejaeid://bindUserToTransaction`. `relying_party_id` is for those who sign in for several.
 
     `loa_level` and `network_info` ask for attributes that Freja has to enable for a service; without
     the second the app's address is never known and `binding` can only be `return`. `dynamic_qr` is in
@@ -85,11 +93,6 @@ class Settings:
     scopes: tuple[str, ...] = ()
     acr_values: str | None = None
     always_asks: bool = False
-
-    @property
-    def root_file(self) -> Path:
-        """Return the one root the service's certificate may come from; public ones do not count."""
-        return self.server_root_file or ROOTS / f"server-{self.environment}.pem"
 
     @property
     def passphrase(self) -> str | None:
@@ -151,10 +154,34 @@ def _bad_files(settings: Settings) -> Iterator[str]:
     if settings.key_file is not None and not unread:
         # Without its passphrase OpenSSL would ask for one on the terminal, and wait for ever.
         yield from _bad("key_file", settings.key_file, partial(_read_key, settings.passphrase))
-    if settings.environment in ENVIRONMENTS or settings.server_root_file is not None:
-        yield from _bad("server_root_file", settings.root_file, x509.load_pem_x509_certificates)
+    if settings.environment in ENVIRONMENTS:
+        yield from _server_root("server_root_file", settings)
     for file in settings.jws_certificate_files:
         yield from _bad(f"jws_certificate_files: {file.name}", file, read_signers)
+
+
+def _server_root(what: str, settings: Settings) -> Iterator[str]:
+    file, pin, elsewhere = settings.server_root_file, SERVER_ROOTS[settings.environment], _is_elsewhere(settings)
+    pinned = f"the root of Freja's servers in {settings.environment} has the SHA-256 {pin}"
+    if file is None:
+        own = "it is the root of the server at address"
+        yield f"{what}: is missing; {own if elsewhere else f'{pinned}, and is in its documentation for integrators'}"
+    elif unread := list(_bad(what, file, _fingerprints)):
+        yield from unread
+    elif not elsewhere:
+        # Every certificate in the file would be trusted: one besides the right one opens the door to its owner.
+        others = [one for one in _fingerprints(file.read_bytes()) if one != pin]
+        yield from (f"{what}: a certificate there has the SHA-256 {one}; {pinned}" for one in others)
+
+
+def _fingerprints(pem: bytes) -> list[str]:
+    return [one.fingerprint(hashes.SHA256()).hex().upper() for one in x509.load_pem_x509_certificates(pem)]
+
+
+def _is_elsewhere(settings: Settings) -> bool:
+    """Tell whether a simulator or a proxy of the operator's is at the address: Freja's own hosts keep its roots."""
+    address = settings.address
+    return address is not None and _host(address) not in [_host(one) for one in ADDRESSES.values()]
 
 
 def _bad(what: str, file: Path, read: Callable[[bytes], object]) -> Iterator[str]:
@@ -187,13 +214,20 @@ def requirement_mistakes(table: Mapping[str, Any]) -> list[str]:
 
 
 def _is_address(address: str) -> bool:
-    parts = urlsplit(address)
-    return _is_link(address, sandbox=False) and not parts.path.strip("/")
+    return _is_link(address, sandbox=False) and not urlsplit(address).path.strip("/")
 
 
 def _is_link(address: str, *, sandbox: bool) -> bool:
+    host = _host(address)
+    if host is None:
+        return False
     parts = urlsplit(address)
-    bare = parts.hostname and not parts.query and not parts.fragment and parts.username is None
-    return bool(bare) and (
-        parts.scheme == "https" or (sandbox and parts.scheme == "http" and is_loopback(parts.hostname))
-    )
+    bare = not parts.query and not parts.fragment and parts.username is None
+    return bare and (parts.scheme == "https" or (sandbox and parts.scheme == "http" and is_loopback(host)))
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
