@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
@@ -61,7 +61,18 @@ class House:
     keyring: Keyring
     clients: ConfiguredClients
     providers: Mapping[str, Provider]
+    sealed: SealedTransient
+    lookout: Lookout
+    upstreams: list[requests.Session]
     sandbox: bool = False
+
+    def close(self) -> None:
+        """Let go of everything: stores, connections, threads."""
+        self.lookout.close()
+        for session in self.upstreams:
+            session.close()
+        self.transient.close()
+        self.durable.close()
 
 
 def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = None, sandbox: bool = False) -> House:
@@ -74,8 +85,14 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     key_store = open_keys(settings, base)
     ensure_keys(key_store, clock, sandbox=sandbox)
     keyring = Keyring(key_store, sandbox=sandbox)
-    http = partial(kept_session, sandbox=sandbox)
+    upstreams: list[requests.Session] = []
+
+    def http(**options: Any) -> requests.Session:
+        upstreams.append(kept_session(**options, sandbox=sandbox))
+        return upstreams[-1]
+
     means = Means(clock=clock, http=http, client_key=keyring.signing, sandbox=sandbox)
+    sealed, made = SealedTransient(transient, keyring.sealing_keys), _providers(settings, means)
     return House(
         settings=settings,
         clock=clock,
@@ -83,7 +100,10 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         transient=transient,
         keyring=keyring,
         clients=ConfiguredClients(settings.clients, durable.clients),
-        providers=_providers(settings, means),
+        providers=made,
+        sealed=sealed,
+        lookout=Lookout(Shelf(sealed, "t", Transaction), transient, made, clock),
+        upstreams=upstreams,
         sandbox=sandbox,
     )
 
@@ -158,7 +178,7 @@ def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:
 def make_site(house: House) -> Site:
     """Put everything together for the web."""
     issuer, clock, durable, keyring = house.settings.server.issuer, house.clock, house.durable, house.keyring
-    sealed = SealedTransient(house.transient, keyring.sealing_keys)
+    sealed = house.sealed
     sealer = Sealer(keyring.sealing_keys)
     sessions, grants = Shelf(sealed, "s", Session), Shelf(sealed, "g", Grant)
     tokens = Tokens(
@@ -196,9 +216,8 @@ def make_site(house: House) -> Site:
         signon=signon,
         events=durable.events,
     )
-    lookout = Lookout(transactions, house.transient, house.providers, clock)
-    waits = Waits(moves=moves, lookout=lookout, transient=house.transient)
-    lookout.serve(waits)
+    waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)
+    house.lookout.serve(waits)
     use_once = once(house.transient, clock)
     words = Words()
     return Site(
@@ -221,6 +240,7 @@ def make_site(house: House) -> Site:
         ready=_readiness(durable, house.transient),
         sandbox=house.sandbox,
         proxies=house.settings.server.proxies,
+        streams=min(8, house.settings.server.threads // 4),
         origins=lambda name: house.providers[name].origins,
     )
 

@@ -237,8 +237,7 @@ def open_door(
             return make_web(make_site(house))
 
         with serve(broker) as issuer, contextlib.ExitStack() as afterwards:
-            afterwards.callback(built[0].durable.close)
-            afterwards.callback(getattr(built[0].transient, "close", int))
+            afterwards.callback(built[0].close)
             yield Door(
                 issuer=issuer,
                 house=built[0],

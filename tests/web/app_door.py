@@ -89,9 +89,7 @@ def open_app_door(folder: Path, clock: Clock, *, callback: str = CALLBACK, app: 
             return make_web(site)
 
         issuer = afterwards.enter_context(serve(broker))
-        afterwards.callback(made[0].durable.close)
-        afterwards.callback(getattr(made[0].transient, "close", int))
-        afterwards.callback(made[1].lookout.close)
+        afterwards.callback(made[0].close)
         yield AppDoor(
             issuer=issuer,
             app=app,
