@@ -1,11 +1,12 @@
-"""Three servers in one process, on this machine's own addresses."""
+"""Five servers in one process, on this machine's own addresses."""
 
 from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,12 @@ from wsgiref.types import WSGIApplication
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from idbroker.errors import OperatorError
+from idbroker.sandbox.bankid import SimBankID
+from idbroker.sandbox.freja import SimFreja
+from idbroker.sandbox.pki import server_context
 from idbroker.sandbox.portal.services import SERVICES
-from idbroker.sandbox.scenes import Scenes
+from idbroker.sandbox.scenes import Scene, Scenes
+from idbroker.sandbox.tls import Kept, secure
 from idbroker.sandbox.world import Addresses
 
 LOOPBACK = "127.0.0.1"
@@ -51,18 +56,22 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
     Raises OperatorError when nothing is free, or the folder holds keys that are not a sandbox's.
     """
     with ExitStack() as stack:
-        issuer, portals, mitid = [stack.enter_context(sock) for sock in _listen_all(host, port)]
+        issuer, portals, mitid, bankid, freja = [stack.enter_context(sock) for sock in _listen_all(host, port)]
         addresses = Addresses(
             issuer=f"http://localhost:{_port(issuer)}",
             portals=f"http://localhost:{_port(portals)}",
             # Another host than ours: its pages are as foreign to the browser as the real ones.
             mitid=f"http://{LOOPBACK}:{_port(mitid)}",
+            bankid=f"https://{LOOPBACK}:{_port(bankid)}",
+            freja=f"https://{LOOPBACK}:{_port(freja)}",
         )
         scenes = Scenes(home, addresses)
         stack.callback(scenes.close)
         stack.enter_context(_serving(issuer, scenes.application(lambda scene: scene.issuer)))
         stack.enter_context(_serving(portals, scenes.application(lambda scene: scene.portals)))
         stack.enter_context(_serving(mitid, scenes.application(lambda scene: scene.mitid)))
+        for sock, scene_of in ((bankid, lambda scene: scene.world.bankid), (freja, lambda scene: scene.world.freja)):
+            stack.enter_context(_serving_secure(sock, scenes, scene_of))
         yield Running(
             issuer=addresses.issuer,
             portals={service.id: f"{addresses.portals}/{service.id}/" for service in SERVICES},
@@ -95,11 +104,33 @@ def _serving(sock: socket.socket, app: WSGIApplication) -> Iterator[None]:
         server.server_close()
 
 
+@contextmanager
+def _serving_secure(
+    sock: socket.socket, scenes: Scenes, pick: Callable[[Scene], SimBankID | SimFreja]
+) -> Iterator[None]:
+    host, port = sock.getsockname()[:2]
+    app = scenes.application(lambda scene: pick(scene).app)
+    server = make_server(host, port, app, threaded=True, request_handler=Kept, fd=sock.fileno())
+    secure(server, lambda: _context(pick(scenes.now)))
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _context(sim: SimBankID | SimFreja) -> ssl.SSLContext:
+    return server_context(sim.server_certificate, sim.server_key, sim.client_authority)
+
+
 def _listen_all(host: str, port: int) -> list[socket.socket]:
-    """Return three listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
+    """Return five listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
     sockets: list[socket.socket] = []
     try:
-        for _ in range(3):
+        for _ in range(5):
             after = _port(sockets[-1]) + 1 if sockets else port
             sockets.append(_listen(host, after if port else 0))
     except BaseException:

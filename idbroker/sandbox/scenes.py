@@ -13,10 +13,12 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from idbroker.sandbox.api import make_api
 from idbroker.sandbox.console import console
+from idbroker.sandbox.phone import make_phone
+from idbroker.sandbox.portal.doors import Service
 from idbroker.sandbox.portal.pages import make_portals
 from idbroker.sandbox.portal.relying import Registration, RelyingParty
-from idbroker.sandbox.portal.services import SERVICES, Service
-from idbroker.sandbox.settings import ALERIS
+from idbroker.sandbox.portal.services import SERVICES
+from idbroker.sandbox.settings import NEUROREG, NEUROREG_PATIENTS
 from idbroker.sandbox.skin import skin
 from idbroker.sandbox.world import Addresses, World, make_world
 
@@ -38,8 +40,18 @@ def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) ->
     world.web.register_blueprint(console(world, reset))
     return Scene(
         world=world,
-        issuer=DispatcherMiddleware(world.web, {"/sandbox/api": make_api(world, reset)}),
-        portals=make_portals({service.id: (service, _party(service, world)) for service in SERVICES}, addresses.issuer),
+        issuer=DispatcherMiddleware(
+            world.web,
+            {
+                "/sandbox/api": make_api(world, reset),
+                "/sandbox/phone": make_phone(world.phones, world.people, addresses.issuer),
+            },
+        ),
+        portals=make_portals(
+            {service.id: (service, _party(service, world)) for service in SERVICES},
+            addresses.issuer,
+            {NEUROREG: _register(world)},
+        ),
         mitid=world.mitid,
     )
 
@@ -87,8 +99,12 @@ class Scenes:
         return make_scene(folder, self._addresses, self.reset)
 
 
+def _register(world: World) -> frozenset[str]:
+    return frozenset(person.number for person in world.people if person.number and person.id in NEUROREG_PATIENTS)
+
+
 def _party(service: Service, world: World) -> RelyingParty:
-    origin, credentials = world.addresses.portals, world.credentials
+    origin = world.addresses.portals
     registration = Registration(
         issuer=world.addresses.issuer,
         client_id=service.id,
@@ -96,6 +112,6 @@ def _party(service: Service, world: World) -> RelyingParty:
         goodbye_uri=f"{origin}/{service.id}/goodbye",
         scope=service.scope,
         language=service.language,
-        proof=credentials.aleris if service.id == ALERIS else credentials.patientportalen,
+        proof=world.credentials.proof(service.id),
     )
     return RelyingParty(registration, world.clock)

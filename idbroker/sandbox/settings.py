@@ -7,14 +7,31 @@ from typing import Any
 
 PATIENTPORTALEN = "patientportalen"
 ALERIS = "aleris"
+MINHALSA = "minhalsa"
+NEUROREG = "neuroreg"
+KEYED = (ALERIS, MINHALSA)  # prove who they are with a key of their own
+SECRET = (PATIENTPORTALEN, NEUROREG)  # prove it with a secret
+# Whom the register's staff have entered, by id; the rest of the cast has never been a patient there.
+NEUROREG_PATIENTS = ("bjorn", "marta")
 OWN_CLINIC = "clinea"
 MITID_CLIENT = "idbroker-sandbox"
 
 
 def document(
-    *, issuer: str, portals: str, mitid: str, secrets: Mapping[str, str], jwks: Mapping[str, Mapping[str, Any]]
+    *,
+    issuer: str,
+    portals: str,
+    mitid: str,
+    bankid: Mapping[str, Any],
+    freja: Mapping[str, Any],
+    secrets: Mapping[str, str],
+    jwks: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
-    """Return the document that `config.read` checks. `secrets` are digests and `jwks` key sets, by client."""
+    """Return the document that `config.read` checks.
+
+    `bankid` and `freja` are what their provider tables hold besides the kind: addresses and files of
+    the simulators. `secrets` are digests and `jwks` key sets, by client.
+    """
     return {
         "server": {"issuer": issuer, "workers": 1},
         "providers": {
@@ -25,7 +42,9 @@ def document(
                 "client_id": MITID_CLIENT,
                 "auth_method": "private_key_jwt",
                 "pushed": True,
-            }
+            },
+            "bankid": {"kind": "bankid", "environment": "test", **bankid},
+            "freja": {"kind": "freja", "environment": "test", **freja},
         },
         "clinics": {
             "clinea": {
@@ -42,6 +61,20 @@ def document(
                 "languages": ["en", "da"],
                 "phone": "+45 70 00 00 03",
                 "help_url": f"{portals}/{ALERIS}/help",
+            },
+            "region": {
+                "name": "Region Jämtland Härjedalen",
+                "country": "SE",
+                "providers": ["bankid", "freja"],
+                "phone": "+46 980 31 92 10",
+                "help_url": f"{portals}/{MINHALSA}/hjalp",
+            },
+            "neuroreg": {
+                "name": "Svenska neuroregister",
+                "country": "SE",
+                "providers": ["bankid"],
+                "phone": "+46 980 31 92 20",
+                "help_url": f"{portals}/{NEUROREG}/hjalp",
             },
         },
         "clients": {
@@ -61,6 +94,24 @@ def document(
                 "auth_method": "private_key_jwt",
                 "jwks": jwks[ALERIS],
                 "scopes": ["openid", "profile"],
+            },
+            # Both find a person by the personnummer: bookings there, the register here.
+            MINHALSA: {
+                **_addresses(portals, MINHALSA),
+                "name": "Min Hälsa",
+                "clinic": "region",
+                "auth_method": "private_key_jwt",
+                "jwks": jwks[MINHALSA],
+                "scopes": ["openid", "profile", "national_number"],
+                "national_number": True,
+            },
+            NEUROREG: {
+                **_addresses(portals, NEUROREG),
+                "name": "Neuroreg PER",
+                "clinic": "neuroreg",
+                "secret_digests": [secrets[NEUROREG]],
+                "scopes": ["openid", "profile", "national_number"],
+                "national_number": True,
             },
         },
     }

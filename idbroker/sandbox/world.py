@@ -22,12 +22,16 @@ from idbroker.keyring import carry_out
 from idbroker.keyset import Rules, Use
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
+from idbroker.sandbox import bankid, freja, mitid
+from idbroker.sandbox.bankid import PREFIX, SimBankID, make_bankid
 from idbroker.sandbox.faults import Faults
+from idbroker.sandbox.freja import SimFreja, make_freja
 from idbroker.sandbox.inbox import Inbox
-from idbroker.sandbox.mitid import LIES, SimClient, make_mitid
+from idbroker.sandbox.mitid import SimClient, make_mitid
+from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
-from idbroker.sandbox.settings import ALERIS, MITID_CLIENT, OWN_CLINIC, PATIENTPORTALEN, document
+from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, SECRET, document
 from idbroker.web.front import make_web
 
 # Nobody outside has cached a key set of the sandbox for a day: here a rotation takes effect at once.
@@ -36,19 +40,30 @@ _NO_WAITING = Rules(jwks_cache=timedelta(), skew=timedelta(), undo=timedelta(), 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the three servers are: origins, without a slash at the end."""
+    """Where the servers are: origins, without a slash at the end. BankID's and Freja's want mutual TLS."""
 
     issuer: str
     portals: str
     mitid: str
+    bankid: str
+    freja: str
+
+    @property
+    def phone(self) -> str:
+        """Return where the phone is; its apps are below."""
+        return f"{self.issuer}/sandbox/phone"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """How the demo portals prove who they are."""
+    """How the demo portals prove who they are, by portal."""
 
-    patientportalen: str = field(repr=False)
-    aleris: PortalKey
+    secrets: Mapping[str, str] = field(repr=False)
+    keys: Mapping[str, PortalKey]
+
+    def proof(self, portal: str) -> str | PortalKey:
+        """Return one portal's."""
+        return self.keys[portal] if portal in self.keys else self.secrets[portal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +97,13 @@ class World:
     house: House
     web: Flask
     mitid: WSGIApplication
+    bankid: SimBankID
+    freja: SimFreja
+
+    @property
+    def phones(self) -> Mapping[str, Phone]:
+        """Return the apps that are on people's phones, by provider."""
+        return {"bankid": self.bankid.phone, "freja": self.freja.phone}
 
     def register(self, wish: Mapping[str, Any]) -> Registered:
         """Register a portal; what is not said is safe or made up. RegistrationRefused names every mistake."""
@@ -117,14 +139,23 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     clock = MovableClock()
     people = cast(clock.now().date())
     check_cast(people)
-    faults = Faults({"mitid": LIES})
-    credentials = Credentials(patientportalen=secrets.token_urlsafe(32), aleris=new_portal_key())
+    faults = Faults({"mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES})
+    credentials = Credentials(
+        secrets={portal: secrets.token_urlsafe(32) for portal in SECRET},
+        keys={portal: new_portal_key() for portal in KEYED},
+    )
+    sim_bankid = make_bankid(
+        people, clock, faults, app_link=f"{addresses.phone}/bankid", folder=_folder(folder / "bankid")
+    )
+    sim_freja = make_freja(people, clock, faults, app_link=f"{addresses.phone}/freja", folder=_folder(folder / "freja"))
     settings = document(
         issuer=addresses.issuer,
         portals=addresses.portals,
         mitid=addresses.mitid,
-        secrets={PATIENTPORTALEN: secret_digest(credentials.patientportalen)},
-        jwks={ALERIS: credentials.aleris.jwks},
+        bankid=_bankid_table(sim_bankid, addresses),
+        freja=_freja_table(sim_freja, addresses),
+        secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
+        jwks={portal: key.jwks for portal, key in credentials.keys.items()},
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
@@ -141,6 +172,8 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         house=house,
         web=web,
         mitid=_mitid(people, clock, faults, addresses, house),
+        bankid=sim_bankid,
+        freja=sim_freja,
     )
 
 
@@ -154,6 +187,35 @@ def check_cast(people: Iterable[SimPerson]) -> None:
                 code="real_number",
                 exit_code=3,
             )
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def _bankid_table(sim: SimBankID, addresses: Addresses) -> Mapping[str, Any]:
+    return {
+        "address": f"{addresses.bankid}{PREFIX}",
+        "server_root_file": str(sim.server_root),
+        "certificate_file": str(sim.client_certificate),
+        "key_file": str(sim.client_key),
+        "signing_root_files": [str(sim.signing_root)],
+        "certificate_policies": list(sim.policies),
+        "app_link": f"{addresses.phone}/bankid",
+        "program_link": f"{addresses.phone}/bankid",
+    }
+
+
+def _freja_table(sim: SimFreja, addresses: Addresses) -> Mapping[str, Any]:
+    return {
+        "address": addresses.freja,
+        "server_root_file": str(sim.server_root),
+        "certificate_file": str(sim.client_certificate),
+        "key_file": str(sim.client_key),
+        "jws_certificate_files": [str(path) for path in sim.jws_certificates],
+        "app_link": f"{addresses.phone}/freja",
+    }
 
 
 def _mitid(

@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 
 from idbroker.sandbox.explain import claims, level, parameters
 from idbroker.sandbox.guard import foreign_page, wrong_host
+from idbroker.sandbox.portal.doors import Service
 from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
-from idbroker.sandbox.portal.services import Service
 from idbroker.sandbox.portal.visits import Answered, Problem, Visit, Visits
 from idbroker.sandbox.skin import page, skin
 
@@ -25,14 +25,21 @@ _AGAIN: Mapping[str, Mapping[str, str]] = {"again": {"prompt": "login"}, "step-u
 _CANCELLED = "access_denied"
 
 
-def make_portals(portals: Mapping[str, tuple[Service, RelyingParty]], issuer: str) -> Flask:
-    """Return the application that serves all demo portals, each below its own name."""
+def make_portals(
+    portals: Mapping[str, tuple[Service, RelyingParty]], issuer: str, registers: Mapping[str, frozenset[str]]
+) -> Flask:
+    """Return the application that serves all demo portals, each below its own name.
+
+    `registers` are the national numbers that a portal's staff have entered, by portal; a portal
+    without a register is for everybody.
+    """
     app = Flask("idbroker.sandbox.portals", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(skin())
     services = [service for service, _ in portals.values()]
     for service, party in portals.values():
-        app.register_blueprint(_Portal(service, party, issuer).routes(), url_prefix=f"/{service.id}")
+        portal = _Portal(service, party, issuer, registers.get(service.id))
+        app.register_blueprint(portal.routes(), url_prefix=f"/{service.id}")
     app.add_url_rule("/", "all", lambda: page("portal/all.html", services=services, issuer=issuer))
     app.before_request(_guard)
     app.register_error_handler(404, lambda _: page("portal/none.html", services=services, issuer=issuer, status=404))
@@ -45,18 +52,19 @@ def _guard() -> Response | None:
 
 
 class _Portal:
-    """One portal."""
+    """One portal. `register` is whom it is for, None for everybody."""
 
-    def __init__(self, service: Service, party: RelyingParty, issuer: str) -> None:
-        self._service, self._party, self._issuer = service, party, issuer
+    def __init__(self, service: Service, party: RelyingParty, issuer: str, register: frozenset[str] | None) -> None:
+        self._portal, self._party, self._issuer, self._register = service, party, issuer, register
         self._visits = Visits()
 
     def routes(self) -> Blueprint:
         """Return its routes."""
-        routes = Blueprint(self._service.id, __name__)
+        routes = Blueprint(self._portal.id, __name__)
         for path, view in (
             ("/", self.front), ("/login", self.login), ("/callback", self.callback), ("/failed", self.failed),
-            ("/goodbye", self.goodbye), ("/happened", self.happened), (f"/{self._service.help_path}", self.help),
+            ("/goodbye", self.goodbye), ("/happened", self.happened), (f"/{self._portal.help_path}", self.help),
+            ("/in/<language>", self.speak),
             ("/<path:path>", self.door),
         ):  # fmt: skip
             routes.add_url_rule(path, view.__name__, view)
@@ -76,16 +84,31 @@ class _Portal:
 
     def door(self, path: str) -> Response:
         """Open one door; whoever is not logged in goes to log in first, and comes back to this very door."""
-        if self._service.door(path) is None:
+        door, login = self._service.door(path), self._visit.login
+        if door is None:
             return self._page("portal/lost.html", status=404)
-        if self._visit.login is None:
+        if door.public:
+            return self._page("portal/public.html", door=door, path=path)
+        if login is None:
             return self._begin(path, {})
-        return self._page("portal/door.html", door=self._service.door(path), about=path.rpartition("/")[2], path=path)
+        if not self._admits(login):
+            return self._page("portal/stranger.html", status=403)
+        return self._page("portal/door.html", door=door, about=path.rpartition("/")[2], path=path)
 
     def help(self) -> Response:
         """Explain the login before it, the portal after it (R57)."""
         login = self._visit.login
         return self._page("portal/help.html", texts=self._service.help_after if login else self._service.help_before)
+
+    def speak(self, language: str) -> Response:
+        """Go on in another language, on the same page."""
+        path = request.args.get("to", "")
+        known = self._service.door(path) or path == self._portal.help_path
+        response = redirect(self._at(path if known else ""), 303)
+        response.set_cookie(
+            self._tongue, self._portal.said_in(language).language, httponly=True, samesite="Lax", path=self._at("")
+        )
+        return response
 
     def happened(self) -> Response:
         """Show every step of what just happened."""
@@ -120,7 +143,7 @@ class _Portal:
         return self._begin(door if self._service.door(door) else self._service.doors[0].path, _AGAIN[what])
 
     def _begin(self, door: str, more: Mapping[str, str]) -> Response:
-        pending, url = self._party.begin(door, more)
+        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **more})
         name = self._visits.change(self._name, lambda visit: visit.expecting(pending))
         return self._to(url, name)
 
@@ -183,29 +206,41 @@ class _Portal:
     # ---- how -------------------------------------------------------------------------------------
 
     @property
+    def _service(self) -> Service:
+        return self._portal.said_in(request.cookies.get(self._tongue))
+
+    @property
+    def _tongue(self) -> str:
+        return f"{self._portal.id}-language"
+
+    def _admits(self, login: Login) -> bool:
+        return self._register is None or login.userinfo.get("national_number") in self._register
+
+    @property
     def _name(self) -> str | None:
-        return request.cookies.get(self._service.id)
+        return request.cookies.get(self._portal.id)
 
     @property
     def _visit(self) -> Visit:
         return self._visits.find(self._name)
 
     def _at(self, path: str) -> str:
-        return f"/{self._service.id}/{path}"
+        return f"/{self._portal.id}/{path}"
 
     def _to(self, url: str, name: str) -> Response:
         response = redirect(url, 303)
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"
-        response.set_cookie(self._service.id, name, httponly=True, samesite="Lax", path=f"/{self._service.id}")
+        response.set_cookie(self._portal.id, name, httponly=True, samesite="Lax", path=f"/{self._portal.id}")
         return response
 
     def _page(self, template: str, *, status: int = 200, **values: object) -> Response:
-        visit = self._visit
+        visit, service = self._visit, self._service
         shown = _shown(visit.login) if visit.login else {}
         return page(
-            template, origins=(self._issuer,), status=status, service=self._service, words=self._service.words,
-            at=self._at, login=visit.login, issuer=self._issuer, has_trail=bool(visit.trail), **shown, **values,
+            template, origins=(self._issuer,), status=status, service=service, words=service.words, at=self._at,
+            others=[one for one in (self._portal, *self._portal.also) if one is not service],
+            login=visit.login, issuer=self._issuer, has_trail=bool(visit.trail), **shown, **values,
         )  # fmt: skip
 
 

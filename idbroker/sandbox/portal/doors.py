@@ -1,0 +1,66 @@
+"""What a demo portal is: its doors, its words, its languages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """One place in a portal that a link may lead to: `path` is below the portal's own.
+
+    A path that ends in a slash is the beginning of one door for each thing it is about. A `public`
+    door opens without a login. `facts` are shown as they are, and `leads` is another door with its label.
+    """
+
+    path: str
+    label: str
+    title: str
+    text: str
+    action: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    leads: tuple[str, str] | None = None
+    public: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """One demo portal. The first door is where a person ends who named none.
+
+    `example` is one door of many with its label, for the last of the `notes`. `stranger` is what
+    somebody is told who is not in the portal's register. `also` is the same portal in other
+    languages, with the same doors.
+    """
+
+    id: str
+    name: str
+    site: str
+    language: str
+    tongue: str
+    scope: str
+    lead: str
+    doors: tuple[Door, ...]
+    notes: tuple[str, ...]
+    help_path: str
+    help_before: tuple[str, ...]
+    help_after: tuple[str, ...]
+    words: Mapping[str, str] = field(repr=False)
+    example: tuple[str, str] | None = None
+    stranger: str = ""
+    also: tuple[Service, ...] = ()
+
+    def door(self, path: str) -> Door | None:
+        """Return the door at a path, or None."""
+        return next((door for door in self.doors if _leads(door, path)), None)
+
+    def said_in(self, language: str | None) -> Service:
+        """Return the portal in a language; in its own for one it has not."""
+        return next((one for one in self.also if one.language == language), self)
+
+
+def _leads(door: Door, path: str) -> bool:
+    if not door.path.endswith("/"):
+        return door.path == path
+    rest = path.removeprefix(door.path)
+    return rest != path and rest.isdecimal() and len(rest) <= 8
