@@ -15,8 +15,11 @@ from idbroker.clock import MovableClock
 from idbroker.errors import OperatorError
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.inbox import Message
+from idbroker.sandbox.orders import Order
 from idbroker.sandbox.people import SimPerson
+from idbroker.sandbox.phone import HERE, Misused, find_order, use
 from idbroker.sandbox.world import RegistrationRefused, World
+from idbroker.visitor import normal_address
 
 FARTHEST = timedelta(days=50 * 365)
 _HEADERS = {
@@ -43,7 +46,7 @@ def make_api(world: World, reset: Callable[[], None]) -> Flask:
         ("/people", "GET", calls.people),
         ("/inbox", "GET", calls.inbox),
         ("/orders", "GET", calls.orders),
-        ("/orders/<name>", "POST", calls.act),
+        ("/orders/<path:name>", "POST", calls.act),
         ("/clock", "GET", calls.clock),
         ("/clock", "PUT", calls.move),
         ("/faults/<provider>", "PUT", calls.break_),
@@ -73,12 +76,32 @@ class _Calls:
         return _json([_message(message) for message in self._world.inbox.list(request.args.get("to"))])
 
     def orders(self) -> Response:
-        """Return what waits in an app: nothing, until there is an eID that has one."""
-        return _json([])
+        """Return what waits in the apps, the newest first within each eID."""
+        return _json([_order(order) for phone in self._world.phones.values() for order in phone.waiting()])
 
     def act(self, name: str) -> Response:
-        """Do something in an app."""
-        raise Wrong(f"there is no order {name[:40]!r}: see GET orders", status=404)
+        """Do in an app what a person does; answer how the order stands and where the app leads back to."""
+        person, outcome, ip = self._wish()
+        try:
+            phone, _ = find_order(self._world.phones, name)
+            returns_to = use(phone, name, person, outcome, ip)
+        except Misused as error:
+            raise Wrong(error.words, status=error.status) from error
+        left = next((order.status for order in phone.waiting() if order.id == name), "ended")
+        return _json({"status": left, "returns_to": returns_to})
+
+    def _wish(self) -> tuple[SimPerson, str, str]:
+        """Return who does what in an app, and from which address."""
+        wish = _sent()
+        if not {"person", "outcome"} <= set(wish) <= {"person", "outcome", "ip"}:
+            raise Wrong('send {"person": "bjorn", "outcome": "approve"}, and "ip" if the phone is elsewhere')
+        person = next((one for one in self._world.people if one.id == wish["person"]), None)
+        ip = normal_address(wish.get("ip", HERE)) if isinstance(wish.get("ip", HERE), str) else None
+        if person is None:
+            raise Wrong("there is no such person: see GET people")
+        if ip is None:
+            raise Wrong("ip must be an IP address, like 203.0.113.7")
+        return person, wish["outcome"] if isinstance(wish["outcome"], str) else "", ip
 
     def clock(self) -> Response:
         """Return the sandbox's time."""
@@ -196,6 +219,13 @@ def _person(person: SimPerson) -> dict[str, Any]:
         "story": person.story,
     }
     return told if person.password is None else {**told, "password": person.password}
+
+
+def _order(order: Order) -> dict[str, Any]:
+    return {
+        "id": order.id, "provider": order.provider, "text": order.text, "status": order.status,
+        "person": order.person, "code": order.code,
+    }  # fmt: skip
 
 
 def _message(message: Message) -> dict[str, Any]:
