@@ -29,6 +29,18 @@ _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "slow": ("Slow: 3 seconds", {"slow": 3}),
     "busy": ("Too busy: HTTP 429", {"status": 429}),
 }
+# Where a login may go wrong, and what to see then.
+_TRIES = (
+    ("The booked visit", "Open video visit 2031 at Min Hälsa before you log in: the login ends at that very visit."),
+    ("An old code", "Take a code’s text from GET orders of the API, wait ten seconds, and type it into the phone."),
+    ("Nobody opens the app", "Leave the code alone for half a minute: the login page asks for a new order by itself."),
+    ("Cancel, or something worse", "Be Åke, or choose Something else happens on the phone: the login page says why."),
+    ("The phone is elsewhere", "Give the phone another address and open the app by the login page’s link."),
+    ("No Plus, no entry", "Be somebody whose Freja is not Plus: Min Hälsa needs more than that proves."),
+    ("Not a patient", "Log in to Neuroreg as somebody else than Björn: only its register’s patients get in."),
+    ("An outage", "Break an eID and open a login page; then let it work again."),
+    ("A level too high", "Ask for the level high at a Swedish portal: no eID there gives it."),
+)
 _JUMPS = (("16 minutes", 16 * 60), ("1 hour", 3600), ("1 day", 86400), ("30 days", 30 * 86400))
 
 
@@ -70,8 +82,9 @@ class _Panels:
         groups = self._groups()
         waiting = [name for name, people in groups.items() if not any(known.intersection(p.eids) for p in people)]
         return self._page(
-            "start", services=SERVICES, portals=self._world.addresses.portals, groups=groups, waiting=waiting
-        )
+            "start", services=SERVICES, portals=self._world.addresses.portals, groups=groups, waiting=waiting,
+            tries=_TRIES,
+        )  # fmt: skip
 
     def inbox(self) -> Response:
         """Show the messages."""
