@@ -11,7 +11,8 @@ from tests.sandbox.running import Sandbox
 pytestmark = pytest.mark.browser
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-PANELS = ("/", "/inbox", *(f"/sandbox/{name}" for name in ("people", "clock", "break", "connect", "reset")))
+PANELS = ("/", "/inbox", *(f"/sandbox/{name}" for name in ("people", "clock", "break", "connect", "reset", "phone/")))
+SWEDISH = {"minhalsa": ("", "hjalp", "annan-e-legitimation"), "neuroreg": ("", "hjalp", "statistik", "vardgivare")}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -42,6 +43,9 @@ def test_axe_finds_nothing(sandbox: Sandbox, chromium: Browser, scheme: str) -> 
             *(sandbox.portal(portal, path) for path in ("happened", help_path, "lost", "goodbye")),
         ):
             look(address)
+    for portal, paths in SWEDISH.items():
+        for path in paths:
+            look(sandbox.portal(portal, path))
     context.close()
 
     assert not {address: violations for address, violations in found.items() if violations}
