@@ -20,7 +20,7 @@ from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import ConfigError
 from idbroker.oidc import authorize, discovery, levels
-from idbroker.providers import mitid
+from idbroker.providers import bankid, freja, kinds, mitid
 from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.web.words import read_texts
 
@@ -33,7 +33,10 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     "[log]": (config.Log,),
     "[session]": (session.Settings,),
     "[evidence]": (evidence.Settings,),
-    "[providers.NAME]": (config.ProviderTable, mitid.Settings),
+    "[providers.NAME]": (config.ProviderTable,),
+    'kind = "mitid"': (mitid.Settings,),
+    'kind = "bankid"': (bankid.Settings,),
+    'kind = "freja"': (freja.Settings,),
     "[clinics.NAME]": (Clinic,),
 }
 BY_TABLE = {("[providers.NAME]", "kind"): "the table's name", ("[clinics.NAME]", "id"): "the table's name"}
@@ -62,12 +65,12 @@ def _rows(section: str) -> dict[str, str]:
 def _written(field: dataclasses.Field[Any]) -> str:
     """Return a default as the documents write it."""
     value = field.default
-    if field.default_factory is dict:
+    if field.default_factory is dict or value in (None, ()):
         return "none"
     if value is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
         return "required"
-    if value is None or value == ():
-        return "none"
+    if isinstance(value, tuple):
+        return ", ".join(f"`{each}`" for each in value)
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, timedelta):
@@ -85,6 +88,18 @@ def test_the_example_is_a_configuration_that_works() -> None:
 
     assert set(document) == {field.name for field in dataclasses.fields(config.Settings)}
     assert [client.id for client in settings.clients] == ["portal"]
+
+
+def test_the_examples_of_other_eids_work() -> None:
+    """What config.example.toml shows behind `#`, other eIDs and their clinic, is read without a mistake too."""
+    text = _read("config.example.toml").replace("SUBSTITUTE-SECRET-DIGEST", "0" * 64)
+    before, eids = text.split("# [providers.bankid]")
+    shown = re.sub(r"^# (\[[\w.-]+\]|\w+ = .*)$", r"\1", "# [providers.bankid]" + eids, flags=re.MULTILINE)
+
+    settings = config.read(tomllib.loads(before + shown))
+
+    assert {table.kind for table in settings.providers.values()} == {"mitid", "bankid", "freja"}
+    assert [set(clinic.requirements) for clinic in settings.clinics.by_id.values()] == [set(), {"bankid", "freja"}]
 
 
 def test_the_example_names_only_placeholders_as_secrets() -> None:
@@ -105,11 +120,45 @@ def test_every_setting_is_documented_with_its_default(table: str) -> None:
 
 def test_every_table_is_documented() -> None:
     """Each table of the configuration has its section."""
-    named = {re.sub(r"[\[\].]|NAME", "", table) for table in TABLES} | {"clients"}
+    named = {re.sub(r"[\[\].]|NAME", "", table) for table in TABLES if table[0] == "["} | {"clients"}
     text = _read("docs/operating.md")
 
     assert named == {field.name for field in dataclasses.fields(config.Settings)}
     assert "### `[clients.NAME]`" in text
+
+
+def test_every_kind_of_provider_is_documented() -> None:
+    """Each kind of eID has its section of settings."""
+    assert {f'kind = "{kind}"' for kind in kinds()} <= set(TABLES)
+
+
+def test_every_requirement_is_documented() -> None:
+    """docs/operating.md has each demand that a clinic may make of an eID, and no other."""
+    rows = _rows(_section(_read("docs/operating.md"), "### `[clinics.NAME.requirements.NAME]`"))
+    told = " ".join(judge({"nonsense": True})[0] for judge in (bankid.requirement_mistakes, freja.requirement_mistakes))
+
+    assert set(rows) == set(re.findall(r"[a-z]+_[a-z]+|mrtd", told))
+
+
+def test_every_line_of_the_log_is_documented() -> None:
+    """docs/operating.md explains each event that the broker writes to its log."""
+    text = _read("docs/operating.md")
+    sources = [p.read_text("utf-8") for p in (ROOT / "idbroker").rglob("*.py") if "sandbox" not in p.parts]
+    events = {name for s in sources for name in re.findall(r"\b_?log\.[a-z]+\(\s*\"([a-z_.]+)", s)}
+
+    assert events > {"provider_failed", "fault"}
+    assert [event for event in events if f"`{event}" not in text] == []
+
+
+def test_words_quoted_from_the_log_are_the_codes() -> None:
+    """What docs/operating.md has operators look for is what the code writes."""
+    section = _section(_read("docs/operating.md"), "### BankID or Freja does not work")
+    rows = re.findall(r"^\| (`.+?`.*?) \|", section, re.MULTILINE)[1:]
+    source = "\n".join(p.read_text("utf-8") for p in (ROOT / "idbroker").rglob("*.py") if "sandbox" not in p.parts)
+    quoted = {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
+
+    assert len(quoted) > 20
+    assert [word for word in quoted if not all(part in source for part in word.split(": "))] == []
 
 
 def test_every_field_of_a_registration_is_documented() -> None:
@@ -270,7 +319,8 @@ def test_every_known_attack_has_its_row() -> None:
     text = _section(_read("docs/security.md"), "## Threats and answers")
     firsts = " ".join(re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE))
     ours = {f"A{n}" for n in range(1, 28)} - {"A23"}  # DPoP, which there is not yet
-    wanted = {f"4.{n}" for n in range(1, 18)} | ours | {f"B{n}" for n in range(1, 12)}
+    upstream = {f"B{n}" for n in range(1, 12)} | {f"E{n}" for n in range(1, 6)}
+    wanted = {f"4.{n}" for n in range(1, 18)} | ours | upstream
 
     assert [row for row in wanted if not re.search(rf"\b{re.escape(row)}\b", firsts)] == []
 
