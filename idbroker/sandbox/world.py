@@ -131,7 +131,7 @@ class World:
     def close(self) -> None:
         """Let go of the stores, and of everybody who waits for a slow eID. The files stay."""
         self.faults.clear()
-        self.house.durable.close()
+        self.house.close()
 
 
 def make_world(folder: Path, addresses: Addresses) -> World:
