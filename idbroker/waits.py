@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from idbroker.errors import Cancelled, Gone, ProviderError, Refused, Unreachable
+from idbroker.errors import Cancelled, Gone, ProviderError, Refused, StoreError, Unreachable
 from idbroker.identity import Identity
 from idbroker.keeping import Kept
 from idbroker.lookout import Lookout, Order
@@ -24,7 +24,7 @@ from idbroker.visitor import Device, Visitor
 RENEWED = timedelta(minutes=15)
 RETURNING = timedelta(seconds=60)
 ORDERS, ORDERS_TIME = 120, timedelta(minutes=1)
-_TRIES = 5
+_TRIES = 10
 _PAUSE, _PATIENCE = 0.1, 25  # two and a half seconds
 
 
@@ -224,14 +224,18 @@ class Waits:
         """Cancel an order whose page was left; the person who comes back gets a new one."""
         if order.kept.value.wait is not None and order.kept.value.wait.device is Device.OTHER:
             self.drop(order.kept.value)
-            self._amend(order.kept, lambda wait: replace(wait, progress=Progress.LAPSED, says="b.st.lapsed"))
+            self._rest(order.kept, "b.st.lapsed")
 
     def _waiting(self, kept: Kept[Transaction], found: Wait) -> Kept[Transaction] | None:
         wait = kept.value.wait
         same = wait is not None and (found.progress, found.says) == (wait.progress, wait.says)
         if same and found.state == kept.value.provider_state:
             return kept
-        return self._amend(kept, lambda w: replace(w, progress=found.progress, says=found.says), found.state)
+
+        def as_found(wait: PendingWait) -> PendingWait:
+            return replace(wait, progress=found.progress, says=found.says)
+
+        return self._amend(kept, as_found, found.state, as_looked=True)
 
     def _proved(self, kept: Kept[Transaction], proof: Identity) -> None:
         def with_proof(wait: PendingWait) -> PendingWait:
@@ -245,12 +249,12 @@ class Waits:
         """Begin a new order silently while somebody looks at the page, up to a limit; else let it rest."""
         kept, wait = order.kept, order.kept.value.wait
         if wait is None or not (self._renewable(wait) and self.lookout.is_seen(kept.value.id)):
-            self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.lapsed"))
+            self._rest(kept, "b.st.lapsed")
             return None
         try:
             renewed = order.app.begin(self._asked(kept.value))
         except Unreachable:
-            self._amend(kept, lambda w: replace(w, progress=Progress.LAPSED, says="b.st.slow"))
+            self._rest(kept, "b.st.slow")
             return None
         except ProviderError as error:
             self._ended(order, error)
@@ -262,20 +266,28 @@ class Waits:
             self.lookout.drop(order.provider, renewed.state)
         return noted
 
+    def _rest(self, kept: Kept[Transaction], says: str) -> None:
+        """Leave an order that is no more: a new one takes its place when somebody asks for the page."""
+        self._amend(kept, lambda wait: replace(wait, progress=Progress.LAPSED, says=says), as_looked=True)
+
     def _silent(self, order: Order) -> Kept[Transaction] | None:
         """Go on asking an eID that does not answer: the order may be good. After a while the page says so."""
         wait = order.kept.value.wait
         if order.failing < self.lookout.says_so or wait is None or wait.says == "b.st.slow":
             return order.kept
-        return self._amend(order.kept, lambda w: replace(w, says="b.st.slow"))
+        return self._amend(order.kept, lambda w: replace(w, says="b.st.slow"), as_looked=True)
 
     def _ended(self, order: Order, error: ProviderError) -> None:
-        now = self.moves.transactions.get(order.kept.value.id)
-        if now is None or now.value.handle != order.kept.value.handle or now.value.stage is not Stage.PROVING:
-            return  # the person went elsewhere meanwhile: nobody waits for these words
-        if now.value.provider_state != order.kept.value.provider_state:
-            return
-        self.moves.failed(now, order.provider, error)
+        looked = order.kept.value
+        for _ in range(_TRIES):
+            now = self.moves.transactions.get(looked.id)
+            if now is None or now.value.handle != looked.handle or now.value.stage is not Stage.PROVING:
+                return  # the person went elsewhere meanwhile: nobody waits for these words
+            wait = now.value.wait
+            if wait is None or wait.proof is not None or now.value.provider_state != looked.provider_state:
+                return  # another worker was told more: an eID that tells once says "lost" to the second
+            self.moves.failed(now, order.provider, error)
+        raise StoreError("a transaction that changes all the time")
 
     def _renewable(self, wait: PendingWait) -> bool:
         return self.moves.clock.now() - wait.since < RENEWED
@@ -288,19 +300,30 @@ class Waits:
         return self.moves.asked(transaction, provider, handle, wait.visitor, wait.device)
 
     def _amend(
-        self, kept: Kept[Transaction], change: Callable[[PendingWait], PendingWait], state: bytes | None = None
+        self,
+        kept: Kept[Transaction],
+        change: Callable[[PendingWait], PendingWait],
+        state: bytes | None = None,
+        *,
+        as_looked: bool = False,
     ) -> Kept[Transaction] | None:
-        """Change what is kept of an order, whatever else the person does meanwhile; None if they went elsewhere."""
+        """Change what is kept of an order, whatever else the person does meanwhile; None if they went elsewhere.
+
+        `as_looked` also wants the order as it was when it was looked at: a worker that was held up must not
+        undo what another one has learnt since. Raises StoreError when somebody else is faster every time.
+        """
         newest: Kept[Transaction] | None = kept
         for _ in range(_TRIES):
             wait = newest.value.wait if newest is not None else None
             if newest is None or wait is None or newest.value.handle != kept.value.handle:
                 return None
             transaction = newest.value
+            if as_looked and (wait.proof is not None or transaction.provider_state != kept.value.provider_state):
+                return None
             state_now = transaction.provider_state if state is None else state
             moved = replace(transaction, wait=change(wait), provider_state=state_now)
             swapped = self.moves.transactions.swap(moved.id, newest.raw, moved, TRANSACTION_LIFE)
             if swapped is not None:
                 return swapped
             newest = self.moves.transactions.get(transaction.id)
-        return None
+        raise StoreError("a transaction that changes all the time")
