@@ -14,9 +14,11 @@ import pytest
 
 from bench import machine, profiling, report, run
 from bench.stage import Stage, Stores
+from bench.waiting import Waiting, waiting
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes")
+PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting")
+ON_PRODUCTION = {"sizes", "waiting"}  # these need Redis and PostgreSQL
 QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_up=0.5)
 
 
@@ -26,6 +28,7 @@ QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_
 @click.option("--seconds", default=3.0, show_default=True, help="Length of a round.")
 @click.option("--store", type=click.Choice(["sqlite", "production", "both"]), help="[both; with --quick: production]")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
+@click.option("--waiting", "people", default=1000, show_default=True, help="People who wait for BankID at once.")
 @click.option("--quick", is_flag=True, help="A look in half a minute: shorter, and with fewer persons.")
 @click.option("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="The date in the results [today].")
 @click.option("--save", help="Write bench/results/NAME.json.")
@@ -39,7 +42,8 @@ def bench(context: click.Context, /, **options: Any) -> None:
     store = options["store"] or ("production" if options["quick"] else "both")
     names = ["sqlite", "production"] if store == "both" else [store]
     results = {"date": options["date"], "effort": _plain(effort), "machine": machine.description()}
-    results |= measured(effort, names, options["only"] or PARTS)
+    patients = _patients(options["people"], quick=options["quick"])
+    results |= measured(effort, patients, names, options["only"] or PARTS)
     for line in report.ending(results):
         click.echo(line)
     if options["save"]:
@@ -48,12 +52,12 @@ def bench(context: click.Context, /, **options: Any) -> None:
         (RESULTS / f"{options['save']}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def measured(effort: run.Effort, names: list[str], parts: tuple[str, ...]) -> dict[str, Any]:
+def measured(effort: run.Effort, patients: Waiting, names: list[str], parts: tuple[str, ...]) -> dict[str, Any]:
     """Start everything, measure the parts, and end everything."""
     load = machine.load_average()
     with tempfile.TemporaryDirectory(prefix="idbroker-bench-") as folder, Stage(Path(folder)) as stage:
         stores, stand_in = _stores(stage, names), stage.stand_in()
-        brokers = [stage.broker(each, stand_in) for each in stores]
+        brokers = [stage.broker(each, stand_in) for each in stores] if set(parts) != {"waiting"} else []
         results: dict[str, Any] = {"self_check": run.self_check(brokers, stand_in)}
         measures: dict[str, Callable[[], Any]] = {
             "sign_ins": lambda: run.sign_ins(brokers, stand_in, stage, effort),
@@ -61,13 +65,21 @@ def measured(effort: run.Effort, names: list[str], parts: tuple[str, ...]) -> di
             "far_away": lambda: run.far_away(stage, stores[-1], stand_in, effort),
             "starts": lambda: run.starts(stage, stores, effort),
             "sizes": lambda: run.sizes(stage, stand_in, effort),
+            "waiting": lambda: waiting(stage, patients),
         }
         for name in parts:
-            if name != "sizes" or "production" in names:
+            if name not in ON_PRODUCTION or "production" in names:
                 results[name] = measures[name]()
                 for line in report.part(name, results[name]):
                     click.echo(line)
         return {"load_average": [round(load, 2), round(machine.load_average(), 2)], **results}
+
+
+def _patients(people: int, *, quick: bool) -> Waiting:
+    """Return how many wait, and how long they are watched; those who fill the cores are in the same proportion."""
+    if quick:
+        return Waiting(people=min(people, 100), approvals=20, seconds=6.0, crowd=24)
+    return Waiting(people=people, approvals=max(1, people // 5))
 
 
 def _stores(stage: Stage, names: list[str]) -> list[Stores]:

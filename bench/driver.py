@@ -43,7 +43,8 @@ class Line(asyncio.Protocol):
         found = parse(self._buffer)
         if found is not None and self._waiting is not None:
             self._buffer = b""
-            self._waiting.set_result(found)
+            if not self._waiting.done():  # whoever asked may have gone
+                self._waiting.set_result(found)
 
     @property
     def closed(self) -> bool:

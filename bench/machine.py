@@ -66,6 +66,19 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / _TICKS
 
 
+def callers(pids: Iterable[int], port: int) -> dict[int, int]:
+    """Return whose each connection to a port of this machine is: by its own port, the process that holds it."""
+    rows = [line.split() for line in _read(_PROC / "net/tcp").splitlines()[1:]]
+    ours = {row[9]: int(row[1].partition(":")[2], 16) for row in rows if int(row[2].partition(":")[2], 16) == port}
+    found: dict[int, int] = {}
+    for pid in pids:
+        for handle in (_PROC / str(pid) / "fd").glob("*"):
+            inode = _target(handle).removeprefix("socket:[").removesuffix("]")
+            if inode in ours:
+                found[ours[inode]] = pid
+    return found
+
+
 def busy_seconds(which: Iterable[int]) -> float:
     """Return how long these cores did anything at all for anybody."""
     names = {f"cpu{core}" for core in which}
@@ -137,6 +150,13 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8", errors="replace")
     except OSError:  # it ended meanwhile
+        return ""
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except OSError:  # it was closed meanwhile
         return ""
 
 

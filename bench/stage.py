@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import subprocess
 import sys
@@ -11,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import psycopg
 import redis
 
-from bench import machine, upstream
+from bench import bankid, machine, upstream
 from bench.driver import LOOPBACK
 from bench.visit import ISSUER, PORTAL, PORTAL_CALLBACK, PORTAL_SECRET
 from idbroker.client import secret_digest
@@ -36,14 +38,11 @@ proxies = 1
 folder = "{keys}"
 [log]
 level = "{log}"
-[providers.mitid]
-issuer = "{mitid}"
-client_id = "{client_id}"
-client_secret = "{client_secret}"
+{table}
 [clinics.bench]
 name = "Bench"
-country = "DK"
-providers = ["mitid"]
+country = "{country}"
+providers = ["{provider}"]
 [clients.{portal}]
 name = "Portal"
 clinic = "bench"
@@ -52,6 +51,21 @@ secret_digests = ["{digest}"]
 scopes = ["openid", "profile", "national_number", "offline_access"]
 national_number = true
 refresh = "keep"
+"""
+_MITID = """
+[providers.mitid]
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = "{client_secret}"
+"""
+_BANKID = """
+[providers.bankid]
+environment = "test"
+address = "{address}"
+certificate_file = "{client_certificate}"
+key_file = "{client_key}"
+server_root_file = "{server_root}"
+signing_root_files = ["{signing_root}"]
 """
 
 
@@ -115,6 +129,25 @@ class StandIn:
         connection.close()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatedBankID:
+    """The running simulator of BankID: the port its phones are worked by."""
+
+    port: int
+    pid: int
+
+    def call(self, what: str, told: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Work it, or ask what it noted (bench/bankid.py); for when nobody else is to be served meanwhile."""
+        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=PATIENCE)
+        connection.request("POST", bankid.CONTROL + what, json.dumps(told or {}))
+        answer = connection.getresponse()
+        if answer.status != 200:
+            raise RuntimeError(f"the simulator: HTTP {answer.status}")
+        found: dict[str, Any] = json.loads(answer.read())
+        connection.close()
+        return found
+
+
 class Stage:
     """Starts what is asked for in one folder, and ends it all."""
 
@@ -156,23 +189,44 @@ class Stage:
         pid = self._run(name, ["-m", "bench.app", str(path)], self.cores.broker, port)
         return Broker(stores=stores, port=port, pid=pid)
 
+    def bankid(self) -> SimulatedBankID:
+        """Start the simulator of BankID."""
+        port = free_port()
+        command = ["-m", "bench.bankid", "--port", str(port), "--folder", str(self.folder / "bankid")]
+        pid = self._run("bankid", command, self.cores.rest, port, bankid.CONTROL)
+        return SimulatedBankID(port=port, pid=pid)
+
+    def bankid_broker(self, stores: Stores, simulated: SimulatedBankID, *, workers: int) -> Broker:
+        """Start a broker for BankID on all cores, and wait until it answers."""
+        port = free_port()
+        path = self.configure_bankid("broker-bankid", stores, simulated, port=port, workers=workers)
+        pid = self._run("broker-bankid", ["-m", "bench.app", str(path)], self.cores.broker | self.cores.rest, port)
+        return Broker(stores=stores, port=port, pid=pid)
+
     def configure(self, name: str, stores: Stores, *, port: int, mitid: str, threads: int, keys: str = "keys") -> Path:
-        """Write a configuration file and return where."""
+        """Write a configuration file for MitID and return where."""
+        table = _MITID.format(issuer=mitid, client_id=upstream.CLIENT_ID, client_secret=upstream.CLIENT_SECRET)
+        eid = {"table": table, "provider": "mitid", "country": "DK"}
+        return self._write(name, stores, eid, port=port, workers=1, threads=threads, keys=keys)
+
+    def configure_bankid(
+        self, name: str, stores: Stores, simulated: SimulatedBankID, *, port: int, workers: int = 1
+    ) -> Path:
+        """Write a configuration file for BankID and return where."""
+        eid = {"table": _BANKID.format(**simulated.call("")), "provider": "bankid", "country": "SE"}
+        return self._write(name, stores, eid, port=port, workers=workers, threads=32, keys="keys")
+
+    def _write(self, name: str, stores: Stores, eid: Mapping[str, str], **server: Any) -> Path:
         path = self.folder / f"{name}.toml"
         text = _TEMPLATE.format(
             issuer=ISSUER,
-            port=port,
-            workers=1,
-            threads=threads,
             stores=f'transient = "{stores.transient}"\ndurable = "{stores.durable}"',
-            keys=keys,
             log="info",
-            mitid=mitid,
-            client_id=upstream.CLIENT_ID,
-            client_secret=upstream.CLIENT_SECRET,
             portal=PORTAL,
             callback=PORTAL_CALLBACK,
             digest=secret_digest(PORTAL_SECRET),
+            **eid,
+            **server,
         )
         path.write_text(text, encoding="utf-8")
         return path
@@ -189,15 +243,25 @@ class Stage:
             self._until_answer(name, process, port, pause=0.002)
             return time.perf_counter() - began
 
-    def _run(self, name: str, command: list[str], cores: frozenset[int], port: int) -> int:
+    def _run(
+        self, name: str, command: list[str], cores: frozenset[int], port: int, target: str = upstream.DISCOVERY
+    ) -> int:
         """Start a process that is ended with the stage, and wait until it answers."""
         process = self.ends.enter_context(self._process(name, command, cores))
-        self._until_answer(name, process, port)
+        self._until_answer(name, process, port, target)
         return process.pid
 
-    def _until_answer(self, name: str, process: subprocess.Popen[bytes], port: int, *, pause: float = 0.02) -> None:
+    def _until_answer(
+        self,
+        name: str,
+        process: subprocess.Popen[bytes],
+        port: int,
+        target: str = upstream.DISCOVERY,
+        *,
+        pause: float = 0.02,
+    ) -> None:
         deadline = time.monotonic() + PATIENCE
-        while get(port, upstream.DISCOVERY) != 200:
+        while get(port, target) != 200:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise DidNotStart((self.folder / f"{name}.log").read_text(errors="replace")[-2000:])
             time.sleep(pause)

@@ -76,11 +76,58 @@ class SignedIn:
 Visit = Generator[Call, Answer, SignedIn]
 
 
-class Browser:
-    """Keeps cookies by host, not by port (RFC 6265, 8.5)."""
+class Wish:
+    """What a portal asks once, and how it takes the answer."""
 
     def __init__(self) -> None:
+        self._state, self._nonce = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+        self._verifier = secrets.token_urlsafe(36)
+
+    def address(self, scopes: str = SCOPES, idp: str | None = None) -> str:
+        """Return where it sends the browser."""
+        asked = {
+            "client_id": PORTAL,
+            "redirect_uri": PORTAL_CALLBACK,
+            "response_type": "code",
+            "scope": scopes,
+            "state": self._state,
+            "nonce": self._nonce,
+            "code_challenge": _b64(hashlib.sha256(self._verifier.encode()).digest()),
+            "code_challenge_method": "S256",
+            **({"idp": idp} if idp else {}),
+        }
+        return f"{ISSUER}/authorize?{urlencode(asked)}"
+
+    def code_in(self, there: str) -> str:
+        """Return the code in the address that the browser was sent back to. Raises Wrong."""
+        returned = dict(parse_qsl(urlsplit(there).query))
+        ours = there.startswith(f"{PORTAL_CALLBACK}?") and returned.get("state") == self._state
+        if not ours or returned.get("iss") != ISSUER or not returned.get("code"):
+            raise Wrong("callback: not our answer")
+        return returned["code"]
+
+    def redeemed(self, judge: Judge, there: str) -> Visit:
+        """Redeem the code, and look up whom it is about. Raises Wrong."""
+        fields = {
+            "grant_type": "authorization_code",
+            "code": self.code_in(there),
+            "redirect_uri": PORTAL_CALLBACK,
+            "code_verifier": self._verifier,
+        }
+        tokens = yield from token(fields)
+        subject = judge.judge(tokens, self._nonce)
+        userinfo = yield from look_up(tokens["access_token"])
+        if userinfo.get("sub") != subject:
+            raise Wrong("userinfo: somebody else")
+        return SignedIn(tokens=tokens, userinfo=userinfo)
+
+
+class Browser:
+    """Keeps cookies by host, not by port (RFC 6265, 8.5). `address` is where the proxy sees it come from."""
+
+    def __init__(self, address: str = "192.0.2.7") -> None:
         self._cookies: dict[str, dict[str, str]] = {}
+        self._from = {"X-Forwarded-For": address}
 
     def get(self, step: str, url: str) -> Generator[Call, Answer, Answer]:
         """Get an address."""
@@ -101,7 +148,7 @@ class Browser:
             to=f"{parts.scheme}://{parts.netloc}",
             target=f"{parts.path}?{parts.query}" if parts.query else parts.path,
             method=method,
-            headers={**_BROWSER, **headers, **cookie},
+            headers={**_BROWSER, **self._from, **headers, **cookie},
             body=body,
         )
         for name, value in answer.headers:
@@ -125,38 +172,12 @@ def sign_in(
     Raises Wrong when anything on the way is not as it must be.
     """
     with_eid = browser is None if with_eid is None else with_eid
-    browser = browser or Browser()
-    state, nonce, verifier = (secrets.token_urlsafe(24) for _ in range(3))
-    verifier += secrets.token_urlsafe(16)
-    asked = {
-        "client_id": PORTAL,
-        "redirect_uri": PORTAL_CALLBACK,
-        "response_type": "code",
-        "scope": scopes,
-        "state": state,
-        "nonce": nonce,
-        "code_challenge": _b64(hashlib.sha256(verifier.encode()).digest()),
-        "code_challenge_method": "S256",
-        **({"idp": "mitid"} if named else {}),
-    }
-    there = _location(303, (yield from browser.get("authorize", f"{ISSUER}/authorize?{urlencode(asked)}")))
+    browser, wish = browser or Browser(), Wish()
+    address = wish.address(scopes, "mitid" if named else None)
+    there = location(303, (yield from browser.get("authorize", address)))
     if with_eid:
         there = yield from _returned(browser, there if named else (yield from _chosen(browser, there)))
-    returned = dict(parse_qsl(urlsplit(there).query))
-    if not there.startswith(f"{PORTAL_CALLBACK}?") or returned.get("state") != state or returned.get("iss") != ISSUER:
-        raise Wrong("callback: not our answer")
-    fields = {
-        "grant_type": "authorization_code",
-        "code": returned.get("code", ""),
-        "redirect_uri": PORTAL_CALLBACK,
-        "code_verifier": verifier,
-    }
-    tokens = yield from token(fields)
-    subject = judge.judge(tokens, nonce)
-    userinfo = yield from look_up(tokens["access_token"])
-    if userinfo.get("sub") != subject:
-        raise Wrong("userinfo: somebody else")
-    return SignedIn(tokens=tokens, userinfo=userinfo)
+    return (yield from wish.redeemed(judge, there))
 
 
 def _chosen(browser: Browser, choice: str) -> Generator[Call, Answer, str]:
@@ -165,12 +186,12 @@ def _chosen(browser: Browser, choice: str) -> Generator[Call, Answer, str]:
     if page.status != 200 or nonce is None:
         raise Wrong(f"choose: HTTP {page.status}")
     fields = {"_n": html.unescape(nonce[1].decode()), "provider": "mitid"}
-    return _location(303, (yield from browser.post("choose_post", ISSUER + choice, fields)))
+    return location(303, (yield from browser.post("choose_post", ISSUER + choice, fields)))
 
 
 def _returned(browser: Browser, there: str) -> Generator[Call, Answer, str]:
-    back = _location(302, (yield from browser.get("upstream", there)))
-    there = _location(303, (yield from browser.get("callback", back)))
+    back = location(302, (yield from browser.get("upstream", there)))
+    there = location(303, (yield from browser.get("callback", back)))
     if not there.startswith("https://"):
         raise Wrong("callback: back to the choice")
     return there
@@ -205,7 +226,8 @@ def _object(step: str, answer: Answer) -> Mapping[str, Any]:
     return value
 
 
-def _location(status: int, answer: Answer) -> str:
+def location(status: int, answer: Answer) -> str:
+    """Return where an answer leads. Raises Wrong."""
     if answer.status != status:
         raise Wrong(f"HTTP {answer.status} instead of {status}")
     return answer.header("location")
