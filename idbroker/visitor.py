@@ -68,6 +68,13 @@ class Visitor:
     device_id: str | None = field(default=None, repr=False)
 
     @property
+    def network(self) -> str | None:
+        """Return whose address it is, as far as one can tell: of IPv6 the /64 that one customer has at least."""
+        if self.ip is None or ":" not in self.ip:
+            return self.ip
+        return str(ipaddress.IPv6Network((self.ip, 64), strict=False))
+
+    @property
     def system(self) -> System:
         """Return the operating system. An iPad that calls itself a Mac is taken for one."""
         if _IOS.search(self.agent):

@@ -45,7 +45,8 @@ class Waits:
 
         Raises Refused. The limit leaves room for a hospital behind one address.
         """
-        if visitor.ip is not None and self.transient.count(f"orders:{visitor.ip}", ORDERS_TIME) > self.most_orders:
+        network = visitor.network
+        if network is not None and self.transient.count(f"orders:{network}", ORDERS_TIME) > self.most_orders:
             raise Refused("too_many", "orders from one address")
 
     def began(self, kept: Kept[Transaction], asked: Asked, provider: str, order: Wait, nonce: str) -> Step:

@@ -30,6 +30,7 @@ from werkzeug.test import run_wsgi_app
 from idbroker import config
 from idbroker.app import House, make_site, open_house
 from idbroker.clock import StoppedClock
+from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import ensure_keys
 from idbroker.lookout import Lookout
@@ -62,7 +63,9 @@ Found = TypeVar("Found")
 Act = Callable[[str, bytes], bytes | None]
 
 
-def eventually(ask: Callable[[], Found | None], clock: StoppedClock | None = None) -> Found:
+def eventually(
+    ask: Callable[[], Found | None], clock: StoppedClock | None = None, *, patience: float = PATIENCE
+) -> Found:
     """Ask until the answer is true, for a while; with a clock, time goes by meanwhile: a pace every quarter second."""
     began = moved = time.monotonic()
     while True:
@@ -70,7 +73,7 @@ def eventually(ask: Callable[[], Found | None], clock: StoppedClock | None = Non
         if found is not None and found is not False:
             return found
         now = time.monotonic()
-        assert now - began < PATIENCE, "it never came"
+        assert now - began < patience, "it never came"
         if clock is not None and (moved == began or now - moved > 0.25):
             clock.move(PACE)
             moved = now
@@ -321,19 +324,20 @@ def open_apps(
             def web(address: str) -> WSGIApplication:
                 issuer = made[0].address if made else address
                 settings = _settings(issuer, eids, store or {}, changed)
-                house = open_house(settings, folder, clock=eids.clock, sandbox=True)
+                opened = open_house(settings, folder, clock=eids.clock, sandbox=True)
+                house = _by_the_clock(opened, eids.clock, watched or _unwatched)
+                afterwards.callback(house.close)
                 house.durable.migrate()
-                afterwards.callback(house.durable.close)
-                afterwards.callback(house.transient.close)
-                afterwards.callback(_hang_up, house)
-                seen = house if watched is None else replace(house, transient=watched(house.transient))
-                site = _by_the_clock(make_site(seen), seen, eids.clock)
-                afterwards.callback(site.waits.lookout.close)
+                site = _patient(make_site(house), eids.clock)
                 made.append(Worker(address=address, house=house, site=site))
                 return make_web(site)
 
             afterwards.enter_context(serve(web))
         yield Apps(eids=eids, workers=tuple(made))
+
+
+def _unwatched(store: TransientStore) -> TransientStore:
+    return store
 
 
 @functools.cache
@@ -345,31 +349,30 @@ def _keys() -> Path:
     return folder
 
 
-def _hang_up(house: House) -> None:
-    """Close the connections to the eIDs, which last as long as a process does."""
-    bankid: Any = house.providers["bankid"]
-    freja: Any = house.providers["freja"]
-    bankid._api.http.close()
-    freja._service.http.close()
-
-
-def _by_the_clock(site: Site, house: House, clock: StoppedClock) -> Site:
-    """Return the site with a lookout that knows no time but the clock's."""
+def _by_the_clock(house: House, clock: StoppedClock, watched: Callable[[TransientStore], Any]) -> House:
+    """Return the house with a lookout that knows no time but the clock's, and something before its store."""
+    store = watched(house.transient)
+    sealed = SealedTransient(store, house.keyring.sealing_keys)
     lookout = Lookout(
-        site.broker.transactions,
-        house.transient,
+        Shelf(sealed, "t", Transaction),
+        store,
         house.providers,
         clock,
         threads=4,
         now=lambda: clock.now().timestamp(),
     )
+    return replace(house, transient=store, sealed=sealed, lookout=lookout)
+
+
+def _patient(site: Site, clock: StoppedClock) -> Site:
+    """Return the site with time going by, by the clock, while a press of a button waits for news."""
 
     def pause(seconds: float) -> None:
         clock.move(timedelta(seconds=seconds))
         _PAUSE.wait(0.004)
 
-    waits = replace(site.waits, lookout=lookout, pause=pause)
-    lookout.serve(waits)
+    waits = replace(site.waits, pause=pause)
+    waits.lookout.serve(waits)
     return replace(site, waits=waits, broker=replace(site.broker, waits=waits))
 
 
