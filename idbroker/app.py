@@ -15,7 +15,7 @@ from idbroker import config, logs, providers
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
-from idbroker.errors import OperatorError
+from idbroker.errors import ConfigError, OperatorError
 from idbroker.evidence import evidence_row
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
@@ -171,8 +171,16 @@ def _no_key(alg: str) -> SigningKey:
 
 
 def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:
-    tables = settings.providers.items()
-    return {name: providers.kind(table.kind).make(name, table.settings, means) for name, table in tables}
+    made: dict[str, Provider] = {}
+    mistakes: list[tuple[str, str]] = []
+    for name, table in settings.providers.items():
+        try:
+            made[name] = providers.kind(table.kind).make(name, table.settings, means)
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+    return made
 
 
 def make_site(house: House) -> Site:

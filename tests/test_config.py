@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from idbroker import config
+from idbroker.app import check_providers
 from idbroker.errors import ConfigError
 
 
@@ -76,3 +77,14 @@ def test_files_of_providers_lie_beside_the_configuration(tmp_path: Path) -> None
     assert settings.certificate_file == tmp_path / "client.pem"
     assert settings.key_file == Path("/etc/client.key")
     assert settings.signing_root_files == (tmp_path / "root.pem",)
+
+
+def test_every_mistake_of_every_provider_is_told_at_once(tmp_path: Path) -> None:
+    """An operator mends a configuration in one go: one provider's mistakes do not hide the next one's."""
+    document = _document(tmp_path, {})
+    document["providers"]["freja"] = {"environment": "test"}
+
+    with pytest.raises(ConfigError) as caught:
+        check_providers(config.read(document))
+
+    assert {where for where, _ in caught.value.mistakes} == {"providers.bankid", "providers.freja"}
