@@ -27,6 +27,7 @@ _DRAWN = 256
 _REFRESH = 20  # before the last frame, so that there is no dead code at the end of a stream
 _OPENING, _CLOSING = b"--code\r\nContent-Type: image/png\r\n\r\n", qr.BLANK + b"\r\n--code--\r\n"
 _NO_STORE = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_STREAMED = {**_NO_STORE, "X-Accel-Buffering": "no"}  # a proxy that gathers pictures shows none of them in time
 _log = structlog.get_logger("idbroker.web")
 
 
@@ -123,7 +124,7 @@ class _Waiting:
         """Send the code as pictures that follow one another, one a second, for a while."""
         _, cookie = self._steering.load(name)
         content_type = "multipart/x-mixed-replace; boundary=code"
-        return Response(self._frames(name, cookie.secret), headers=_NO_STORE, content_type=content_type)
+        return Response(self._frames(name, cookie.secret), headers=_STREAMED, content_type=content_type)
 
     def _slot_is_free(self) -> bool:
         if not self._slots.acquire(blocking=False):
