@@ -172,6 +172,14 @@ class Worker:
         """Return who asks the eIDs here."""
         return self.site.waits.lookout
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether all that was due has been done, and every order watched is in line again."""
+        lookout = self.lookout
+        with lookout._change:
+            later = [order for at, _, order in lookout._line if at > self.house.clock.now().timestamp()]
+            return len(later) == lookout.watched and lookout._work.empty()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Apps:
@@ -201,6 +209,11 @@ class Apps:
         browser = browser or self.browser()
         page = browser.press(browser.authorize(**asked), provider=eid)
         return Visit(apps=self, browser=browser, page=browser.press(page, do=do) if do else page, eid=eid)
+
+    def go(self, by: timedelta) -> None:
+        """Let so much time go by, and all be done that was due."""
+        self.clock.move(by)
+        eventually(lambda: all(worker.idle for worker in self.workers))
 
     def kept(self, name: str) -> Transaction:
         """Return a transaction as it lies in the store."""
