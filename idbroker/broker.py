@@ -27,6 +27,8 @@ from idbroker.transaction import Notice, PendingForm, Stage, Transaction
 from idbroker.visitor import Device, Kind, Visitor
 from idbroker.waits import Waits
 
+_TRIES = 5
+
 
 @dataclass(frozen=True, kw_only=True)
 class Broker:
@@ -112,9 +114,15 @@ class Broker:
 
     def say_in(self, kept: Kept[Transaction], language: str) -> Transaction:
         """Return the transaction in another language of its clinic."""
-        transaction = replace(kept.value, language=language)
-        self.transactions.swap(transaction.id, kept.raw, transaction, TRANSACTION_LIFE)
-        return transaction
+        newest: Kept[Transaction] | None = kept
+        for _ in range(_TRIES):
+            if newest is None:
+                raise Gone("the transaction ended meanwhile")
+            spoken = replace(newest.value, language=language)
+            if self.transactions.swap(spoken.id, newest.raw, spoken, TRANSACTION_LIFE):
+                return spoken
+            newest = self.transactions.get(spoken.id)
+        return kept.value
 
     def choose(
         self, kept: Kept[Transaction], provider: str, nonce: str, visitor: Visitor, device: Device | None = None
@@ -138,6 +146,7 @@ class Broker:
                 self.waits.pace_orders(visitor)
             challenge = self.providers[provider].begin(asked)
         except ProviderError as error:
+            self.waits.drop(transaction)
             return self.moves.failed(kept, provider, error)
         if isinstance(challenge, Wait):
             return self.waits.began(kept, asked, provider, challenge, nonce)
@@ -200,7 +209,7 @@ class Broker:
             return self.where_now(kept.value)
         self.waits.drop(kept.value)
         reopened = kept.value.reopened(None)
-        return self.moves.moved(kept, reopened, Show(transaction=reopened), None)
+        return self.moves.moved(kept, reopened, Show(transaction=reopened))
 
     def cancel(self, kept: Kept[Transaction]) -> Step:
         """Stop at the person's wish: the client is told access_denied (RFC 6749, 4.1.2.1)."""

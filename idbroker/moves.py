@@ -36,6 +36,7 @@ _log = structlog.get_logger("idbroker.moves")
 
 TRANSACTION_LIFE = timedelta(minutes=30)
 REPEAT_LIFE = timedelta(seconds=60)
+_TRIES = 3
 _UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
 
 
@@ -106,11 +107,37 @@ class Moves:
 
     # ---- what a provider said --------------------------------------------------------------------
 
-    def moved(self, kept: Kept[Transaction], moved: Transaction, step: Step, nonce: str | None) -> Step:
-        """Keep the move, unless another request of this browser was faster: then its step counts."""
-        if self.transactions.swap(moved.id, kept.raw, moved, TRANSACTION_LIFE):
-            return step
-        return self.overtaken(moved.id, nonce)
+    def moved(
+        self,
+        kept: Kept[Transaction],
+        moved: Transaction,
+        step: Step,
+        nonce: str | None = None,
+        event: Event | None = None,
+    ) -> Step:
+        """Keep the move and record its event, unless another request of this browser was faster: its step counts."""
+        if self.put(kept, moved) is None:
+            return self.overtaken(moved.id, nonce)
+        if event is not None:
+            self.events.record(event)
+        return step
+
+    def put(self, kept: Kept[Transaction], moved: Transaction) -> Kept[Transaction] | None:
+        """Keep a move away from what was read; None if somebody was faster.
+
+        What the lookout wrote about the order meanwhile is nobody's press: the person's counts all the
+        same, unless the order has come to its end.
+        """
+        raw = kept.raw
+        for _ in range(_TRIES):
+            swapped = self.transactions.swap(moved.id, raw, moved, TRANSACTION_LIFE)
+            if swapped is not None:
+                return swapped
+            now = self.transactions.get(moved.id)
+            if now is None or not _only_looked_at(kept.value, now.value):
+                return None
+            raw = now.raw
+        return None
 
     def overtaken(self, name: str, nonce: str | None = None) -> Step:
         """Return the step that a faster request of the same browser led to."""
@@ -131,11 +158,11 @@ class Moves:
         _, clinic = self.parties(transaction.request)
         detail = {"code": error.code, **({"reason": error.reason} if isinstance(error, Refused) else {})}
         _log.warning("provider_failed", provider=provider, code=error.code, detail=error.detail, ref=ref)
-        self.events.record(self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref))
+        event = self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref)
         reopened = replace(transaction, provider=provider).reopened(
             Notice(key=notice_of(error, in_app=transaction.wait is not None), provider=provider, ref=ref)
         )
-        return self.moved(kept, reopened, Show(transaction=reopened), None)
+        return self.moved(kept, reopened, Show(transaction=reopened), event=event)
 
     def proved(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
         """Go on with what an eID proved: as far as the rules allow."""
@@ -172,9 +199,9 @@ class Moves:
         request = kept.value.request
         _, clinic = self.parties(request)
         response = self.refusal(request, error).response
-        self.events.record(self._event(kind, kept.value, clinic, {"code": error.code}))
+        event = self._event(kind, kept.value, clinic, {"code": error.code})
         ended = kept.value.ended(Stage.STOPPED, self._outcome(response))
-        return self.moved(kept, ended, Answered(response=response, language=ended.language), None)
+        return self.moved(kept, ended, Answered(response=response, language=ended.language), event=event)
 
     def _granted(
         self,
@@ -279,3 +306,10 @@ class Moves:
             ref=ref,
             detail=detail,
         )
+
+
+def _only_looked_at(before: Transaction, now: Transaction) -> bool:
+    """Tell whether nothing but the order in the app has changed, and that it still goes on."""
+    if before.wait is None or now.wait is None or now.wait.proof is not None:
+        return False
+    return replace(now, wait=before.wait, provider_state=before.provider_state) == before

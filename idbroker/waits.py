@@ -59,7 +59,7 @@ class Waits:
             says=order.says,
         )
         moved = kept.value.proving(provider, asked.handle, order.state, wait=wait).answered(nonce, "")
-        swapped = self.moves.transactions.swap(moved.id, kept.raw, moved, TRANSACTION_LIFE)
+        swapped = self.moves.put(kept, moved)
         if swapped is None:
             self.lookout.drop(provider, order.state)  # a double click: the other request's order counts
             return self.moves.overtaken(moved.id, nonce)

@@ -25,8 +25,6 @@ from tests.door import answer_of, at_once, form_of, words_of
 from tests.taking_turns import Turns
 
 EIDS = ("bankid", "freja")
-LOST_PRESS = "broker, moves: what the lookout writes is taken for a faster press of the person's"
-EARLY_EVENT = "moves: the event is recorded before the move is kept, and stays when the move is not"
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +107,6 @@ def test_a_double_click_makes_one_order(apps: Apps) -> None:
     assert visit.until(go=True)
 
 
-@pytest.mark.xfail(reason="broker: choose leaves the order that waits when the next one cannot be begun")
 def test_an_order_is_not_left_when_the_next_fails(apps: Apps) -> None:
     """The person goes on to an eID that is down: nobody waits for the first order any more, so it is cancelled."""
     visit = apps.visit()
@@ -160,7 +157,6 @@ def _progress(visit: Visit) -> Progress | None:
     return wait.progress if wait else None
 
 
-@pytest.mark.xfail(reason=LOST_PRESS)
 @pytest.mark.parametrize("press", ["cancel", "back", "again", "lang"])
 def test_a_press_is_not_lost_to_the_lookout(apps: Apps, press: str) -> None:
     """The lookout writes between a request's reading and its writing: what the person pressed counts all the same."""
@@ -326,7 +322,6 @@ class Switched:
         return getattr(self._box[0].watch(self._store) if self._box else self._store, name)
 
 
-@pytest.mark.xfail(reason=EARLY_EVENT)
 @pytest.mark.parametrize("first", ["cancel", "check"])
 def test_the_audit_trail_says_what_happened(apps: Apps, first: str) -> None:
     """E5: a request that came too late leaves no entry of what it did not do: Cancel twice, Cancel after going on."""
@@ -412,7 +407,6 @@ def test_a_new_order_forgets_what_was_said_of_the_last(apps: Apps) -> None:
 PROGRAMS = {"bankid": "bankid:///", "freja": "frejaeid://bindUserToTransaction"}
 
 
-@pytest.mark.xfail(reason="web: werkzeug rewrites Location: bankid:///?a is sent as bankid:/?a, a host in lower case")
 @pytest.mark.parametrize("eid", EIDS)
 def test_a_link_reaches_the_app_as_it_is(eids: Eids, tmp_path_factory: pytest.TempPathFactory, eid: str) -> None:
     """1.10: without script the browser is led to the very address that the eID documents for its app."""
