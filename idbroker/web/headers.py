@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIEnvironment
 
+import flask
+from werkzeug.datastructures import Headers
 from werkzeug.wrappers import Response
 
 _WEB_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?", re.ASCII)
@@ -67,7 +70,16 @@ def static_headers(*, versioned: bool, https: bool = True) -> dict[str, str]:
 def see_other(location: str) -> Response:
     """Return a 303: never a 307, which would send a form's secrets along (RFC 9700, 4.12)."""
     headers = {"Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Response(status=303, headers=headers)
+    return _AsWritten(status=303, headers=headers)
+
+
+class _AsWritten(flask.Response):
+    """Leaves an address alone: of an app's own (`bankid:///?…`) werkzeug would take the slashes away."""
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> Headers:
+        headers = super().get_wsgi_headers(environ)
+        headers["Location"] = self.headers["Location"]
+        return headers
 
 
 def origin_of(uri: str) -> str:
