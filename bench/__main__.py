@@ -1,4 +1,4 @@
-"""The command: `python -m bench [all|profile]`."""
+"""The command: `python -m bench [all|profile|look]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import click
 import pytest
 
-from bench import machine, profiling, report, run
+from bench import looking, machine, profiling, report, run
 from bench.stage import Stage, Stores
 from bench.waiting import Waiting, waiting
 
@@ -94,6 +94,7 @@ def _plain(effort: run.Effort) -> dict[str, Any]:
 
 
 bench.add_command(profiling.profile)
+bench.add_command(looking.look)
 
 if __name__ == "__main__":
     bench()

@@ -17,8 +17,10 @@ from bench.driver import LOOPBACK, Line, octets_of
 from bench.judge import Judge, Wrong
 from bench.patient import Page, ask, begin, go_on
 from bench.stage import Broker, SimulatedBankID
-from bench.visit import Answer, Browser, Call, Wish
+from bench.upstream import DISCOVERY
+from bench.visit import ISSUER, Answer, Browser, Call, Wish
 
+CONNECTIONS = 64  # what a proxy keeps to one upstream
 PAUSE = 1.0  # seconds between an answer and the script's next question (web/static/wait.js)
 _AT_ONCE = 12
 _FAULTS = (Wrong, OSError, KeyError, ValueError)
@@ -47,6 +49,15 @@ class Proxy:
             raise
         self._idle.append(line)
         return answer
+
+    async def open(self) -> None:
+        """Open a proxy's connections, one by one and with a request on each: so they are not all one worker's."""
+        lines = []
+        for _ in range(CONNECTIONS):
+            _, line = await asyncio.get_running_loop().create_connection(Line, LOOPBACK, self._port)
+            await line.send(octets_of(Call(step="open", to=ISSUER, target=DISCOVERY)))
+            lines.append(line)
+        self._idle.extend(lines)
 
     def _lent(self) -> Line | None:
         while self._idle:

@@ -161,9 +161,9 @@ class Parts:
         yield
         self._step = ""
 
-    def wrap(self) -> None:
+    def wrap(self, parts: Mapping[str, str] = PARTS) -> None:
         """Put a stopwatch around every part that this version has."""
-        for name, path in PARTS.items():
+        for name, path in parts.items():
             module, _, attributes = path.partition(":")
             *outer, last = attributes.split(".")
             owner: Any = importlib.import_module(module)
@@ -245,7 +245,7 @@ def _told(plain: Plain, profiles: Mapping[str, cProfile.Profile], visits: int, t
     yield f"{'all':12} {sum(cpu.values()):7.0f}   (without the server: sockets, HTTP, thread hand-over)"
     shares: dict[str, float] = defaultdict(float)
     for step in STEPS:
-        stats = _own(profiles[step])
+        stats = functions(profiles[step])
         total = sum(own for own, _, _ in stats.values()) or 1.0
         # The profiler makes calls dear: its shares are scaled to what the step costs without it.
         scale = cpu[step] / total
@@ -262,7 +262,7 @@ def _told(plain: Plain, profiles: Mapping[str, cProfile.Profile], visits: int, t
         yield f"  {share:7.1f}  {name}"
 
 
-def _own(profile: cProfile.Profile) -> dict[str, tuple[float, float, int]]:
+def functions(profile: cProfile.Profile) -> dict[str, tuple[float, float, int]]:
     """Return own time, whole time and calls by function; what is written in C counts for itself."""
     stats: Any = pstats.Stats(profile)
     found: dict[str, tuple[float, float, int]] = {}

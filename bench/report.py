@@ -14,6 +14,10 @@ TARGETS: Mapping[str, str] = {
     "resident memory per worker": "< 90 MiB",
     "cost from 1,000 to 1,000,000 persons": "0.9 to 1.1",
     "sign-ins per second, 100 ms away, 64 users": ">= 150",
+    "one order waited for: pause between two looks": ">= 2 s",
+    "1,000 orders: CPU of both workers": "< 15 %",
+    "the same, were the cores undisturbed": "< 15 %",
+    "from approval to the next page, worst": "<= 3 s",
 }
 
 # Microseconds of one ES256 signature on this machine when nothing else ran: what the peers were measured at.
@@ -23,6 +27,9 @@ QUIET = 19.6
 def part(name: str, measured: Mapping[str, Any]) -> Iterator[str]:
     """Return one part's results for people."""
     yield f"\n{name}"
+    if name == "waiting":
+        yield from _waiting(measured)
+        return
     if name != "starts":
         yield from _table(measured)
         return
@@ -61,6 +68,22 @@ def _row(label: str, figures: Mapping[str, Any]) -> str:
     return row + (f"  FAILED {figures['failed']}: {figures['failures']}" if figures["failed"] else "")
 
 
+def _waiting(part: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("nobody", "upkeep", "asking", "approvals", "showing_codes", "sign_ins", "sign_ins_crowded"):
+        window = part[name]
+        upstream, cpu = window["upstream"], "  ".join(f"{who} {used}" for who, used in window["cpu_percent"].items())
+        yield f"{name:17} {window['seconds']:5.1f} s  cpu %: {cpu}  others {window['used_by_others_percent']}"
+        yield f"{'':17} ES256 {window['es256_signature_us']} us  upstream: {upstream}"
+        for told in ("questions", "from_approval_to_code_s", "per_second", "took_s", "cpu_ms_per_sign_in"):
+            if window.get(told):
+                yield f"{'':17} {told}: {window[told]}"
+    for what, cost in part["costs"].items():
+        yield f"{what:48} {cost}"
+    for when in ("nobody", "waiting"):
+        yield f"memory, {when}: {part[f'memory_mib_{when}']}"
+    yield f"failures: {part['failures']}"
+
+
 def _spread(values: Mapping[str, float]) -> str:
     digits = 0 if values["median"] >= 100 else 2
     return f"{values['median']:.{digits}f} [{values['min']:.{digits}f}..{values['max']:.{digits}f}]"
@@ -71,7 +94,7 @@ def against(results: Mapping[str, Any]) -> dict[str, str]:
     found: dict[str, str] = {}
     names = iter(TARGETS)
     production = results.get("sign_ins", {}).get("sign_in", {}).get("production")
-    cpu, quiet, rate, start, memory, ratio, away = names
+    cpu, quiet, rate, start, memory, ratio, away, pause, upkeep, undisturbed, wait = names
     if production:
         found[cpu] = f"{production['cpu_ms']['broker']['median']:.2f} ms"
         found[quiet] = f"{production['broker_cpu_in_signatures']['median'] * QUIET / 1000:.2f} ms"
@@ -84,4 +107,12 @@ def against(results: Mapping[str, Any]) -> dict[str, str]:
         found[ratio] = f"{list(results['sizes']['cpu_ratio_to_smallest'].values())[-1]:.2f}"
     if results.get("far_away"):
         found[away] = f"{max(each['per_second']['median'] for each in results['far_away'].values()):.0f}"
+    if results.get("waiting"):
+        waiting = results["waiting"]
+        window, approvals = waiting["upkeep"], waiting["approvals"]
+        gaps = [each["upstream"]["gap_s"]["smallest"] for each in (window, waiting["asking"], waiting["showing_codes"])]
+        found[pause] = f"{min(gaps):.3f} s"
+        found[upkeep] = f"{window['cpu_percent']['workers'] * 1000 / waiting['people']:.1f} %"
+        found[undisturbed] = f"{float(found[upkeep][:-2]) * QUIET / window['es256_signature_us']:.1f} %"
+        found[wait] = f"{approvals['from_approval_to_code_s']['worst']:.2f} s"
     return found

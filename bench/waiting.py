@@ -53,6 +53,7 @@ class _Measured:
     async def all(self, judged: Judge) -> dict[str, Any]:
         """Go from one to the next; each begins when nobody waits any more."""
         found: dict[str, Any] = {"people": self._effort.people, "workers": WORKERS}
+        await self._crowd.proxy.open()
         await self._crowd.sign_ins(judged, users=_USERS, seconds=3)
         found["memory_mib_nobody"] = resident(self._broker)
         found["nobody"] = await self._window(min(5.0, self._effort.seconds))
@@ -60,6 +61,7 @@ class _Measured:
         found |= await self._showing()
         for name, users in (("sign_ins", _USERS), ("sign_ins_crowded", self._effort.crowd)):
             found[name] = await self._signing_in(judged, users)
+        found["costs"] = _costs(found)
         found["failures"] = dict(self._crowd.failures.most_common(5))
         self._crowd.close()
         return found
@@ -186,6 +188,28 @@ class _Measured:
             if not (await self._upstream(since, {}))["orders"]:
                 return
         raise RuntimeError("orders are looked at after their end")
+
+
+def _costs(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return milliseconds of the workers' CPU for each look, and each question beside the looks."""
+
+    def used(name: str) -> float:  # milliseconds a second
+        return float(found[name]["cpu_percent"]["workers"]) * 10
+
+    def often(name: str) -> float:
+        return float(found[name]["questions"]["per_second"])
+
+    look = used("upkeep") / found["upkeep"]["upstream"]["looks_per_second"]
+    looks = {name: look * found[name]["upstream"]["looks_per_second"] for name in ("asking", "showing_codes")}
+    plain = (used("asking") - looks["asking"]) / often("asking")
+    drawn = (used("showing_codes") - looks["showing_codes"]) / often("showing_codes")
+    costs = {
+        "ms_per_look": look,
+        "ms_per_question_when_opened": plain,
+        "ms_per_question_with_code_and_renewals": drawn,
+        "share_of_code_and_renewals": 1 - plain / drawn,
+    }
+    return {name: round(cost, 3) for name, cost in costs.items()}
 
 
 def _percentiles(values: Sequence[float]) -> Mapping[str, float]:
