@@ -11,6 +11,7 @@ from idbroker import config
 from idbroker.app import check_providers, config_path, open_keys, open_stores
 from idbroker.clock import SystemClock
 from idbroker.errors import ConfigError, OperatorError, StoreError
+from idbroker.providers import kind
 from idbroker.registration import mistakes_of
 
 Finding = tuple[str, str]
@@ -61,6 +62,9 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
     yield from test_doors(settings)
+    for name, table in settings.providers.items():
+        weigh = getattr(kind(table.kind), "advice", None)
+        yield from ((f"providers.{name}", what) for what in (weigh(table.settings) if weigh else ()))
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):

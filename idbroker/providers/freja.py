@@ -15,10 +15,10 @@ from idbroker.providers._freja.app import FrejaApp
 from idbroker.providers._freja.details import read_signers
 from idbroker.providers._freja.openid import FrejaOpenId
 from idbroker.providers._freja.rest import ADDRESSES, RestService
-from idbroker.providers._freja.settings import Settings, mistakes_of, requirement_mistakes
+from idbroker.providers._freja.settings import Settings, advice, mistakes_of, requirement_mistakes
 from idbroker.providers._oidc import OpenIdClient, Upstream
 
-__all__ = ["FrejaApp", "FrejaOpenId", "Settings", "make", "requirement_mistakes"]
+__all__ = ["FrejaApp", "FrejaOpenId", "Settings", "advice", "make", "requirement_mistakes"]
 
 
 def make(name: str, settings: Settings, means: Means) -> FrejaApp | FrejaOpenId:

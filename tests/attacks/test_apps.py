@@ -18,14 +18,14 @@ from idbroker.errors import StoreError
 from idbroker.providers import Binding
 from idbroker.sandbox.orders import Unreadable
 from idbroker.web.qr import BLANK
-from tests.app_door import ELSEWHERE, HOME, PHONE, Apps, Eids, Visit, open_apps, open_eids, was_answered
+from tests.app_door import ELSEWHERE, HOME, PHONE, Apps, Visit, open_apps, was_answered
+from tests.app_eids import Eids, open_eids
 from tests.conftest import NOW
 from tests.door import Browser, answer_of, at_once, form_of, words_of
 
 ATTACKER = "203.0.113.66"
 EIDS = ("bankid", "freja")
 NOT_HERE = "We could not see that"
-IN_THE_LINK = "Freja's way back is in the link (originAppScheme): whoever begins reads the handle and returns by itself"
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,9 @@ def test_a_link_that_was_sent_signs_nobody_in(strict: Apps, eid: str) -> None:
     assert strict.events(visit.name) == ["provider.failed not_this_device"]
 
 
-@pytest.mark.parametrize("eid", [EIDS[0], pytest.param(EIDS[1], marks=pytest.mark.xfail(reason=IN_THE_LINK))])
+@pytest.mark.parametrize("eid", EIDS)
 def test_whoever_begins_cannot_return_by_themselves(apps: Apps, eid: str) -> None:
-    """E1: nothing that the browser which begins is ever given holds the handle by which the app leads back."""
+    """E1: BankID's way back is told to the app alone; Freja's is in its link, and so the address must agree too."""
     visit = apps.visit(eid, apps.browser(ATTACKER), do="this")
     given = visit.link() + given_to(visit)
     handle = str(apps.kept(visit.name).handle).rpartition(".")[2]
@@ -136,9 +136,7 @@ def test_behind_one_address(strict: Apps, binding: Binding, eid: str) -> None:
     assert any(attacks(visit)) is (binding is Binding.RETURN_OR_IP)
 
 
-@pytest.mark.parametrize(
-    "eid", [EIDS[0], pytest.param(EIDS[1], marks=pytest.mark.xfail(reason="a code that stands is a link"))]
-)
+@pytest.mark.parametrize("eid", EIDS)
 def test_a_code_is_no_link(apps: Apps, eid: str) -> None:
     """E1: what a QR code says, sent to somebody as a link, opens nothing in their app."""
     visit = apps.visit(eid, apps.browser(ATTACKER))
@@ -215,7 +213,7 @@ def test_returned_before_the_result(apps: Apps, eid: str) -> None:
     """The app is faster than our next look: the return is remembered, and the page goes on by itself."""
     visit = apps.visit(eid, apps.browser(HOME, PHONE))
     apps.eids.faults.set(eid, {"down": True})
-    early = visit.browser.get(visit.follow(ip=ELSEWHERE) or "")
+    early = visit.browser.get(visit.follow(ip=ELSEWHERE if eid == "bankid" else HOME) or "")
     apps.eids.faults.clear()
 
     assert early.url == visit.page.url

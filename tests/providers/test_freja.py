@@ -36,7 +36,7 @@ def test_is_an_app(desk: Desk) -> None:
 
     assert isinstance(provider, App)
     assert (provider.title, provider.short, provider.loa) == ("Freja eID Plus", "Freja", LoA.SUBSTANTIAL)
-    assert (provider.pace, provider.binding) == (timedelta(seconds=2.5), Binding.RETURN)
+    assert (provider.pace, provider.binding) == (timedelta(seconds=2.5), Binding.RETURN_AND_IP)
 
 
 def test_proves_who_the_person_is(desk: Desk, clock: StoppedClock) -> None:
@@ -63,8 +63,16 @@ def test_asks_by_nobodys_name(desk: Desk) -> None:
         "minRegistrationLevel": "PLUS",
         "attributesToReturn": [
             {"attribute": name}
-            for name in ("RELYING_PARTY_USER_ID", "REGISTRATION_LEVEL", "BASIC_USER_INFO", "DATE_OF_BIRTH", "SSN")
+            for name in (
+                "RELYING_PARTY_USER_ID",
+                "REGISTRATION_LEVEL",
+                "BASIC_USER_INFO",
+                "DATE_OF_BIRTH",
+                "SSN",
+                "NETWORK_INFO",
+            )
         ],
+        "useDynamicQrCode": True,
         "originDeviceDetails": {"flowType": "ANOTHER_DEVICE", "userAgent": "Agent/1", "userIpAddress": "192.0.2.7"},
     }
     assert call.content_type == "application/x-www-form-urlencoded"

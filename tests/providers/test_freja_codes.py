@@ -35,15 +35,16 @@ def desk(opened: Opened) -> Iterator[Desk]:
         yield made
 
 
-def test_the_code_is_the_link_without_a_way_back(desk: Desk) -> None:
-    """A reference holds + and /: all of it is escaped, and what the camera reads is what Freja gave."""
-    begun = desk.begin()
+def test_the_code_is_the_link_without_a_way_back(opened: Opened) -> None:
+    """A code that stands still: a reference holds + and /, all of it is escaped, and read as Freja gave it."""
+    with opened(dynamic_qr=False) as desk:
+        code = desk.provider.code(desk.begin().state, desk.clock.now())
+        newest = desk.service.newest
 
-    code = desk.provider.code(begun.state, desk.clock.now())
     assert code is not None
     assert code.startswith("https://app.test.frejaeid.com/freja?action=bindUserToTransaction&transactionReference=")
     assert code.endswith(quote("+/=", safe=""))
-    assert parse_qs(urlsplit(code).query)["transactionReference"] == [desk.service.newest]
+    assert parse_qs(urlsplit(code).query)["transactionReference"] == [newest]
 
 
 def test_a_code_is_shown_only_while_it_is_of_use(desk: Desk) -> None:

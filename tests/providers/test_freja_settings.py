@@ -130,8 +130,8 @@ def test_all_that_is_missing_is_told_at_once(clock: StoppedClock) -> None:
         ({"app_link": "javascript:alert(1)"}, "app_link: an https address, or frejaeid://bindUserToTransaction"),
         ({"app_link": "http://app.example"}, "app_link: an https address, or frejaeid://bindUserToTransaction"),
         ({"app_link": "https://app.example?a=b"}, "app_link: an https address, or frejaeid://bindUserToTransaction"),
-        ({"binding": Binding.RETURN_OR_IP}, "binding: return_or_ip needs network_info = true"),
-        ({"binding": Binding.RETURN_AND_IP}, "binding: return_and_ip needs network_info = true"),
+        ({"network_info": False, "binding": Binding.RETURN_OR_IP}, "binding: return_or_ip needs network_info = true"),
+        ({"network_info": False}, "binding: return_and_ip needs network_info = true"),
         ({"dynamic_qr_secret": "hex"}, "dynamic_qr_secret: one of text, base64"),
     ],
 )

@@ -53,9 +53,11 @@ class Settings:
     then in `server_root_file`; `app_link` where the app listens: an https address, or
     `frejaeid://bindUserToTransaction`. `relying_party_id` is for those who sign in for several.
 
-    `loa_level` and `network_info` ask for attributes that Freja has to enable for a service; without
-    the second the app's address is never known and `binding` can only be `return`. `dynamic_qr` is in
-    beta at Freja: whether its secret is text or base64, and its codes padded, is not documented.
+    `loa_level` asks for an attribute that Freja has to enable for a service. `network_info` asks for the
+    app's address: Freja's way back is in the link that the browser is given, so whoever begins can
+    return by themselves, and only the address shows that the app is on the same device. `dynamic_qr`
+    is in beta at Freja (whether its secret is text or base64, and its codes padded, is not
+    documented); what a code that stands still says can be sent to somebody as a link.
 
     With `api = "oidc"` the person goes to Freja's own page: `issuer` (with its slash at the end),
     `client_id`, the secret. `scopes` replaces those asked for, the number's is added when one is
@@ -78,9 +80,9 @@ class Settings:
     jws_certificate_files: tuple[Path, ...] = ()
     jws_algorithms: tuple[str, ...] = ("RS256",)
     app_link: str | None = None
-    network_info: bool = False
-    binding: Binding = Binding.RETURN
-    dynamic_qr: bool = False
+    network_info: bool = True
+    binding: Binding = Binding.RETURN_AND_IP
+    dynamic_qr: bool = True
     dynamic_qr_secret: str = "text"
     dynamic_qr_padding: bool = False
 
@@ -231,3 +233,16 @@ def _host(address: str) -> str | None:
         return urlsplit(address).hostname
     except ValueError:
         return None
+
+
+def advice(settings: Settings) -> list[str]:
+    """Return what a weaker setting gives up, in words for the operator."""
+    if settings.api != "rest":
+        return []
+    weaker = {
+        "dynamic_qr = false: what the code says can be sent to somebody as a link": not settings.dynamic_qr,
+        f"binding = {settings.binding}: whoever sends the link to somebody can return by themselves": (
+            settings.binding is not Binding.RETURN_AND_IP
+        ),
+    }
+    return [what for what, so in weaker.items() if so]
