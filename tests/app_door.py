@@ -7,25 +7,21 @@ is asked, nothing lapses and no lock runs out until a test moves it.
 from __future__ import annotations
 
 import atexit
-import base64
 import contextlib
 import functools
 import json
 import shutil
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import parse_qs, urljoin
-from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+from typing import Any
+from urllib.parse import urljoin
+from wsgiref.types import WSGIApplication
 
 import requests
-from werkzeug.test import run_wsgi_app
 
 from idbroker import config
 from idbroker.app import House, make_site, open_house
@@ -34,129 +30,21 @@ from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import ensure_keys
 from idbroker.lookout import Lookout
-from idbroker.sandbox.bankid import LIES as BANKID_LIES
-from idbroker.sandbox.bankid import SimBankID, make_bankid
-from idbroker.sandbox.faults import Faults
-from idbroker.sandbox.freja import LIES as FREJA_LIES
-from idbroker.sandbox.freja import SimFreja, make_freja
 from idbroker.sandbox.orders import Order, Phone
-from idbroker.sandbox.people import SimPerson, cast
 from idbroker.store import TransientStore
 from idbroker.transaction import Transaction
 from idbroker.web.front import make_web
 from idbroker.web.site import Site
+from tests.app_eids import APP, Eids, Wire, eventually, pause
 from tests.conftest import NOW
-from tests.door import CALLBACK, CLIENT, Browser, answer_of
-from tests.sandbox.bankid_loopback import serve_bankid
-from tests.sandbox.freja_rp import serve_freja
+from tests.door import CALLBACK, CLIENT, Browser, answer_of, words_of
 from tests.sandbox.loopback import serve
 
 COMPUTER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/150.0 Safari/537.36"
 PHONE = "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 Chrome/150.0 Mobile Safari/537.36"
+SERVICE = "Vårdportalen"
+PACES = {"bankid": timedelta(seconds=2), "freja": timedelta(seconds=2.5)}
 HOME, ELSEWHERE = "192.0.2.10", "198.51.100.20"
-PACE = timedelta(seconds=2.5)  # Freja's; BankID's is two seconds
-APP = "http://127.0.0.1:1"  # nobody listens: what opens an app leaves the broker
-PATIENCE = 20.0
-_PAUSE = threading.Event()
-
-Found = TypeVar("Found")
-Act = Callable[[str, bytes], bytes | None]
-
-
-def eventually(
-    ask: Callable[[], Found | None], clock: StoppedClock | None = None, *, patience: float = PATIENCE
-) -> Found:
-    """Ask until the answer is true, for a while; with a clock, time goes by meanwhile: a pace every quarter second."""
-    began = moved = time.monotonic()
-    while True:
-        found = ask()
-        if found is not None and found is not False:
-            return found
-        now = time.monotonic()
-        assert now - began < patience, "it never came"
-        if clock is not None and (moved == began or now - moved > 0.25):
-            clock.move(PACE)
-            moved = now
-        _PAUSE.wait(0.01)
-
-
-@dataclass
-class Wire:
-    """Between us and one eID: remembers the calls, and lets a test act, or another answer go, before one leaves."""
-
-    app: WSGIApplication
-    calls: list[tuple[str, str]] = field(default_factory=list)
-    act: Act | None = None
-
-    def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> list[bytes]:
-        """Answer one request (WSGI)."""
-        call = str(environ["PATH_INFO"]).rpartition("/")[2]
-        self.calls.append((call, _reference(environ["wsgi.input"].getvalue())))
-        chunks, status, headers = run_wsgi_app(self.app, environ, buffered=True)
-        content = b"".join(chunks)
-        other = self.act(call, content) if self.act is not None else None
-        headers.remove("Content-Length")
-        start(status, list(headers))
-        return [content if other is None else other]
-
-    def count(self, call: str, reference: str = "") -> int:
-        """Return how often something was called, for one order or for any."""
-        return sum(1 for name, about in list(self.calls) if name == call and reference in ("", about))
-
-
-def _reference(body: bytes) -> str:
-    """Return which order a call is about, by its reference at the eID."""
-    text = body if body.startswith(b"{") else base64.b64decode(next(iter(parse_qs(body.decode()).values()))[0])
-    said = json.loads(text)
-    return str(said.get("orderRef", said.get("authRef", "")))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Eids:
-    """Both simulators, served; by name: phones, addresses, and the wires to them."""
-
-    clock: StoppedClock
-    faults: Faults
-    people: Mapping[str, SimPerson]
-    bankid: SimBankID
-    freja: SimFreja
-    addresses: Mapping[str, str]
-    wires: Mapping[str, Wire]
-
-    @property
-    def phones(self) -> Mapping[str, Phone]:
-        """Return everybody's apps."""
-        return {"bankid": self.bankid.phone, "freja": self.freja.phone}
-
-    def heal(self) -> None:
-        """End every fault and every order, for the next test."""
-        self.faults.clear()
-        for wire in self.wires.values():
-            wire.act = None
-        self.clock.move(timedelta(hours=1))
-        assert [order for phone in self.phones.values() for order in phone.waiting()] == []
-
-
-@contextmanager
-def open_eids(folder: Path, clock: StoppedClock) -> Iterator[Eids]:
-    """Serve both simulators."""
-    faults, people = Faults({"bankid": BANKID_LIES, "freja": FREJA_LIES}), cast(clock.now().date())
-    bankid = make_bankid(people, clock, faults, app_link=f"{APP}/bankid", folder=folder / "bankid")
-    freja = make_freja(people, clock, faults, app_link=f"{APP}/freja", folder=folder / "freja")
-    wires = {"bankid": Wire(bankid.app), "freja": Wire(freja.app)}
-    with (
-        serve_bankid(replace(bankid, app=wires["bankid"])) as bankid_address,
-        serve_freja(replace(freja, app=wires["freja"])) as freja_address,
-    ):
-        yield Eids(
-            clock=clock,
-            faults=faults,
-            people={person.id: person for person in people},
-            bankid=bankid,
-            freja=freja,
-            addresses={"bankid": bankid_address, "freja": freja_address},
-            wires=wires,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +67,11 @@ class Worker:
         with lookout._change:
             later = [order for at, _, order in lookout._line if at > self.house.clock.now().timestamp()]
             return len(later) == lookout.watched and lookout._work.empty()
+
+    def wake(self) -> None:
+        """Have it look at the clock now, and not at its next tick."""
+        with self.lookout._change:
+            self.lookout._change.notify_all()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +106,8 @@ class Apps:
     def go(self, by: timedelta) -> None:
         """Let so much time go by, and all be done that was due."""
         self.clock.move(by)
+        for worker in self.workers:
+            worker.wake()
         eventually(lambda: all(worker.idle for worker in self.workers))
 
     def kept(self, name: str) -> Transaction:
@@ -274,6 +169,30 @@ class Visit:
             return news if said.items() <= news.items() else None
 
         return eventually(told, self.apps.clock)
+
+    def looked(self) -> None:
+        """Ask for news, and let the eID be asked once."""
+        self.news()
+        self.apps.go(PACES[self.eid])
+
+    def ended(self) -> str:
+        """See that the page leads to the choice, from where everything works; return what is said there."""
+        assert self.news() == {"to": "choose"}
+        choice = self.browser.get(self.page.url)
+        words = words_of(choice)
+        assert choice.url.endswith("/choose")
+        assert f"Cancel and go back to {SERVICE}" in words
+        assert [f'value="{eid}"' in choice.text for eid in PACES] == [True, True]
+        return words
+
+    def signs_in(self) -> bool:
+        """Go on from the choice, with everything well again; tell whether the portal got a code."""
+        self.apps.eids.faults.clear()
+        self.apps.go(timedelta(minutes=1))
+        again = replace(self, page=self.browser.press(self.browser.get(f"/t/{self.name}/choose"), provider=self.eid))
+        again.scan("samir")
+        again.looked()
+        return was_answered(again.press())
 
     def until_proved(self) -> None:
         """Let time go by, without a word from the browser, until the proof lies in the store."""
@@ -380,11 +299,11 @@ def _by_the_clock(house: House, clock: StoppedClock, watched: Callable[[Transien
 def _patient(site: Site, clock: StoppedClock) -> Site:
     """Return the site with time going by, by the clock, while a press of a button waits for news."""
 
-    def pause(seconds: float) -> None:
+    def wait(seconds: float) -> None:
         clock.move(timedelta(seconds=seconds))
-        _PAUSE.wait(0.004)
+        pause(0.004)
 
-    waits = replace(site.waits, pause=pause)
+    waits = replace(site.waits, pause=wait)
     waits.lookout.serve(waits)
     return replace(site, waits=waits, broker=replace(site.broker, waits=waits))
 
@@ -423,7 +342,7 @@ def _settings(
             },
             "clinics": {"malmo": {"name": "Malmö vårdcentral", "country": "SE", "providers": ["bankid", "freja"]}},
             "clients": {
-                "portal": {**CLIENT, "name": "Vårdportalen", "clinic": "malmo", **changed.get("portal", {})},
+                "portal": {**CLIENT, "name": SERVICE, "clinic": "malmo", **changed.get("portal", {})},
             },
         }
     )

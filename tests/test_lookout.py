@@ -15,7 +15,8 @@ import redis
 from idbroker.clock import StoppedClock
 from idbroker.transaction import Progress, Stage
 from tests import servers
-from tests.app_door import PHONE, Apps, Eids, Visit, eventually, open_apps, open_eids, was_answered
+from tests.app_door import PHONE, Apps, Visit, open_apps, was_answered
+from tests.app_eids import Eids, eventually, open_eids
 from tests.conftest import NOW
 from tests.door import at_once, form_of, words_of
 
@@ -246,7 +247,7 @@ def test_a_worker_ends_with_an_answer_on_its_way(eids: Eids, tmp_path: Path) -> 
 # ---- renewed, or not -----------------------------------------------------------------------------
 
 
-def look_at(visit: Visit, how_long: timedelta, every: timedelta = timedelta(seconds=15)) -> set[str]:
+def look_at(visit: Visit, how_long: timedelta, every: timedelta = timedelta(seconds=20)) -> set[str]:
     """Keep a page open for so long, as its script does; return what it showed."""
     shown = set()
     for _ in range(how_long // every):

@@ -19,7 +19,8 @@ from idbroker.steps import Answered
 from idbroker.transaction import Stage, Transaction
 from idbroker.visitor import visitor
 from idbroker.waits import Waits
-from tests.app_door import COMPUTER, ELSEWHERE, PHONE, Apps, Eids, Visit, eventually, open_apps, open_eids, was_answered
+from tests.app_door import COMPUTER, ELSEWHERE, PHONE, Apps, Visit, open_apps, was_answered
+from tests.app_eids import Eids, eventually, open_eids
 from tests.conftest import NOW
 from tests.door import answer_of, at_once, form_of, words_of
 from tests.taking_turns import Turns
