@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
@@ -140,7 +141,8 @@ class Control:
     def _cancel(self) -> dict[str, Any]:
         waiting = self._bankid.phone.waiting()
         for order in waiting:
-            self._bankid.phone.act(order.id, self._who[0], "cancel")
+            with suppress(Unreadable):  # it may lapse meanwhile
+                self._bankid.phone.act(order.id, self._who[0], "cancel")
         return {"cancelled": len(waiting)}
 
 
