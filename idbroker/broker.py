@@ -15,7 +15,7 @@ from idbroker.clinic import Clinic
 from idbroker.errors import Gone, NotFound, OAuthError, ProviderError, StoreError, WrongBrowser
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
-from idbroker.moves import TRANSACTION_LIFE, Moves
+from idbroker.moves import TRANSACTION_LIFE, Moves, new_handle
 from idbroker.oidc import authorize
 from idbroker.providers import App, Challenge, Form, Provider, Redirect, Wait
 from idbroker.request import SigninRequest
@@ -138,7 +138,7 @@ class Broker:
             return self.moves.led_to(transaction, nonce)
         if provider not in self.ways(transaction):
             raise NotFound("no such way to sign in for this service")
-        handle = f"{transaction.id}.{secrets.token_urlsafe(16)}"
+        handle = new_handle(transaction)
         device = device or (Device.THIS if visitor.kind is Kind.PHONE else Device.OTHER)
         asked = self.moves.asked(transaction, provider, handle, visitor, device)
         try:

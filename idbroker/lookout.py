@@ -13,9 +13,10 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -33,12 +34,24 @@ _log = structlog.get_logger("idbroker.lookout")
 LOCK = timedelta(seconds=30)
 CHECK = 10.0  # how often the lock is renewed and the transaction compared, in seconds
 SEEN, SEEN_EVERY = timedelta(seconds=30), 5.0
-THREADS = 32
+THREADS = 32  # for each eID
+_DROPPERS = 2
 _TICK = 0.05
 _SLOWEST = 8.0
 _MOST_SEEN = 10_000
 
-Found = Wait | Identity | ProviderError
+_Lane = queue.SimpleQueue[Callable[[], None] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewed:
+    """A new order in the place of one that lapsed, under a handle of its own."""
+
+    handle: str
+    order: Wait
+
+
+Found = Wait | Renewed | Identity | ProviderError
 
 
 @dataclass(kw_only=True)
@@ -97,7 +110,7 @@ class Lookout:
         self._orders: dict[str, Order] = {}
         self._line: list[tuple[float, int, Order]] = []
         self._number = 0
-        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._lanes: dict[str, _Lane] = {}
         self._change = threading.Condition()
         self._running: list[threading.Thread] = []
         self._closed = False
@@ -135,13 +148,11 @@ class Lookout:
             # A lapsed one is renewed at once: somebody has come back to its page.
             lapsed = transaction.wait is not None and transaction.wait.progress is Progress.LAPSED
             self._put(order, now if lapsed else now + order.pace)
-            self._start()
+            self._start([self._keep_time] if not self._running else [])
 
     def drop(self, provider: str, state: bytes) -> None:
         """Cancel an order at the eID, without anybody waiting for that."""
-        with self._change:
-            self._start()
-        self._work.put(lambda: self._drop(provider, state))
+        self._lane(f"{provider} drop", _DROPPERS).put(lambda: self._drop(provider, state))
 
     def seen(self, name: str, page: str = "") -> None:
         """Note that a page of a transaction is open."""
@@ -166,8 +177,9 @@ class Lookout:
             self._orders.clear()
             self._line.clear()
             self._change.notify_all()
-        for _ in self._running:
-            self._work.put(None)
+            lanes = list(self._lanes.values())
+        for lane in lanes:
+            lane.put(None)
 
     @property
     def watched(self) -> int:
@@ -176,14 +188,21 @@ class Lookout:
 
     # ---- threads ---------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        """Start the threads with the first work there is; a process that only forks must have none."""
-        if self._running or self._closed:
-            return
-        targets = [self._keep_time, *[self._do_work] * self._threads]
-        self._running = [threading.Thread(target=target, name="lookout", daemon=True) for target in targets]
-        for thread in self._running:
+    def _start(self, targets: Sequence[Callable[[], None]]) -> None:
+        """Start threads, with the first work there is; a process that only forks must have none."""
+        for target in targets:
+            thread = threading.Thread(target=target, name="lookout", daemon=True)
+            self._running.append(thread)
             thread.start()
+
+    def _lane(self, name: str, threads: int) -> _Lane:
+        """Return a line of work with threads of its own: an eID that is slow holds up nobody else's people."""
+        with self._change:
+            lane = self._lanes.get(name)
+            if lane is None:
+                lane = self._lanes[name] = queue.SimpleQueue()
+                self._start([] if self._closed else [partial(self._do_work, lane)] * threads)
+            return lane
 
     def _keep_time(self) -> None:
         """Hand out the orders whose time has come."""
@@ -196,17 +215,18 @@ class Lookout:
                 while self._line and self._line[0][0] <= self._now():
                     due.append(heapq.heappop(self._line)[2])
             for order in due:
-                self._work.put(lambda order=order: self.tend(order))  # type: ignore[misc]
+                self._lane(order.provider, self._threads).put(partial(self.tend, order))
             if not due:
                 with self._change:
                     self._change.wait(_TICK)
 
-    def _do_work(self) -> None:
-        while (work := self._work.get()) is not None:
+    def _do_work(self, lane: _Lane) -> None:
+        while (work := lane.get()) is not None:
             try:
                 work()
             except Exception as error:  # noqa: BLE001 - a thread that ended would leave its people waiting
                 _log.exception("lookout_failed", error=type(error).__name__)
+        lane.put(None)  # for the next thread of the lane
 
     def _put(self, order: Order, at: float) -> None:
         self._number += 1
@@ -275,6 +295,8 @@ class Lookout:
         if not self._transactions.holds(name, order.kept.raw):
             newest = self._transactions.get(name)
             if newest is None or newest.value.handle != transaction.handle or newest.value.stage is not Stage.PROVING:
+                # Whoever left it may have cancelled the one before: this one was made in that very moment.
+                self.drop(order.provider, transaction.provider_state)
                 return False
             if newest.value.wait is None or newest.value.wait.proof is not None:
                 return False

@@ -5,6 +5,7 @@ Each move is kept unless another request of the same browser was faster; then th
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -42,7 +43,10 @@ _UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
 
 @dataclass(frozen=True, kw_only=True)
 class Moves:
-    """Moves transactions on, and knows who asks and what they may use."""
+    """Moves transactions on, and knows who asks and what they may use.
+
+    `strict` is for the lookout: what it makes of an order counts for the order as it was looked at.
+    """
 
     issuer: str
     clock: Clock
@@ -52,6 +56,7 @@ class Moves:
     transactions: Shelf[Transaction]
     signon: Signon
     events: Events
+    strict: bool = False
     pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
 
     # ---- who asks, and where it is ---------------------------------------------------------------
@@ -126,10 +131,10 @@ class Moves:
         """Keep a move away from what was read; None if somebody was faster.
 
         What the lookout wrote about the order meanwhile is nobody's press: the person's counts all the
-        same, unless the order has come to its end.
+        same, whatever the order has come to.
         """
         raw = kept.raw
-        for _ in range(_TRIES):
+        for _ in range(1 if self.strict else _TRIES):
             swapped = self.transactions.swap(moved.id, raw, moved, TRANSACTION_LIFE)
             if swapped is not None:
                 return swapped
@@ -309,7 +314,12 @@ class Moves:
 
 
 def _only_looked_at(before: Transaction, now: Transaction) -> bool:
-    """Tell whether nothing but the order in the app has changed, and that it still goes on."""
-    if before.wait is None or now.wait is None or now.wait.proof is not None:
+    """Tell whether nothing but the order in the app has changed."""
+    if before.wait is None or now.wait is None:
         return False
-    return replace(now, wait=before.wait, provider_state=before.provider_state) == before
+    return replace(now, wait=before.wait, provider_state=before.provider_state, handle=before.handle) == before
+
+
+def new_handle(transaction: Transaction) -> str:
+    """Return what goes to an eID and comes back: it names the transaction, and nobody can guess it."""
+    return f"{transaction.id}.{secrets.token_urlsafe(16)}"

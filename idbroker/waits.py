@@ -14,8 +14,8 @@ from datetime import timedelta
 from idbroker.errors import Cancelled, Gone, ProviderError, Refused, StoreError, Unreachable
 from idbroker.identity import Identity
 from idbroker.keeping import Kept
-from idbroker.lookout import Lookout, Order
-from idbroker.moves import TRANSACTION_LIFE, Moves
+from idbroker.lookout import Found, Lookout, Order, Renewed
+from idbroker.moves import TRANSACTION_LIFE, Moves, new_handle
 from idbroker.providers import Asked, Progress, Wait
 from idbroker.steps import Show, Step
 from idbroker.transaction import PendingWait, Stage, Transaction, Transient
@@ -24,6 +24,7 @@ from idbroker.visitor import Device, Visitor
 RENEWED = timedelta(minutes=15)
 RETURNING = timedelta(seconds=60)
 ORDERS, ORDERS_TIME = 120, timedelta(minutes=1)
+_RENEWALS = 5  # for each order that may be begun: BankID's lapse twice a minute
 _TRIES = 10
 _PAUSE, _PATIENCE = 0.1, 25  # two and a half seconds
 
@@ -45,8 +46,11 @@ class Waits:
 
         Raises Refused. The limit leaves room for a hospital behind one address.
         """
-        network = visitor.network
-        if network is not None and self.transient.count(f"orders:{network}", ORDERS_TIME) > self.most_orders:
+        if visitor.network is not None:
+            self._count(f"orders:{visitor.network}", self.most_orders)
+
+    def _count(self, what: str, most: int) -> None:
+        if self.transient.count(what, ORDERS_TIME) > most:
             raise Refused("too_many", "orders from one address")
 
     def began(self, kept: Kept[Transaction], asked: Asked, provider: str, order: Wait, nonce: str) -> Step:
@@ -158,7 +162,12 @@ class Waits:
 
     def returned(self, kept: Kept[Transaction], session_secret: str | None) -> Step:
         """Go on when the app led back to this browser, with the handle that only the app was told."""
-        noted = self._amend(kept, lambda wait: replace(wait, returned=True))
+
+        def returned(wait: PendingWait) -> PendingWait:
+            # Where it is bound already, another tab may be going on: what that one has read must stay as it is.
+            return wait if self._bound(kept.value, wait) else replace(wait, returned=True)
+
+        noted = self._amend(kept, returned)
         if noted is None:
             return self.moves.overtaken(kept.value.id)
         return self.finish(noted, session_secret, patient=True)
@@ -202,16 +211,20 @@ class Waits:
             return result
         return ProviderError("an app asked for a page")
 
-    def learnt(self, order: Order, found: Wait | Identity | ProviderError) -> Kept[Transaction] | None:
+    def learnt(self, order: Order, found: Found) -> Kept[Transaction] | None:
         """Write down what was found; return the transaction while the order is to be looked at again.
 
         Raises StoreError: then it is written down later, without asking again.
         """
         match found:
             case Wait(progress=Progress.LAPSED):
-                return self._lapsed(order)
+                self._lapsed(order)
+                return None
             case Wait():
                 return self._waiting(order.kept, found)
+            case Renewed():
+                self._renewed(order, found)
+                return None
             case Identity():
                 self._proved(order.kept, found)
                 return None
@@ -240,32 +253,48 @@ class Waits:
 
     def _proved(self, kept: Kept[Transaction], proof: Identity) -> None:
         def with_proof(wait: PendingWait) -> PendingWait:
-            return replace(wait, proof=proof, progress=Progress.OPENED, says="b.st.done")
+            proved = replace(wait, proof=proof, progress=Progress.OPENED, says="b.st.done")
+            # In one write: a second one could come between the two of a browser that goes on already.
+            return proved if self._bound(kept.value, proved) else replace(proved, says="b.st.back")
 
-        noted = self._amend(kept, with_proof)
-        if noted is not None and not self.ready(noted.value):
-            self._amend(noted, lambda wait: replace(wait, says="b.st.back"))
+        self._amend(kept, with_proof)
 
-    def _lapsed(self, order: Order) -> Kept[Transaction] | None:
-        """Begin a new order silently while somebody looks at the page, up to a limit; else let it rest."""
+    def _lapsed(self, order: Order) -> None:
+        """Begin a new order silently while somebody looks at the page, up to a limit; else let it rest.
+
+        Under a new handle: whoever had the first one's way back must not have this one's (E1).
+        """
         kept, wait = order.kept, order.kept.value.wait
         if wait is None or not (self._renewable(wait) and self.lookout.is_seen(kept.value.id)):
             self._rest(kept, "b.st.lapsed")
-            return None
+            return
+        handle = new_handle(kept.value)
         try:
-            renewed = order.app.begin(self._asked(kept.value))
+            self._count(f"renewals:{wait.visitor.network}", self.most_orders * _RENEWALS)
+            renewed = order.app.begin(self._asked(replace(kept.value, handle=handle)))
         except Unreachable:
             self._rest(kept, "b.st.slow")
-            return None
+            return
         except ProviderError as error:
             self._ended(order, error)
-            return None
+            return
         if not isinstance(renewed, Wait):
             raise ProviderError("an app asked for a page")
-        noted = self._waiting(kept, renewed)
+        # Kept with the order: a store that does not write now must not make another order at every look.
+        order.found = Renewed(handle=handle, order=renewed)
+        self._renewed(order, order.found)
+
+    def _renewed(self, order: Order, renewed: Renewed) -> None:
+        new = renewed.order
+
+        def begun(wait: PendingWait) -> PendingWait:
+            return replace(wait, progress=new.progress, says=new.says, returned=False)
+
+        noted = self._amend(order.kept, begun, new.state, handle=renewed.handle, as_looked=True)
         if noted is None:
-            self.lookout.drop(order.provider, renewed.state)
-        return noted
+            self.lookout.drop(order.provider, new.state)
+        else:
+            self.lookout.watch(noted)
 
     def _rest(self, kept: Kept[Transaction], says: str) -> None:
         """Leave an order that is no more: a new one takes its place when somebody asks for the page."""
@@ -287,7 +316,7 @@ class Waits:
             wait = now.value.wait
             if wait is None or wait.proof is not None or now.value.provider_state != looked.provider_state:
                 return  # another worker was told more: an eID that tells once says "lost" to the second
-            self.moves.failed(now, order.provider, error)
+            replace(self.moves, strict=True).failed(now, order.provider, error)
         raise StoreError("a transaction that changes all the time")
 
     def _renewable(self, wait: PendingWait) -> bool:
@@ -306,6 +335,7 @@ class Waits:
         change: Callable[[PendingWait], PendingWait],
         state: bytes | None = None,
         *,
+        handle: str | None = None,
         as_looked: bool = False,
     ) -> Kept[Transaction] | None:
         """Change what is kept of an order, whatever else the person does meanwhile; None if they went elsewhere.
@@ -322,7 +352,10 @@ class Waits:
             if as_looked and (wait.proof is not None or transaction.provider_state != kept.value.provider_state):
                 return None
             state_now = transaction.provider_state if state is None else state
-            moved = replace(transaction, wait=change(wait), provider_state=state_now)
+            handle_now = transaction.handle if handle is None else handle
+            moved = replace(transaction, wait=change(wait), provider_state=state_now, handle=handle_now)
+            if moved == transaction and newest is not kept:
+                return newest
             swapped = self.moves.transactions.swap(moved.id, newest.raw, moved, TRANSACTION_LIFE)
             if swapped is not None:
                 return swapped

@@ -66,7 +66,7 @@ class Worker:
         lookout = self.lookout
         with lookout._change:
             later = [order for at, _, order in lookout._line if at > self.house.clock.now().timestamp()]
-            return len(later) == lookout.watched and lookout._work.empty()
+            return len(later) == lookout.watched and all(lane.empty() for lane in lookout._lanes.values())
 
     def wake(self) -> None:
         """Have it look at the clock now, and not at its next tick."""

@@ -23,6 +23,7 @@ _PENDING: Mapping[str, tuple[Progress, str]] = {
 }
 _REASONS: Mapping[str, str] = {
     "expiredTransaction": "bankid_expired",
+    "startFailed": "bankid_expired",  # opened, and no BankID there to go on with
     "certificateErr": "bankid_cert",
     "cancelled": "bankid_superseded",  # the person began another order, here or elsewhere
     "notSupportedByUserApp": "bankid_old_app",
@@ -42,7 +43,7 @@ def pending(hint: object) -> tuple[Progress, str]:
 
 def lapsed(hint: object, *, waiting: bool) -> bool:
     """Tell whether a failed order is one that nobody took up in its time; a new one may take its place."""
-    return hint == "startFailed" or (hint == "expiredTransaction" and waiting)
+    return waiting and hint in ("startFailed", "expiredTransaction")
 
 
 def failed(hint: object) -> ProviderError:
