@@ -15,7 +15,7 @@ import redis
 from idbroker.clock import StoppedClock
 from idbroker.transaction import Progress, Stage
 from tests import servers
-from tests.app_door import PHONE, Apps, Visit, open_apps, was_answered
+from tests.app_door import HOME, PHONE, Apps, Visit, open_apps, was_answered
 from tests.app_eids import Eids, eventually, open_eids
 from tests.conftest import NOW
 from tests.door import at_once, form_of, words_of
@@ -363,7 +363,7 @@ def test_an_app_on_this_device_is_not_left(apps: Apps) -> None:
     left(visit)
     for _ in range(5):
         apps.go(timedelta(seconds=20))
-    back = visit.phone.act(order.id, apps.eids.people["bjorn"], "approve")
+    back = visit.phone.act(order.id, apps.eids.people["bjorn"], "approve", ip=HOME)
     visit.until_proved()
 
     assert was_answered(visit.browser.get(back or ""))

@@ -5,25 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from itertools import product
-from typing import Any
 
 import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.keeping import Kept
-from idbroker.lookout import Order
 from idbroker.providers import Progress
 from idbroker.sandbox.orders import Unreadable
-from idbroker.steps import Answered
-from idbroker.transaction import Stage, Transaction
+from idbroker.transaction import Transaction
 from idbroker.visitor import visitor
 from idbroker.waits import Waits
 from tests.app_door import COMPUTER, ELSEWHERE, PHONE, Apps, Visit, open_apps, was_answered
 from tests.app_eids import Eids, eventually, open_eids
 from tests.conftest import NOW
 from tests.door import answer_of, at_once, form_of, words_of
-from tests.taking_turns import Turns
 
 EIDS = ("bankid", "freja")
 
@@ -143,141 +138,9 @@ def test_one_customers_addresses_count_together(apps: Apps) -> None:
     assert apps.visit(browser=apps.browser("2001:db8:7:8::1")).page.url.endswith("/wait")
 
 
-# ---- two writers ---------------------------------------------------------------------------------
-
-
-def until_opened(visit: Visit) -> None:
-    """Have somebody open the order, and the lookout write that down."""
-    order = visit.phone.scan(visit.code())
-    visit.phone.act(order.id, visit.apps.eids.people["bjorn"], "open")
-    eventually(lambda: _progress(visit) is Progress.OPENED, visit.apps.clock)
-
-
 def _progress(visit: Visit) -> Progress | None:
     wait = visit.apps.kept(visit.name).wait
     return wait.progress if wait else None
-
-
-@pytest.mark.parametrize("press", ["cancel", "back", "again", "lang"])
-def test_a_press_is_not_lost_to_the_lookout(apps: Apps, press: str) -> None:
-    """The lookout writes between a request's reading and its writing: what the person pressed counts all the same."""
-    visit, site = apps.visit(), apps.workers[0].site
-    kept, wait = loaded(visit), apps.kept(visit.name).wait
-    assert wait is not None
-    until_opened(visit)
-    if press == "cancel":
-        site.broker.cancel(kept)
-    elif press == "back":
-        site.broker.back(kept)
-    elif press == "again":
-        site.broker.again(kept, wait.device, "nonce", wait.visitor)
-    else:
-        site.broker.say_in(kept, "fi")
-
-    now = apps.kept(visit.name)
-    happened = {
-        "cancel": now.stage is Stage.STOPPED,
-        "back": now.stage is Stage.OPEN,
-        "again": now.handle != kept.value.handle,
-        "lang": now.language == "fi",
-    }
-    assert happened[press]
-
-
-def test_switching_language_loses_no_proof(apps: Apps) -> None:
-    """Somebody who presses languages all the while is signed in: what the eID tells once is written down in the end."""
-    visit = apps.visit()
-    visit.scan()
-    tabs = [{**form_of(visit.page).hidden, "lang": language} for language in ("sv", "fi", "da", "en")]
-    apps.clock.move(timedelta(seconds=3))
-
-    def switch() -> None:
-        for fields in tabs * 5:
-            visit.browser.fetch(visit.page.url, "POST", data=fields)
-
-    at_once(3, switch)
-
-    assert visit.until(go=True)
-    assert was_answered(visit.press())
-    assert visit.wire.count("collect", visit.reference if apps.kept(visit.name).wait else "") >= 1
-
-
-@pytest.mark.parametrize("writes", [1, 5, 9, 10, 25])
-def test_a_proof_outlasts_every_other_writer(eids: Eids, tmp_path_factory: pytest.TempPathFactory, writes: int) -> None:
-    """However often others write in the very moment before, the proof is written, and BankID asked once for it."""
-    left = [0]
-    sites: list[Any] = []
-
-    def interfering(store: Any) -> Any:
-        return Interfering(store, left, lambda: sites[0])
-
-    with open_apps(tmp_path_factory.mktemp("beside"), eids, watched=interfering) as apps:
-        sites.append(apps.workers[0].site)
-        visit = apps.visit()
-        reference = visit.reference
-        visit.scan()
-        before, left[0] = visit.wire.count("collect", reference), writes
-        visit.until_proved()
-
-        assert visit.wire.count("collect", reference) == before + 1
-        assert left == [0]
-        assert was_answered(visit.press())
-    eids.heal()
-
-
-class Interfering:
-    """A real store, in which somebody else writes to a transaction just before it is replaced, so many times."""
-
-    def __init__(self, store: Any, left: list[int], site: Callable[[], Any]) -> None:
-        self._store, self._left, self._site, self._busy = store, left, site, False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def swap(self, key: str, old: bytes | None, new: bytes, life: timedelta) -> bool:
-        """Replace, after somebody else did."""
-        if self._left[0] and not self._busy and key.startswith("t:") and old is not None:
-            self._left[0] -= 1
-            self._busy = True
-            broker = self._site().broker
-            kept = broker.transactions.get(key[3:-1])
-            broker.say_in(kept, "fi" if kept.value.language != "fi" else "sv")
-            self._busy = False
-        return bool(self._store.swap(key, old, new, life))
-
-
-def test_what_another_worker_was_told_counts(apps: Apps) -> None:
-    """Two workers asked at once: the one that hears "no such order" does not undo what the other was told."""
-    visit, waits = apps.visit(), waits_of(apps)
-    stale = loaded(visit)
-    visit.scan()
-    visit.until_proved()
-    held_up = _order(apps, stale)
-    waits.learnt(held_up, waits.look(held_up))
-
-    assert apps.events(visit.name) == []
-    assert was_answered(visit.press())
-
-
-def test_a_worker_that_was_held_up_changes_nothing(apps: Apps) -> None:
-    """A worker that finds an order lapsed which another has long renewed makes no further one, and hides no code."""
-    visit, waits = apps.visit(), waits_of(apps)
-    stale = loaded(visit)
-    apps.clock.move(timedelta(seconds=29))
-    visit.ask("wait")
-    eventually(lambda: apps.kept(visit.name).provider_state != stale.value.provider_state, apps.clock)
-    renewed = apps.kept(visit.name)
-    held_up = _order(apps, stale)
-    waits.learnt(held_up, waits.look(held_up))
-
-    assert apps.kept(visit.name).provider_state == renewed.provider_state
-    assert apps.kept(visit.name).wait == renewed.wait
-    until_one(visit)
-
-
-def _order(apps: Apps, kept: Kept[Transaction]) -> Order:
-    app: Any = apps.workers[0].house.providers["bankid"]
-    return Order(kept=kept, provider="bankid", app=app, pace=2.0, lock="none", checked_at=0.0)
 
 
 # ---- going on ------------------------------------------------------------------------------------
@@ -288,39 +151,6 @@ def proved(visit: Visit) -> Transaction:
     visit.scan()
     visit.until_proved()
     return visit.apps.kept(visit.name)
-
-
-def test_cancel_and_going_on_in_every_order(eids: Eids, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """E5: whatever the order of their steps, Cancel and going on have one outcome, and no request tells another."""
-    box: list[Turns] = []
-
-    with open_apps(tmp_path_factory.mktemp("turns"), eids, watched=lambda store: Switched(store, box)) as apps:
-        visit, site = apps.visit(), apps.workers[0].site
-        transaction = proved(visit)
-        for order in product((0, 1), repeat=5):
-            kept = site.broker.transactions.put(visit.name, transaction, timedelta(minutes=5))
-            box[:] = [Turns(order)]
-            steps = box[0].run(
-                lambda kept=kept: site.broker.cancel(kept),  # type: ignore[misc]
-                lambda kept=kept: site.waits.finish(kept, None),  # type: ignore[misc]
-            )
-            box.clear()
-            outcome = apps.kept(visit.name).outcome
-            assert outcome is not None
-            answered = [step.response.parameters for step in steps if isinstance(step, Answered)]
-            # Who comes in the middle of going on is shown the page that waits, which goes on.
-            assert answered in ([outcome.parameters], [outcome.parameters] * 2), order
-    eids.heal()
-
-
-class Switched:
-    """A real store whose calls wait for their turn, while there are turns."""
-
-    def __init__(self, store: Any, box: list[Turns]) -> None:
-        self._store, self._box = store, box
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._box[0].watch(self._store) if self._box else self._store, name)
 
 
 @pytest.mark.parametrize("first", ["cancel", "check"])
