@@ -113,6 +113,7 @@ class Lookout:
         self._lanes: dict[str, _Lane] = {}
         self._change = threading.Condition()
         self._running: list[threading.Thread] = []
+        self._keeps_time = False
         self._closed = False
         self._noted: dict[str, float] = {}
 
@@ -148,7 +149,9 @@ class Lookout:
             # A lapsed one is renewed at once: somebody has come back to its page.
             lapsed = transaction.wait is not None and transaction.wait.progress is Progress.LAPSED
             self._put(order, now if lapsed else now + order.pace)
-            self._start([self._keep_time] if not self._running else [])
+            # Threads may run already, that only cancel.
+            self._start([] if self._keeps_time else [self._keep_time])
+            self._keeps_time = True
 
     def drop(self, provider: str, state: bytes) -> None:
         """Cancel an order at the eID, without anybody waiting for that."""

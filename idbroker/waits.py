@@ -292,6 +292,8 @@ class Waits:
 
         noted = self._amend(order.kept, begun, new.state, handle=renewed.handle, as_looked=True)
         if noted is None:
+            noted = self.moves.transactions.get(order.kept.value.id)  # a store may have written, and not said so
+        if noted is None or noted.value.handle != renewed.handle:
             self.lookout.drop(order.provider, new.state)
         else:
             self.lookout.watch(noted)

@@ -18,7 +18,7 @@ from tests import servers
 from tests.app_door import HOME, PHONE, Apps, Visit, open_apps, was_answered
 from tests.app_eids import Eids, eventually, open_eids
 from tests.conftest import NOW
-from tests.door import at_once, form_of, words_of
+from tests.door import at_once, authorize_url, form_of, words_of
 
 SECOND = timedelta(seconds=1)
 BOTH = ("sqlite", "redis")
@@ -118,6 +118,20 @@ def let_the_lock_run_out(apps: Apps) -> None:
     with redis.Redis.from_url(apps.workers[0].house.settings.store.transient) as store:
         for key in store.scan_iter("idb:look:*"):
             store.delete(key)
+
+
+def test_a_worker_whose_first_work_is_a_cancel(pair: Apps) -> None:
+    """A worker that has only cancelled so far looks at the orders of those who come next like any other."""
+    began = pair.visit()
+    assert began.ask("cancel", worker=1).status_code == 303
+    eventually(lambda: began.waiting() == [])
+    browser = pair.browser()
+    page = browser.get(f"{pair.workers[1].address}{authorize_url()}")
+    visit = Visit(apps=pair, browser=browser, page=browser.press(page, provider="bankid"))
+    visit.scan()
+
+    assert watched(pair)[1] == 1
+    assert visit.until(worker=1, go=True)
 
 
 def test_a_worker_that_comes_back_leaves_it_alone(pair: Apps) -> None:

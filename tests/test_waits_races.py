@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from idbroker.clock import StoppedClock
+from idbroker.errors import StoreError
 from idbroker.keeping import Kept
 from idbroker.lookout import Order
 from idbroker.providers import Wait
@@ -31,6 +32,7 @@ class Interfering:
         self._store: Any = None
         self._acts: list[Callable[[], object] | None] = []
         self._busy = threading.Lock()
+        self._lost = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
@@ -53,10 +55,20 @@ class Interfering:
         """Replace, after what happens before."""
         if self._acts and key.startswith("t:") and self._busy.acquire(blocking=False):
             act = self._acts.pop(0)
-            if act is not None:
-                act()
-            self._busy.release()
+            try:
+                if act is not None:
+                    act()
+            finally:
+                self._busy.release()
+            if self._lost:
+                self._lost = False
+                self._store.swap(key, old, new, life)
+                raise StoreError("the answer is lost")
         return bool(self._store.swap(key, old, new, life))
+
+    def lose_the_answer(self) -> None:
+        """Have the replacement done, and nobody told."""
+        self._lost = True
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +222,23 @@ def test_an_order_made_in_that_moment_is_not_left(apps: Apps, press: str) -> Non
         apps.go(timedelta(seconds=2.5))
 
     eventually(lambda: len(visit.waiting()) == (press == "again"))
+
+
+def test_a_store_that_drops_the_answer_of_a_renewal(apps: Apps, between: Interfering) -> None:
+    """The store renewed an order and its answer was lost: the new one is watched, not cancelled, and not made twice."""
+    visit = apps.visit()
+    apps.go(timedelta(seconds=25))
+    visit.news()
+    between.plan(between.lose_the_answer)
+    apps.go(timedelta(seconds=6))
+    apps.go(timedelta(seconds=6))
+
+    assert between.done
+    assert visit.wire.count("auth") - visit.wire.count("cancel") >= 2
+    assert [order.code for order in visit.waiting()] == [visit.code()]
+    visit.scan()
+    visit.until(go=True)
+    assert was_answered(visit.press())
 
 
 # ---- two tabs ------------------------------------------------------------------------------------
