@@ -25,7 +25,7 @@ SCOPES = "openid profile national_number"
 _FORM = "application/x-www-form-urlencoded"
 _BASIC = "Basic " + base64.b64encode(f"{PORTAL}:{PORTAL_SECRET}".encode()).decode()
 # The proxy in front ends TLS and says who asked; the rest is what browsers send.
-_PROXIED = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
+_PROXIED = {"Clientaddress": "192.0.2.7", "X-Forwarded-Proto": "https"}
 _BROWSER = {
     **_PROXIED,
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36",
@@ -127,7 +127,7 @@ class Browser:
 
     def __init__(self, address: str = "192.0.2.7") -> None:
         self._cookies: dict[str, dict[str, str]] = {}
-        self._from = {"X-Forwarded-For": address}
+        self._from = {"Clientaddress": address}
 
     def get(self, step: str, url: str) -> Generator[Call, Answer, Answer]:
         """Get an address."""

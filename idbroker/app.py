@@ -248,6 +248,7 @@ def make_site(house: House) -> Site:
         ready=_readiness(durable, house.transient),
         sandbox=house.sandbox,
         proxies=house.settings.server.proxies,
+        address_header=house.settings.server.address_header,
         streams=min(8, house.settings.server.threads // 4),
         origins=lambda name: house.providers[name].origins,
     )

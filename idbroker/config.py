@@ -31,7 +31,7 @@ PREFIX = "IDBROKER_"
 class Server:
     """`[server]`: our public address, where to listen, how many hands.
 
-    `proxies` is how many reverse proxies stand in front and add to X-Forwarded-For. `test_people`
+    `proxies` is how many reverse proxies stand in front and add to `address_header`. `test_people`
     lets people in whose numbers are for tests: for a broker in front of the eIDs' test environments.
     """
 
@@ -41,6 +41,7 @@ class Server:
     workers: int = 2
     threads: int = 32
     proxies: int = 0
+    address_header: str = "Clientaddress"
     test_people: bool = False
 
 
@@ -254,6 +255,8 @@ class _Reading:
             self.mistakes.append(("server", "issuer must be scheme and host only, without a slash at the end"))
         elif parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1"):
             self.mistakes.append(("server", "issuer must be https (http only on localhost)"))
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", server.address_header):
+            self.mistakes.append(("server", "address_header must be a header's name: letters, digits and hyphens"))
         bounds = {"workers": (1, 64), "threads": (1, 512), "port": (1, 65535), "proxies": (0, 8)}
         for name, (least, most) in bounds.items():
             if not least <= getattr(server, name) <= most:

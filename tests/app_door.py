@@ -94,7 +94,7 @@ class Apps:
     def browser(self, ip: str = HOME, agent: str = COMPUTER, language: str = "en") -> Browser:
         """Return a new browser, at an address of its own."""
         made = Browser(issuer=self.issuer, language=language)
-        made.session.headers.update({"User-Agent": agent, "X-Forwarded-For": ip})
+        made.session.headers.update({"User-Agent": agent, "Clientaddress": ip})
         return made
 
     def visit(self, eid: str = "bankid", browser: Browser | None = None, *, do: str = "", **asked: str) -> Visit:

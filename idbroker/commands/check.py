@@ -61,6 +61,9 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
             yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
+    if settings.server.proxies and "-" in settings.server.address_header:
+        name = settings.server.address_header
+        yield "server", f"address_header = {name}: a proxy that passes {name.replace('-', '_')} on lets anybody choose"
     yield from test_doors(settings)
     for name, table in settings.providers.items():
         weigh = getattr(kind(table.kind), "advice", None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import structlog
 from flask import Blueprint, Flask, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
 from idbroker.steps import new_ref
+from idbroker.web.address import BehindProxies
 from idbroker.web.endpoints import PATHS, allow_known_origin, endpoints, oauth_error_response
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
@@ -36,7 +36,7 @@ def make_web(site: Site) -> Flask:
     _answer_people(app, site)
     if site.proxies:
         # The host is never taken from a header: the issuer is configured (A25, header injection).
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=site.proxies, x_proto=0, x_host=0)  # type: ignore[method-assign]
+        app.wsgi_app = BehindProxies(app.wsgi_app, site.address_header, site.proxies)  # type: ignore[method-assign]
     return app
 
 

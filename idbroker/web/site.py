@@ -72,6 +72,7 @@ class Site:
     ready: Callable[[], None]
     sandbox: bool = False
     proxies: int = 0
+    address_header: str = "Clientaddress"
     streams: int = 8  # of QR codes at once, in one process: each holds a thread of the server
     origins: Callable[[str], tuple[str, ...]] = field(default=lambda _: ())
 

@@ -199,7 +199,7 @@ def test_an_address_has_one_spelling(apps: Apps) -> None:
 
 
 def test_an_address_is_not_what_a_browser_says(apps: Apps) -> None:
-    """E1: of X-Forwarded-For only what our own proxy added counts."""
+    """E1: of the address header only what our own proxy added counts."""
     visit = apps.visit("bankid", apps.browser(f"{HOME}, {ATTACKER}", PHONE))
     visit.follow(ip=HOME)
     visit.until_proved()
