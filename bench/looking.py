@@ -156,6 +156,7 @@ def _signed_in(bench: _Bench, judged: Judge, looks: dict[str, list[float]]) -> N
         bench.go(_named("question, code drawn", ask(person.browser, person.page)))
     _timed(looks, "look, nobody has opened it", bench.look, orders)
     _timed(looks, "renewal (begin anew, write down)", lambda order: _renewed(bench, order), orders)
+    orders = [bench.order(person) for person in people]
     bench.phones("/scan", people)
     _timed(looks, "look that learns it is opened", bench.look, orders)
     for person in people:
@@ -170,7 +171,7 @@ def _signed_in(bench: _Bench, judged: Judge, looks: dict[str, list[float]]) -> N
 
 def _renewed(bench: _Bench, order: Order) -> None:
     wait = Wait(state=order.kept.value.provider_state, progress=Progress.LAPSED)
-    order.kept = bench.site.waits.learnt(order, wait) or order.kept
+    bench.site.waits.learnt(order, wait)
 
 
 def _timed(into: dict[str, list[float]], name: str, act: Callable[[Order], None], orders: list[Order]) -> None:

@@ -53,8 +53,10 @@ class _Measured:
     async def all(self, judged: Judge) -> dict[str, Any]:
         """Go from one to the next; each begins when nobody waits any more."""
         found: dict[str, Any] = {"people": self._effort.people, "workers": WORKERS}
-        await self._crowd.proxy.open()
         await self._crowd.sign_ins(judged, users=_USERS, seconds=3)
+        # Only now: before, one worker may have been alone, and every kept connection would be its.
+        self._crowd.close()
+        await self._crowd.proxy.open()
         found["memory_mib_nobody"] = resident(self._broker)
         found["nobody"] = await self._window(min(5.0, self._effort.seconds))
         found |= await self._opened(judged)
