@@ -130,8 +130,8 @@ class Moves:
     def put(self, kept: Kept[Transaction], moved: Transaction) -> Kept[Transaction] | None:
         """Keep a move away from what was read; None if somebody was faster.
 
-        What the lookout wrote about the order meanwhile is nobody's press: the person's counts all the
-        same, whatever the order has come to.
+        What the lookout wrote about the order meanwhile is nobody's press, and another language is no other
+        step: the person's press counts all the same, whatever the order has come to.
         """
         raw = kept.raw
         for _ in range(1 if self.strict else _TRIES):
@@ -139,7 +139,7 @@ class Moves:
             if swapped is not None:
                 return swapped
             now = self.transactions.get(moved.id)
-            if now is None or not _only_looked_at(kept.value, now.value):
+            if now is None or not _same_step(kept.value, now.value):
                 return None
             raw = now.raw
         return None
@@ -226,8 +226,9 @@ class Moves:
         grant, code = self.signon.new_grant(request, client, clinic, session)
         response = authorize.code_response(request, code, self.issuer)
         ended = transaction.ended(Stage.GRANTED, self._outcome(response))
-        if not self.transactions.swap(ended.id, kept.raw, ended, TRANSACTION_LIFE):
-            # Two answers raced (a double return): the first has ended the transaction, its outcome counts.
+        if self.put(kept, ended) is None:
+            # Two answers raced (a double return, Cancel in another tab): the first has ended the transaction.
+            self.events.record(self._event("signin.undone", transaction, clinic, {}))
             return self.overtaken(ended.id)
         self.signon.keep(grant, session, session_secret)
         return Answered(
@@ -313,11 +314,12 @@ class Moves:
         )
 
 
-def _only_looked_at(before: Transaction, now: Transaction) -> bool:
-    """Tell whether nothing but the order in the app has changed."""
+def _same_step(before: Transaction, now: Transaction) -> bool:
+    """Tell whether nothing but the order in the app and the language has changed."""
+    spoken = replace(now, language=before.language)
     if before.wait is None or now.wait is None:
-        return False
-    return replace(now, wait=before.wait, provider_state=before.provider_state, handle=before.handle) == before
+        return spoken == before
+    return replace(spoken, wait=before.wait, provider_state=before.provider_state, handle=before.handle) == before
 
 
 def new_handle(transaction: Transaction) -> str:

@@ -6,9 +6,10 @@ once, so that is written down before anything is made of it.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from idbroker.errors import Cancelled, Gone, ProviderError, Refused, StoreError, Unreachable
@@ -26,7 +27,7 @@ RETURNING = timedelta(seconds=60)
 ORDERS, ORDERS_TIME = 120, timedelta(minutes=1)
 _RENEWALS = 5  # for each order that may be begun: BankID's lapse twice a minute
 _TRIES = 10
-_PAUSE, _PATIENCE = 0.1, 25  # two and a half seconds
+_PAUSE, _PATIENCE, _PATIENT = 0.1, 25, 8  # two and a half seconds, for eight requests of a process at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,7 @@ class Waits:
     lookout: Lookout
     transient: Transient
     most_orders: int = ORDERS
+    patient: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(_PATIENT))
     pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever says "I have approved"
 
     # ---- an order --------------------------------------------------------------------------------
@@ -124,14 +126,8 @@ class Waits:
     def opened(self, kept: Kept[Transaction]) -> str | None:
         """Return the launch address, of a new order if the last one lapsed: for a page that cannot renew its link."""
         self.seen(kept)
-        for tries_left in reversed(range(_PATIENCE)):
-            now = self.moves.transactions.get(kept.value.id)
-            link = self.link(now.value) if now is not None else None
-            lapsed = now is not None and now.value.wait is not None and now.value.wait.progress is Progress.LAPSED
-            if not (lapsed and tries_left):
-                return link
-            self.pause(_PAUSE)
-        raise AssertionError("the last try returns")
+        now = self._until(kept, lambda now: now.wait is None or now.wait.progress is not Progress.LAPSED)
+        return self.link(now.value)
 
     # ---- the proof -------------------------------------------------------------------------------
 
@@ -185,13 +181,25 @@ class Waits:
     def _news(self, kept: Kept[Transaction]) -> Kept[Transaction]:
         """Wait a little for what the lookout learns next."""
         self.lookout.watch(kept)
-        for tries_left in reversed(range(_PATIENCE)):
-            now = self.moves.transactions.get(kept.value.id)
-            if now is None:
-                raise Gone("the transaction ended meanwhile")
-            if now.value.wait is None or self.ready(now.value) or not tries_left:
-                return now
-            self.pause(_PAUSE)
+        return self._until(kept, lambda now: now.wait is None or self.ready(now))
+
+    def _until(self, kept: Kept[Transaction], come: Callable[[Transaction], bool]) -> Kept[Transaction]:
+        """Read the transaction until something has come, for a little while; few requests at once may wait so.
+
+        Each holds a thread: whoever pressed again and again would hold them all.
+        """
+        waits = self.patient.acquire(blocking=False)
+        try:
+            for tries_left in reversed(range(_PATIENCE if waits else 1)):
+                now = self.moves.transactions.get(kept.value.id)
+                if now is None:
+                    raise Gone("the transaction ended meanwhile")
+                if come(now.value) or not tries_left:
+                    return now
+                self.pause(_PAUSE)
+        finally:
+            if waits:
+                self.patient.release()
         raise AssertionError("the last try returns")
 
     # ---- what the lookout learns -----------------------------------------------------------------

@@ -10,7 +10,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from idbroker.client import Client
-from idbroker.errors import Gone, NotFound, OAuthError
+from idbroker.errors import Gone, NotFound, OAuthError, ProviderError
 from idbroker.keeping import Kept
 from idbroker.oidc import authorize, logout
 from idbroker.oidc.parameters import Parameters, parse_form
@@ -164,11 +164,17 @@ class _Walk:
         if page == "choose":
             return self._screens.choose(transaction, nonce)
         if page == "wait" and transaction.wait is not None:
-            self._site.waits.seen(kept, nonce)
-            return self._screens.wait(transaction, nonce)
+            return self._wait(kept, nonce)
         if transaction.form is not None and transaction.form.page == page:
             return self._screens.form(transaction, nonce)
         return see_other(f"/t/{name}/choose")
+
+    def _wait(self, kept: Kept[Transaction], nonce: str) -> Response:
+        try:
+            self._site.waits.seen(kept, nonce)
+            return self._screens.wait(kept.value, nonce)
+        except ProviderError:  # the configuration has that app no more
+            return self._steering.answer(self._site.broker.back(kept))
 
     def post(self, name: str, page: str, fields: Parameters) -> Response:
         """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""

@@ -13,7 +13,7 @@ import structlog
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
-from idbroker.errors import BrokerError, Gone, WrongBrowser
+from idbroker.errors import BrokerError, Gone, ProviderError, WrongBrowser
 from idbroker.transaction import PendingWait, Transaction
 from idbroker.web import qr
 from idbroker.web.headers import see_other
@@ -55,6 +55,7 @@ class _Waiting:
         self._slots = threading.BoundedSemaphore(site.streams)
         # Whoever asks a hundred times a second costs one drawing a second.
         self._drawn = lru_cache(_DRAWN)(qr.drawing)
+        self._pictured = lru_cache(_DRAWN)(qr.picture)
 
     # ---- with script -----------------------------------------------------------------------------
 
@@ -62,13 +63,13 @@ class _Waiting:
         """Tell the script what to show now, or where to go: also for a transaction that is gone."""
         try:
             kept, _ = self._steering.load(name)
-        except (Gone, WrongBrowser):
+            wait = kept.value.wait
+            if wait is None:
+                return _json({"to": page_of(kept.value)})
+            self._site.waits.seen(kept)
+            return _json(self._news(kept.value, wait))
+        except (Gone, WrongBrowser, ProviderError):
             return _json({"to": "wait"})  # that page has the words for it
-        wait = kept.value.wait
-        if wait is None:
-            return _json({"to": page_of(kept.value)})
-        self._site.waits.seen(kept)
-        return _json(self._news(kept.value, wait))
 
     def _news(self, transaction: Transaction, wait: PendingWait) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -137,13 +138,13 @@ class _Waiting:
         frames = FRAMES if self._slots.acquire(blocking=False) else 1
         try:
             text = self._text(name, secret)
-            yield _OPENING + _picture(text)
+            yield _OPENING + self._picture(text)
             for _ in range(frames - 1):
                 if text is None:
                     break
                 self._pause(FRAME_SECONDS)
                 text = self._text(name, secret)
-                yield _picture(text)
+                yield self._picture(text)
             yield _CLOSING
         except BrokerError as error:
             _log.info("stream_ended", code=error.code, detail=error.detail)
@@ -151,15 +152,14 @@ class _Waiting:
             if frames > 1:
                 self._slots.release()
 
+    def _picture(self, text: str | None) -> bytes:
+        """Return one picture and the beginning of the next part: browsers show a picture when the next one begins."""
+        return (qr.BLANK if text is None else self._pictured(text)) + b"\r\n" + _OPENING
+
     def _text(self, name: str, secret: str) -> str | None:
         kept = self._site.broker.load(name, secret)
         self._site.waits.seen(kept)
         return self._site.waits.code(kept.value)
-
-
-def _picture(text: str | None) -> bytes:
-    """Return one picture and the beginning of the next part: browsers show a picture when the next one begins."""
-    return (qr.BLANK if text is None else qr.picture(text)) + b"\r\n" + _OPENING
 
 
 def _refreshed(response: Response, seconds: int) -> Response:
