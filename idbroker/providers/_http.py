@@ -13,6 +13,7 @@ import ssl
 import time
 from collections import deque
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -115,8 +116,8 @@ class _Bounded(BaseAdapter):
     def __init__(self, timeout: tuple[float, float], deadline: timedelta, cap: int, context: ssl.SSLContext) -> None:
         super().__init__()
         self._timeout, self._cap, self._context = timeout, cap, context
-        self._response = _bounded_by(deadline)
-        self._idle: dict[str, deque[http.client.HTTPConnection]] = {}
+        self._response = partial(_Answer, deadline=deadline)
+        self._idle: dict[str, deque[_InOnePiece]] = {}
 
     def send(self, request: requests.PreparedRequest, *_args: Any, **options: Any) -> requests.Response:
         """Send, read and put the connection back. Raises requests.RequestException and nothing else."""
@@ -132,13 +133,13 @@ class _Bounded(BaseAdapter):
             if connection is not None:
                 connection.close()
             raise _told(error, request) from error
-        if connection.sock is not None and len(idle) < _POOL:
+        if connection.sock is not None and len(idle) < _POOL and not connection.surplus:
             idle.append(connection)
         else:
             connection.close()
         return response
 
-    def _kept(self, idle: deque[http.client.HTTPConnection]) -> http.client.HTTPConnection | None:
+    def _kept(self, idle: deque[_InOnePiece]) -> _InOnePiece | None:
         """Return a connection that is still there: one that can be read from has been closed by the other side.
 
         Nothing is sent twice: an order may have been made by what seemed to be lost.
@@ -153,22 +154,25 @@ class _Bounded(BaseAdapter):
             connection.close()
         return None
 
-    def _connected(self, origin: str, connect: float) -> http.client.HTTPConnection:
+    def _connected(self, origin: str, connect: float) -> _InOnePiece:
         parts = urlsplit(origin)
         connection = (
             _Secure(parts.hostname or "", parts.port, timeout=connect, context=self._context)
             if parts.scheme == "https"
             else _InOnePiece(parts.hostname or "", parts.port, timeout=connect)
         )
-        connection.response_class = self._response
+        connection.response_class = self._response  # type: ignore[assignment]
         connection.connect()
         return connection
 
-    def _asked(self, connection: http.client.HTTPConnection, request: requests.PreparedRequest) -> requests.Response:
+    def _asked(self, connection: _InOnePiece, request: requests.PreparedRequest) -> requests.Response:
         body = request.body.encode() if isinstance(request.body, str) else request.body
         connection.request(request.method or "GET", request.path_url, body, dict(request.headers))
         with connection.getresponse() as raw:
-            return _response(request, raw, self._content(raw))
+            content = self._content(raw)
+        # Left where it is, it would be the answer to the next person's question.
+        connection.surplus = isinstance(raw, _Answer) and raw.surplus()
+        return _response(request, raw, content)
 
     def _content(self, raw: http.client.HTTPResponse) -> bytes:
         # A redirect from a back-channel endpoint leads only where an attacker wants us (SSRF).
@@ -195,6 +199,7 @@ class _InOnePiece(http.client.HTTPConnection):
     """Sends head and body together: apart they are two TLS records and two system calls."""
 
     _pieces: bytes = b""
+    surplus: bool = False
 
     def send(self, data: Any) -> None:
         self._pieces += data
@@ -242,12 +247,15 @@ class _UntilDeadline(io.RawIOBase):
     def __init__(self, sock: socket.socket, deadline: timedelta) -> None:
         self._sock, self._file = sock, sock.makefile("rb", buffering=0)
         self._each = sock.gettimeout()
+        self.ended = False
         self._ends = time.monotonic() + deadline.total_seconds()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int | None:
+        if self.ended:
+            return 0
         left = self._ends - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline of the whole answer")
@@ -259,14 +267,31 @@ class _UntilDeadline(io.RawIOBase):
         super().close()
 
 
-def _bounded_by(deadline: timedelta) -> type[http.client.HTTPResponse]:
-    class Response(http.client.HTTPResponse):
-        def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
-            super().__init__(sock, *args, **options)
-            self.fp.close()
-            self.fp = io.BufferedReader(_UntilDeadline(sock, deadline))
+class _Ended(io.BufferedReader):
+    """Remembers whether it was closed with octets that nobody had read."""
 
-    return Response
+    surplus = False
+
+    def close(self) -> None:
+        if not self.closed:
+            self.raw.ended = True  # type: ignore[attr-defined]
+            self.surplus = bool(self.peek(1))
+        super().close()
+
+
+class _Answer(http.client.HTTPResponse):
+    """An answer that knows its deadline, and whether anything came behind it."""
+
+    def __init__(self, sock: socket.socket, *args: Any, deadline: timedelta, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self._sock = sock
+        self.fp = self._reader = _Ended(_UntilDeadline(sock, deadline))
+
+    def surplus(self) -> bool:
+        """Tell whether octets came behind the answer."""
+        pending = self._sock.pending() if isinstance(self._sock, ssl.SSLSocket) else 0
+        return self._reader.surplus or pending > 0
 
 
 def is_loopback(host: str | None) -> bool:

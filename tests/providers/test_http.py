@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,36 @@ def test_keeps_its_connection(session: Sessions, keeping: str) -> None:
     kept = session(deadline=timedelta(seconds=5))
 
     assert len({kept.get(keeping + "/port").text for _ in range(3)}) == 1
+
+
+@pytest.fixture
+def talkative() -> Iterator[str]:
+    """Serve answers with another one behind each, in one piece, on one connection after another."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b"
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def talk(wire: socket.socket) -> None:
+        with wire:
+            while head := wire.recv(65536):
+                path = head.split(b" ")[1]
+                wire.sendall(answer % (len(path), path) + answer % (5, b"other"))
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=talk, args=(listening.accept()[0],), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening.shutdown(socket.SHUT_RDWR)
+    listening.close()
+
+
+def test_what_comes_behind_an_answer_is_nobodys(session: Sessions, talkative: str) -> None:
+    """Request smuggling backwards: a second answer behind the first is not the next person's."""
+    kept = session()
+
+    assert [kept.get(f"{talkative}/{name}").text for name in "abc"] == ["/a", "/b", "/c"]
 
 
 @pytest.fixture(scope="module")
