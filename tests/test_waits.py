@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
+import requests
 
 from idbroker.clock import StoppedClock
 from idbroker.keeping import Kept
@@ -233,6 +235,64 @@ def test_a_new_order_forgets_what_was_said_of_the_last(apps: Apps) -> None:
     assert visit.news()["go"] is False
 
 
+# ---- at once -------------------------------------------------------------------------------------
+
+
+def told(answers: list[Any]) -> set[str]:
+    """Return the different answers that the portal was given."""
+    locations = {answer.headers.get("Location", "") for answer in answers}
+    return {location for location in locations if location.startswith("https://portal.test")}
+
+
+@pytest.mark.parametrize("eid", EIDS)
+def test_twenty_go_on_at_once(apps: Apps, eid: str) -> None:
+    """E5: of twenty presses at once one signs in: one code, one entry in the audit trail, one piece of evidence."""
+    visit = apps.visit(eid)
+    visit.scan()
+    visit.until(go=True)
+    evidence = apps.workers[0].house.durable.evidence
+    before = len(evidence.since(apps.clock.now() - timedelta(seconds=1), apps.clock.now(), limit=99))
+
+    answers = at_once(20, visit.press)
+
+    assert len(told(answers)) == 1
+    assert apps.events(visit.name) == ["signin.granted"]
+    assert len(evidence.since(apps.clock.now() - timedelta(seconds=1), apps.clock.now(), limit=99)) == before + 1
+
+
+@pytest.mark.parametrize("eid", EIDS)
+def test_cancel_before_the_approval(apps: Apps, eid: str) -> None:
+    """E5: after Cancel nothing that the app does signs anybody in: the portal hears access_denied, again and again."""
+    visit = apps.visit(eid)
+    order = visit.phone.scan(visit.code())
+    answers = [visit.ask("cancel")]
+    with suppress(Unreadable):
+        visit.phone.act(order.id, apps.eids.people["bjorn"], "approve")
+    apps.clock.move(timedelta(seconds=20))
+    answers += [visit.ask("cancel"), visit.press()]
+
+    assert answer_of(answers[0])["error"] == "access_denied"
+    assert len(told(answers)) == 1
+    assert apps.events(visit.name) == ["signin.cancelled access_denied"]
+
+
+@pytest.mark.parametrize("eid", EIDS)
+def test_cancel_and_going_on_at_once(apps: Apps, eid: str) -> None:
+    """E5: Cancel and going on at the same moment, in two tabs: the portal is told one of the two, and never both."""
+    visit = apps.visit(eid)
+    visit.scan()
+    visit.until(go=True)
+    tabs = iter([("wait", {**form_of(visit.page).hidden, "do": "check"}), ("cancel", None)] * 4)
+
+    def act() -> requests.Response:
+        path, fields = next(tabs)
+        return visit.browser.fetch(f"/t/{visit.name}/{path}", "POST" if fields else "GET", data=fields)
+
+    answers = at_once(8, act)
+
+    assert len(told([*answers, visit.press()])) == 1
+
+
 # ---- the way into the app ------------------------------------------------------------------------
 
 PROGRAMS = {"bankid": "bankid:///", "freja": "frejaeid://bindUserToTransaction"}
@@ -254,8 +314,9 @@ def test_a_link_that_lapsed_is_renewed(apps: Apps) -> None:
     """The person comes back to their phone after a minute: the link on the page, as it was, opens a new order."""
     visit = apps.visit(browser=apps.browser(agent=PHONE))
     first = visit.link()
-    eventually(lambda: _progress(visit) is Progress.LAPSED or None, apps.clock)
-    apps.clock.move(timedelta(seconds=60))
+    apps.go(timedelta(seconds=30))
+    apps.go(timedelta(seconds=60))
+    assert _progress(visit) is Progress.LAPSED
     led = visit.ask("open").headers["Location"]
 
     assert led.startswith("http://127.0.0.1:1/bankid?autostarttoken=")
