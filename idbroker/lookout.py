@@ -130,6 +130,8 @@ class Lookout:
         app = self._providers.get(transaction.provider or "")
         if key in self._orders or self._closed or not isinstance(app, App):
             return
+        if transaction.stage is not Stage.PROVING or transaction.wait is None or transaction.wait.proof is not None:
+            return  # it has come to its end: an eID that is asked again only has errors to tell
         if not self._once_in(f"lock:{key}", SEEN_EVERY):
             return
         lock = f"look:{{{transaction.id}}}:{key.rpartition('.')[2]}"
@@ -147,7 +149,7 @@ class Lookout:
         with self._change:
             self._orders[key] = order
             # A lapsed one is renewed at once: somebody has come back to its page.
-            lapsed = transaction.wait is not None and transaction.wait.progress is Progress.LAPSED
+            lapsed = transaction.wait.progress is Progress.LAPSED
             self._put(order, now if lapsed else now + order.pace)
             # Threads may run already, that only cancel.
             self._start([] if self._keeps_time else [self._keep_time])
