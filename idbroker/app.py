@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -272,4 +273,6 @@ def wsgi() -> Flask:
     path = config_path()
     settings = config.load(path)
     logs.set_up(settings.log.level, settings.log.format)
-    return make_web(make_site(open_house(settings, path.parent)))
+    house = open_house(settings, path.parent)
+    atexit.register(house.close)
+    return make_web(make_site(house))

@@ -39,6 +39,7 @@ _DROPPERS = 2
 _TICK = 0.05
 _SLOWEST = 8.0
 _MOST_SEEN = 10_000
+_LEAVING = 6.0  # seconds, for a last answer
 
 _Lane = queue.SimpleQueue[Callable[[], None] | None]
 
@@ -69,6 +70,7 @@ class Order:
     failing_since: float | None = None
     failing: float = 0.0
     unseen: int = 0
+    looking: bool = False
 
 
 class Looks(Protocol):
@@ -176,15 +178,21 @@ class Lookout:
         return self._transient.get(_seen_key(name)) is not None
 
     def close(self) -> None:
-        """Stop. Orders are left to the other workers when their locks run out."""
+        """Stop: what has been asked is written down, and the orders are left to the other workers at once."""
         with self._change:
             self._closed = True
-            self._orders.clear()
+            orders = list(self._orders.values())
             self._line.clear()
             self._change.notify_all()
             lanes = list(self._lanes.values())
         for lane in lanes:
             lane.put(None)
+        ends = time.monotonic() + _LEAVING
+        for thread in self._running:
+            thread.join(max(0.0, ends - time.monotonic()))
+        for order in orders:
+            if not order.looking:  # of one that is asked about still, another worker would be told that it is no more
+                self._forget(order)
 
     @property
     def watched(self) -> int:
@@ -243,6 +251,7 @@ class Lookout:
 
     def tend(self, order: Order) -> None:
         """Look at one order if it is still ours and wanted, and put it back in line."""
+        order.looking = True
         try:
             again = self._tended(order)
         except StoreError as error:
@@ -254,6 +263,7 @@ class Lookout:
         except BaseException:
             self._forget(order)
             raise
+        order.looking = False
         if not again:
             self._forget(order)
             return

@@ -251,8 +251,10 @@ def test_a_worker_ends_with_an_answer_on_its_way(eids: Eids, tmp_path: Path) -> 
         visit.wire.act = hold
         apps.clock.move(2 * SECOND)
         assert arrived.wait(10)
-        apps.workers[0].lookout.close()
+        ending = threading.Thread(target=apps.workers[0].lookout.close)
+        ending.start()
         go_on.set()
+        ending.join()
 
         eventually(lambda: visit.news(worker=1)["go"])
     eids.heal()
