@@ -171,4 +171,4 @@ def _element(plain: bytes, encrypted: etree._Element) -> etree._Element:
     wrapped = xml.parse(opening + _DECLARATION.sub(b"", plain, count=1) + b"</around>")
     if len(wrapped) != 1 or not blank(wrapped.text) or not blank(wrapped[0].tail):
         raise ValueError("not one element")
-    return xml.parse(xml.octets_of(wrapped[0]))
+    return etree.fromstring(xml.octets_of(wrapped[0]), xml.parser())
