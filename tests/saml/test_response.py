@@ -60,9 +60,7 @@ def test_everything_is_read() -> None:
     assert found == Assertion(
         id="_assertion1",
         issuer=IDP,
-        name_id=NameID(
-            value="AAdzZWNyZXQx", format=names.TRANSIENT, name_qualifier=IDP, sp_name_qualifier=SP
-        ),
+        name_id=NameID(value="AAdzZWNyZXQx", format=names.TRANSIENT, name_qualifier=IDP, sp_name_qualifier=SP),
         context=LOA2,
         authenticated_at=NOW - timedelta(seconds=30),
         not_on_or_after=NOW + timedelta(minutes=5),
@@ -88,9 +86,7 @@ def test_oiosaml() -> None:
 
     found = read(posted(text), expected(response_signed=False, contexts=None))
 
-    assert found.name_id == NameID(
-        value="https://data.gov.dk/model/core/eid/person/uuid/1", format=names.PERSISTENT
-    )
+    assert found.name_id == NameID(value="https://data.gov.dk/model/core/eid/person/uuid/1", format=names.PERSISTENT)
 
 
 def test_the_response_alone_may_be_signed() -> None:

@@ -106,7 +106,9 @@ def test_s19_weak_algorithms(changes: dict[str, Any], why: str) -> None:
 def test_s19_truncated_hmac() -> None:
     """S19 (CVE-2009-0217): no HMACOutputLength, nor anything else, stands in a SignatureMethod."""
     opened = f'<ds:SignatureMethod Algorithm="{MORE}rsa-sha256"'
-    longer = signed().replace(f"{opened}/>", f"{opened}><ds:HMACOutputLength>0</ds:HMACOutputLength></ds:SignatureMethod>")
+    longer = signed().replace(
+        f"{opened}/>", f"{opened}><ds:HMACOutputLength>0</ds:HMACOutputLength></ds:SignatureMethod>"
+    )
 
     refused(longer, "shape: an element in SignatureMethod")
 
@@ -137,7 +139,9 @@ def test_s20_transforms(changes: dict[str, Any]) -> None:
     refused(signed(**changes), "transforms|canonicalisation|prefixes|shape: Transforms|too many")
 
 
-@pytest.mark.parametrize("uri", ["", "_assertion1", "#_other", "#", "#xpointer(/)", "http://evil.example.test/", "##_assertion1"])
+@pytest.mark.parametrize(
+    "uri", ["", "_assertion1", "#_other", "#", "#xpointer(/)", "http://evil.example.test/", "##_assertion1"]
+)
 def test_s21_references(uri: str) -> None:
     """S21: the reference is to the ID of the element itself, by name (SAML core, 5.4.2)."""
     refused(signed(uri=uri), "refers to something else")
@@ -185,7 +189,14 @@ def test_changed_values(name: str) -> None:
     text = signed()
     start, end = text.index(f"<ds:{name}>") + len(name) + 5, text.index(f"</ds:{name}>")
 
-    for value in ("", "AAAA", "=", "é", text[start:end].strip()[:-4], text[start:end].replace("A", "B").replace("z", "A") + "\0"):
+    for value in (
+        "",
+        "AAAA",
+        "=",
+        "é",
+        text[start:end].strip()[:-4],
+        text[start:end].replace("A", "B").replace("z", "A") + "\0",
+    ):
         with pytest.raises(Untrusted):
             verified(text[:start] + value + text[end:])
     refused(text[:start] + text[start:end] + "!" + text[end:], "base64")

@@ -195,7 +195,9 @@ def test_s9_digests_elsewhere() -> None:
     """S9 (CVE-2024-45409): a DigestValue in StatusDetail, for the one to be found who searches the document."""
     digest = f'<ds:DigestValue xmlns:ds="{DS}">AAAA</ds:DigestValue>'
     text = enveloped(sign(Says().assertion()), status=SUCCESS + f"<samlp:StatusDetail>{digest}</samlp:StatusDetail>")
-    harmless = enveloped(sign(Says().assertion()), status=SUCCESS + '<samlp:StatusDetail><x xmlns="urn:x"/></samlp:StatusDetail>')
+    harmless = enveloped(
+        sign(Says().assertion()), status=SUCCESS + '<samlp:StatusDetail><x xmlns="urn:x"/></samlp:StatusDetail>'
+    )
 
     refused(text, loosely())
     assert read(posted(harmless), loosely()).id
