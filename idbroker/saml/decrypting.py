@@ -60,7 +60,7 @@ class _Sealed:
 
 
 def decrypted(encrypted: etree._Element, keys: Sequence[rsa.RSAPrivateKey], *, cbc: bool) -> etree._Element:
-    """Return the element that an EncryptedAssertion or EncryptedID holds, as the root of a document of its own.
+    """Return the element that an EncryptedAssertion or EncryptedID holds, in a document of its own.
 
     All keys are tried (two during a rollover). `cbc` allows AES-CBC, which has no integrity: say so
     only when a signature over the ciphertext verified, else whoever sends variations reads the
@@ -168,7 +168,8 @@ def _element(plain: bytes, encrypted: etree._Element) -> etree._Element:
     # again. An element that closes this one early makes no well-formed document.
     around = etree.tostring(etree.Element("around", nsmap=cast(dict[str, str], encrypted.nsmap)))
     opening = around.removesuffix(b"/>") + b">"
-    wrapped = xml.parse(opening + _DECLARATION.sub(b"", plain, count=1) + b"</around>")
+    declared = _DECLARATION.match(plain)
+    wrapped = xml.parse(opening + plain[declared.end() if declared else 0 :] + b"</around>")
     if len(wrapped) != 1 or not blank(wrapped.text) or not blank(wrapped[0].tail):
         raise ValueError("not one element")
-    return etree.fromstring(xml.octets_of(wrapped[0]), xml.parser())
+    return wrapped[0]

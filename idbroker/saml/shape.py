@@ -62,11 +62,11 @@ def _check(element: etree._Element) -> None:
 
 
 def _check_attributes(element: etree._Element, kind: _Kind) -> None:
-    found = [str(name) for name in element.keys()]  # noqa: SIM118 - an element is no mapping
-    if not kind.required.issubset(found):
+    found = {str(name) for name in element.keys()}  # noqa: SIM118 - an element is no mapping
+    if not kind.required <= found:
         raise Untrusted(f"shape: {_name(element)} lacks an attribute")
-    for name in found:
-        if name not in kind.allowed and not (kind.foreign and name.startswith(kind.foreign)):
+    for name in found - kind.allowed:
+        if not (kind.foreign and name.startswith(kind.foreign)):
             raise Untrusted(f"shape: {_name(element)} has another attribute")
 
 
@@ -83,9 +83,9 @@ def _check_open(element: etree._Element) -> None:
 
 
 def _check_children(element: etree._Element, kind: _Kind) -> None:
-    if not blank(element.text) or any(not blank(child.tail) for child in element):
-        raise Untrusted(f"shape: text in {_name(element)}")
     children = list(element)
+    if not blank("".join([element.text or "", *(child.tail or "" for child in children)])):
+        raise Untrusted(f"shape: text in {_name(element)}")
     at = 0
     for part in kind.parts:
         count = _count(children, at, part)
@@ -100,7 +100,9 @@ def _check_children(element: etree._Element, kind: _Kind) -> None:
 
 def _count(children: list[etree._Element], start: int, part: _Part) -> int:
     count = 0
-    while start + count < len(children) and count < part.most and children[start + count].tag in part.tags:
+    for child in children[start : start + part.most]:
+        if child.tag not in part.tags:
+            break
         count += 1
     return count
 
@@ -140,6 +142,7 @@ def _open(allowed: str = "") -> _Kind:
 _HARMLESS = frozenset(
     ds(name)
     for name in [
+        "X509Data",
         "X509Certificate",
         "X509IssuerSerial",
         "X509IssuerName",
@@ -151,6 +154,8 @@ _HARMLESS = frozenset(
         "Exponent",
     ]
 )
+# How Microsoft's libraries name the certificate that a key was wrapped for.
+_TOKEN = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd}SecurityTokenReference"
 _QUALIFIERS = "NameQualifier SPNameQualifier"
 _HEAD = "ID Version IssueInstant"
 _ENCRYPTED = _kind(_one(xenc("EncryptedData")), _some(xenc("EncryptedKey")))
@@ -260,12 +265,14 @@ _SIGNATURES: Mapping[str, _Kind] = {
             ds("X509Data"),
             ds("RetrievalMethod"),
             xenc("EncryptedKey"),
+            _TOKEN,
             least=1,
         ),
         allowed="Id",
     ),
     ds("KeyName"): _text(),
     ds("KeyValue"): _open(),
+    _TOKEN: _open(allowed="Id"),
     ds("X509Data"): _open(),
     ds("RetrievalMethod"): _kind(required="URI", allowed="Type"),
 }

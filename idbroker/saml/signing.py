@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from lxml import etree
 from signxml.algorithms import CanonicalizationMethod, DigestAlgorithm, SignatureMethod
 from signxml.signer import XMLSigner
-from signxml.verifier import SignatureConfiguration, XMLVerifier
+from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
 from idbroker.errors import Untrusted
 from idbroker.saml import names, shape, xml
@@ -133,8 +133,8 @@ def _check_canonical(method: etree._Element) -> None:
             raise Untrusted("signature: a list of prefixes that is too long, or none")
 
 
-def _verified_by(certificate: x509.Certificate, octets: bytes) -> bytes | None:
-    """Return the bytes that were digested, or None when this is not the key."""
+def _verified_by(certificate: x509.Certificate, octets: bytes) -> VerifyResult | None:
+    """Return what was digested, or None when this is not the key."""
     expected = SignatureConfiguration(
         location="./",
         expect_references=1,
@@ -156,18 +156,18 @@ def _verified_by(certificate: x509.Certificate, octets: bytes) -> bytes | None:
             )
     except Untrusted:
         return None
-    return None if isinstance(found, list) else found.signed_data
+    return None if isinstance(found, list) else found
 
 
-def _read_back(octets: bytes, element: etree._Element) -> etree._Element:
+def _read_back(found: VerifyResult, element: etree._Element) -> etree._Element:
     # A canonicalisation that failed gives nothing, whose digest is known to all (CVE-2025-66568); and what was
     # digested must be what we asked about, not what its ID led to (signxml alone would take XSW1).
-    if not octets:
+    # `signed_xml` is signxml's parsing, with our parser, of the bytes it digested.
+    root = found.signed_xml
+    if not found.signed_data or root is None:
         raise Untrusted("signature: over nothing")
-    with refusing("signature: what was digested is not well-formed"):
-        found = etree.fromstring(octets, xml.parser())
-    if (found.tag, found.get("ID")) != (element.tag, element.get("ID")):
+    if (root.tag, root.get("ID")) != (element.tag, element.get("ID")):
         raise Untrusted("signature: over another element")
-    if is_signed(found):
+    if is_signed(root):
         raise Untrusted("signature: a second one")
-    return found
+    return root

@@ -338,8 +338,8 @@ def _encrypt(octets: bytes, content_key: bytes, method: str) -> bytes:
         encryptor = Cipher(algorithms.AES(content_key), modes.GCM(nonce)).encryptor()
         return nonce + encryptor.update(octets) + encryptor.finalize() + encryptor.tag
     iv, count = os.urandom(16), 16 - len(octets) % 16
-    encryptor = Cipher(algorithms.AES(content_key), modes.CBC(iv)).encryptor()
-    return iv + encryptor.update(octets + os.urandom(count - 1) + bytes([count])) + encryptor.finalize()
+    blocks = Cipher(algorithms.AES(content_key), modes.CBC(iv)).encryptor()
+    return iv + blocks.update(octets + os.urandom(count - 1) + bytes([count])) + blocks.finalize()
 
 
 def response(says: Says | None = None, **changes: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import zlib
 from typing import Any
 from urllib.parse import parse_qs, quote, quote_plus, urlencode, urlsplit
@@ -87,7 +88,7 @@ def test_ecdsa() -> None:
 def test_s37_the_octets_that_came() -> None:
     """S37: lower-case percent-encoding (Microsoft's) is verified as it came; spelt anew it does not verify."""
     low = "&".join(
-        f"{name}={quote_plus(value).replace('%2B', '%2b').replace('%2F', '%2f').replace('%3D', '%3d').replace('%3A', '%3a')}"
+        f"{name}={re.sub('%[0-9A-F]{2}', lambda spelt: spelt[0].lower(), quote_plus(value))}"
         for name, value in [(REQUEST, deflated(TEXT.encode())), ("SigAlg", RSA)]
     )
     signature = base64.b64encode(_signature(low.encode(), "idp", RSA, "sha256")).decode()

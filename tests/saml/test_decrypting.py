@@ -13,6 +13,7 @@ from idbroker.errors import Untrusted
 from idbroker.saml import decrypting, names, xml
 from idbroker.saml.response import read
 from tests.saml.idp import (
+    DS,
     XENC,
     XENC11,
     Says,
@@ -73,6 +74,17 @@ def test_where_the_key_is() -> None:
     refused(beside.replace('"#_key1"', '"#_data1"'), "a key somewhere else")
     refused(beside.replace('"#_key1"', '"http://evil.example.test/"'), "a key somewhere else")
     refused(beside.replace(f'"{XENC}EncryptedKey"', f'"{XENC}EncryptedData"'), "a key of another type")
+
+
+def test_hints_are_passed_over() -> None:
+    """How a provider names the certificate it sealed for says nothing to us: our keys are tried."""
+    token = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd"
+    hint = f'<ds:KeyInfo xmlns:ds="{DS}"><o:SecurityTokenReference xmlns:o="{token}"><ds:X509Data><ds:X509SubjectName>x'
+    closed = "</ds:X509SubjectName></ds:X509Data></o:SecurityTokenReference></ds:KeyInfo>"
+    text = seal(Says().assertion())
+    first = text.index("<xenc:CipherData>")
+
+    assert decrypted(text[:first] + hint + closed + text[first:]).tag == names.ASSERTION
 
 
 def test_several_keys_of_ours() -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from lxml import etree
 
 from idbroker.errors import Untrusted
-from idbroker.saml import bindings, logout, names, xml
+from idbroker.saml import bindings, logout, names
 from idbroker.saml.assertion import NameID
 from idbroker.saml.bindings import REQUEST, RESPONSE
 from idbroker.saml.logout import LogoutRequest, LogoutResponse, Message
@@ -124,7 +125,7 @@ def test_an_encrypted_name(method: str) -> None:
         (("Requester",), False),
     ],
 )
-def test_responses(codes: tuple[str, ...], complete: bool) -> None:  # noqa: FBT001 - pytest's
+def test_responses(codes: tuple[str, ...], complete: bool) -> None:
     """A response says whether the session ended everywhere, and what it answers."""
     for way in (by_query, by_post):
         found = way(response(*codes), RESPONSE)
@@ -239,4 +240,4 @@ def test_our_names_come_out_as_they_came_in() -> None:
     told = by_query(request())
     assert isinstance(told, LogoutRequest)
 
-    assert xml.etree.tostring(told.name_id.element()).decode().replace(f' xmlns:saml="{names.SAML}"', "") == NAMED
+    assert etree.tostring(told.name_id.element()).decode().replace(f' xmlns:saml="{names.SAML}"', "") == NAMED

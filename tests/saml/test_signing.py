@@ -1,4 +1,4 @@
-"""Signatures one by one: keys, algorithms, references, transforms (XML Signature 1.1; standards rows S17 to S22, S40)."""
+"""Signatures one by one: keys, algorithms, references, transforms (XML Signature 1.1; rows S17 to S22, S40)."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def test_ways_of_writing(changes: dict[str, Any]) -> None:
 
 def test_what_is_read_is_what_was_digested() -> None:
     """The element comes from the canonical bytes: another tree than the one given, whole, with its whitespace."""
-    says = Says(attributes={"a": "1\r\n\t2 é &amp; &#xD; <![CDATA[x]]>".replace("<![CDATA[x]]>", "")})
+    says = Says(attributes={"a": "1\r\n\t2 é &amp; &#xD; "})
     text = sign(says.assertion())
 
     found = verified(text)
 
     assert found.getroottree().getroot() is found
-    assert "".join(found.itertext()).endswith("1\n\t2 é & \r ")
+    assert "".join(map(str, found.itertext())).endswith("1\n\t2 é & \r ")
 
 
 def test_s17_hmac_with_the_certificate() -> None:
@@ -80,8 +80,8 @@ def test_s18_key_info_is_not_believed() -> None:
     stranger = base64.b64encode(b"not a certificate").decode()
     start, end = signed().index("<ds:X509Certificate>") + 20, signed().index("</ds:X509Certificate>")
     assert verified(signed()[:start] + stranger + signed()[end:]).get("ID")
-    value = f"<ds:KeyInfo><ds:KeyValue><ds:RSAKeyValue><ds:Modulus>AQAB</ds:Modulus></ds:RSAKeyValue></ds:KeyValue></ds:KeyInfo>"
-    assert verified(signed(keyinfo=False, beside=value)).get("ID")
+    value = "<ds:KeyValue><ds:RSAKeyValue><ds:Modulus>AQAB</ds:Modulus></ds:RSAKeyValue></ds:KeyValue>"
+    assert verified(signed(keyinfo=False, beside=f"<ds:KeyInfo>{value}</ds:KeyInfo>")).get("ID")
 
 
 @pytest.mark.parametrize(

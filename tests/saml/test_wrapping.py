@@ -268,7 +268,7 @@ def test_s13_entities() -> None:
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_s14_s16_unsigned_assertion_beside(first: bool) -> None:  # noqa: FBT001 - pytest's
+def test_s14_s16_unsigned_assertion_beside(first: bool) -> None:
     """S14 and S16: an unsigned assertion beside the signed one, in either order; only verified bytes are read."""
     good, bad = sign(Says().assertion()), Says(name_id="evil", id="_evil").assertion()
     both = bad + good if first else good + bad
