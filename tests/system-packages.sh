@@ -14,6 +14,7 @@ has chromium || has chromium-browser || has google-chrome || want chromium
 [ -d /usr/share/fonts/truetype/dejavu ] || want fonts-dejavu-core
 ls /usr/lib/*/libzbar.so.0 >/dev/null 2>&1 || want libzbar0
 has xmlsec1 || want xmlsec1
+[ -d /usr/share/xml/opensaml ] || want opensaml-schemas xmltooling-schemas
 has apache2 || want apache2
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || want libapache2-mod-auth-openidc
 has node || want nodejs

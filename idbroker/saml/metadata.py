@@ -128,7 +128,7 @@ def read(
         raise Untrusted("metadata: not a metadata document")
     if signer_certificates or signer_fingerprints or not file_trusted:
         # From here on only what the signature covers exists (wrapping, standards S1 to S8).
-        root = signing.verified(root, _signers(root, signer_certificates, signer_fingerprints))
+        root = signing.verified(root, _signers(root, signer_certificates, signer_fingerprints), whole=True)
     path = _entity(root, entity_id)
     role = _role(path[-1])
     return _provider(role, entity_id, valid_until=_valid_until([*path, role], now, max_age), within=[*path, role])

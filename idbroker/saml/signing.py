@@ -64,18 +64,22 @@ def is_signed(element: etree._Element) -> bool:
     return element.find(names.SIGNATURE) is not None
 
 
-def verified(element: etree._Element, certificates: Sequence[x509.Certificate]) -> etree._Element:
+def verified(
+    element: etree._Element, certificates: Sequence[x509.Certificate], *, whole: bool = False
+) -> etree._Element:
     """Return the element as it was signed, parsed from the very bytes that were digested, without its signature.
 
     The signature is the element's own child and covers it by its ID; the key is one of the
     certificates', whatever KeyInfo says. Their validity is not looked at: what pins a key is the
     metadata it came with (SAML metadata interoperability profile, 2.6.1). Read nothing from the
     element that was given, only from the one returned. Untrusted when it does not verify.
+    `whole` is for the root of a file: its signature may also cover the document it stands in, by the
+    empty URI (suomi.fi signs its metadata for tests so).
     """
     signature = xml.only(element, names.SIGNATURE)
     shape.check(signature, names.SIGNATURE)
     identifier = element.get("ID", "")
-    method = _check_signed_info(signature, identifier)
+    method = _check_signed_info(signature, _references(identifier, whole=whole))
     octets = xml.octets_of(element)
     for certificate in certificates:
         if fits(certificate, method) and (found := _verified_by(certificate, octets)) is not None:
@@ -96,12 +100,16 @@ def fits(certificate: x509.Certificate, method: str) -> bool:
     return method in METHODS and isinstance(key, rsa.RSAPublicKey) and key.key_size >= LEAST_BITS
 
 
-def _check_signed_info(signature: etree._Element, identifier: str) -> str:
+def _references(identifier: str, *, whole: bool) -> frozenset[str]:
+    # The empty URI means the whole document, and SAML core 5.4.2 wants the ID.
+    return frozenset([f"#{identifier}"] * bool(identifier) + [""] * whole)
+
+
+def _check_signed_info(signature: etree._Element, references: frozenset[str]) -> str:
     # By the one path where they are, never by a search: digests and references lie about elsewhere (CVE-2024-45409).
     signed_info = xml.only(signature, ds("SignedInfo"))
     reference = xml.only(signed_info, ds("Reference"))
-    # The empty URI means the whole document, and SAML core 5.4.2 wants the ID.
-    if not identifier or reference.get("URI") != f"#{identifier}":
+    if reference.get("URI") not in references:
         raise Untrusted("signature: refers to something else")
     _check_transforms(xml.only(reference, ds("Transforms")))
     _check_canonical(xml.only(signed_info, ds("CanonicalizationMethod")))

@@ -122,18 +122,22 @@ def entities(*inside: str, attributes: str = "") -> str:
 
 
 def signed(
-    text: str, signer: str = "federation", *, digest: str = "sha256", identifier: str = "_document",
+    text: str, signer: str = "federation", *, digest: str = "sha256", identifier: str | None = "_document",
     reference: str | None = None, carried: x509.Certificate | None = None,
 ) -> bytes:  # fmt: skip
     """Return a document with an enveloped signature of its root as the first child (XML Signature; SAML core 5.4).
 
-    `reference` None is to the root's own ID, `carried` None is the signer's certificate.
+    `reference` None is to the root's own ID, `carried` None is the signer's certificate. Without an
+    `identifier` the root has no ID.
     """
     root = etree.fromstring(text.encode())
-    root.set("ID", identifier)
+    if identifier is not None:
+        root.set("ID", identifier)
     method, digest_method = _ALGORITHMS[digest]
     algorithm = hashes.SHA256() if digest == "sha256" else hashes.SHA1()  # noqa: S303 - to be refused
-    info = _signed_info(method, digest_method, reference or f"#{identifier}", _hashed(root, algorithm))
+    info = _signed_info(
+        method, digest_method, f"#{identifier}" if reference is None else reference, _hashed(root, algorithm)
+    )
     value = key(signer).sign(etree.tostring(info, method="c14n", exclusive=True), padding.PKCS1v15(), algorithm)
     signature = etree.Element(f"{{{DS}}}Signature", nsmap={"ds": DS})
     signature.append(info)

@@ -107,7 +107,7 @@ def test_sha1() -> None:
     refused(signed(entity(), digest="sha1"), "not allowed")
 
 
-@pytest.mark.parametrize("reference", ["#other", "https://evil.example.test/", "#xpointer(/)"])
+@pytest.mark.parametrize("reference", ["#", "#other", "https://evil.example.test/", "#xpointer(/)"])
 def test_reference(reference: str) -> None:
     """A signature that refers to anything but the root by its ID is refused (S21; SAML core 5.4.2)."""
     refused(signed(entity(), reference=reference), "refers to something else")
@@ -154,6 +154,15 @@ def test_key_put_in() -> None:
 def test_wrapped(where: str, reason: str) -> None:
     """The genuine document inside an evil one does not make the evil one genuine (S1 to S8)."""
     refused(wrapped(signed(entity()), entity(EVIL), where), reason)
+
+
+@pytest.mark.parametrize("where", ["inside the signature", "signature outside", "first child"])
+def test_wrapped_whole(where: str) -> None:
+    """A signature of a whole document is of that document, not of the one it was moved to."""
+    whole = signed(entity(), reference="", identifier=None)
+
+    refused(wrapped(whole, entity(EVIL), where), "does not belong there|not by a key of theirs|no Signature")
+    refused(whole.replace(b"idp.example.test/post", b"evil.example.test/post"), "not by a key of theirs")
 
 
 def test_wrapped_in_a_federation() -> None:
