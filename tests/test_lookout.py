@@ -189,16 +189,18 @@ def test_the_store_goes_away_when_the_proof_comes(eids: Eids, tmp_path: Path) ->
     """X1: Redis stops in the moment BankID tells the result, which it tells once: written when Redis is back."""
     with running_redis(tmp_path) as (url, stop, start), open_apps(tmp_path, eids, store={"transient": url}) as apps:
         visit = apps.visit()
-        reference = visit.reference
+        reference, stopped = visit.reference, threading.Event()
 
         def stop_it(call: str, content: bytes) -> None:
             if call == "collect" and json.loads(content)["status"] == "complete":
                 stop()
+                stopped.set()
 
         visit.scan()
         visit.wire.act = stop_it
         apps.clock.move(2 * SECOND)
         eventually(lambda: visit.ask().status_code == 503)
+        assert stopped.wait(20)
         told = collects(visit, reference)
         assert visit.ask("wait").status_code == 503
         apps.clock.move(5 * SECOND)

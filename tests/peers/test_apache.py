@@ -44,6 +44,8 @@ class Site:
 
     def page(self, browser: Browser) -> requests.Response:
         """Open the protected page; return what the browser shows at last."""
+        # Apache closes kept connections when it likes, and sessions do not ask again.
+        browser.session.headers["Connection"] = "close"
         return browser.get(f"{self.address}/protected/")
 
     def signed_in(self, browser: Browser) -> requests.Response:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
 from PIL import Image, ImageFilter
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Error, Page, Route, expect
 from pyzbar.pyzbar import decode
 from werkzeug.wrappers import Request, Response
 
@@ -80,9 +80,17 @@ def _choose(page: Page, door: AppDoor, portal: str) -> None:
 
 def _camera(page: Page, blur: float = 0.0) -> str | None:
     """Return what a camera before the screen reads."""
-    image = Image.open(io.BytesIO(page.screenshot())).convert("L")
+    image = Image.open(io.BytesIO(_photograph(page))).convert("L")
     found = decode(image.filter(ImageFilter.GaussianBlur(blur)))
     return found[0].data.decode() if found else None
+
+
+def _photograph(page: Page) -> bytes:
+    """Return a picture of the page; the driver has none where Chromium draws the next in that very moment."""
+    for _ in range(20):
+        with suppress(Error):
+            return page.screenshot()
+    return page.screenshot()
 
 
 def _enough(read: set[str | None], now: set[str | None]) -> bool:
