@@ -257,7 +257,6 @@ def test_a_worker_ends_with_an_answer_on_its_way(eids: Eids, tmp_path: Path) -> 
         ending.start()
         go_on.set()
         ending.join()
-
         eventually(lambda: visit.news(worker=1)["go"])
     eids.heal()
 
