@@ -19,6 +19,7 @@ from signxml.verifier import SignatureConfiguration, XMLVerifier
 from idbroker.errors import Untrusted
 from idbroker.providers._bankid import chain, xml
 from idbroker.providers._bankid.strict import decoded, refusing
+from idbroker.saml.xml import parser
 
 IDENTIFICATION = "Identification"  # funcId; the other is Signing
 
@@ -144,7 +145,7 @@ def _verified(envelope: xml.Envelope, leaf: x509.Certificate, now: datetime) -> 
         found = _Verifier().verify(
             envelope.raw,
             x509_cert=leaf,
-            parser=xml.parser(),
+            parser=parser(),
             id_attribute="Id",
             validate_schema=False,
             expect_config=expected,

@@ -15,6 +15,7 @@ from lxml import etree
 
 from idbroker.errors import Untrusted
 from idbroker.providers._bankid.strict import decoded, refusing
+from idbroker.saml.xml import parser
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 BANKID = "http://www.bankid.com/signature/v1.0.0/types"
@@ -65,21 +66,6 @@ def read(document: str) -> Envelope:
     for check in _CHECKS:
         check(case)
     return Envelope(raw=raw, certificates=certificates(case.root))
-
-
-def parser() -> etree.XMLParser:
-    """Return a parser that fetches, expands and repairs nothing. A new one each: they keep state."""
-    return etree.XMLParser(
-        encoding="utf-8",
-        resolve_entities=False,
-        load_dtd=False,
-        dtd_validation=False,
-        attribute_defaults=False,
-        no_network=True,
-        huge_tree=False,
-        recover=False,
-        strip_cdata=False,
-    )
 
 
 def parse(raw: bytes) -> etree._Element:
