@@ -16,12 +16,12 @@ from idbroker import config, logs, providers
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
-from idbroker.errors import ConfigError, OperatorError
+from idbroker.errors import ConfigError
 from idbroker.evidence import evidence_row
 from idbroker.grant import Grant
 from idbroker.keeping import SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
-from idbroker.keyring import Keyring, SigningKey, ensure_keys
+from idbroker.keyring import Keyring, ensure_keys
 from idbroker.keyset import Use
 from idbroker.lookout import Lookout
 from idbroker.moves import Moves
@@ -92,7 +92,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         upstreams.append(kept_session(**options, sandbox=sandbox))
         return upstreams[-1]
 
-    means = Means(clock=clock, http=http, client_key=keyring.signing, sandbox=sandbox)
+    means = Means(clock=clock, http=http, keys=keyring, issuer=settings.server.issuer, sandbox=sandbox)
     sealed, made = SealedTransient(transient, keyring.sealing_keys), _providers(settings, means)
     return House(
         settings=settings,
@@ -164,11 +164,7 @@ def at_home(url: str, base: Path) -> str:
 def check_providers(settings: config.Settings) -> None:
     """Make every provider as `open_house` would, and drop it. ConfigError for settings that cannot work."""
     clock = SystemClock()
-    _providers(settings, Means(clock=clock, http=kept_session, client_key=_no_key))
-
-
-def _no_key(alg: str) -> SigningKey:
-    raise OperatorError(f"no {alg} key is read to check settings")
+    _providers(settings, Means(clock=clock, http=kept_session, issuer=settings.server.issuer))
 
 
 def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:

@@ -17,7 +17,7 @@ from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
 from idbroker.moves import TRANSACTION_LIFE, Moves, new_handle
 from idbroker.oidc import authorize
-from idbroker.providers import App, Challenge, Form, Provider, Redirect, Wait
+from idbroker.providers import App, Challenge, Form, Post, Provider, Redirect, Wait
 from idbroker.request import SigninRequest
 from idbroker.session import Session
 from idbroker.session import new_secret as new_session_secret
@@ -237,6 +237,10 @@ class Broker:
                 return self.moves.moved(kept, moved, GoTo(transaction=moved, url=url), nonce)
             case Form(page=page, state=state, values=values, errors=errors):
                 form = PendingForm(page=page, values=values, errors=errors)
+                moved = kept.value.proving(provider, handle, state, form).answered(mark, "")
+                return self.moves.moved(kept, moved, Show(transaction=moved), nonce)
+            case Post(action=action, fields=fields, state=state):
+                form = PendingForm(page="go", action=action, values=fields)
                 moved = kept.value.proving(provider, handle, state, form).answered(mark, "")
                 return self.moves.moved(kept, moved, Show(transaction=moved), nonce)
             case Wait():

@@ -29,6 +29,10 @@ class Client:
     clinic: str
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str | None = None
+    frontchannel_logout_session_required: bool = False
     start_url: str | None = None
     auth_method: str = "client_secret_basic"
     secret_digests: tuple[str, ...] = field(default=(), repr=False)

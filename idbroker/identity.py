@@ -38,6 +38,9 @@ class Identity:
     are stable, and two upstreams never share them (ASVS 6.8.1). `proved_at` is when the person
     really acted, not when we heard of it. `app_ip` is the address of the app in which that was, and
     `evidence` what the eID signed, by name, for whoever must prove it later.
+
+    `upstream_names` are the words by which the eID may say that its own session is over (a session
+    index, a name); `upstream_logout` is what the provider needs to end that session, and only it reads.
     """
 
     provider: str
@@ -52,7 +55,7 @@ class Identity:
     family_name: str | None = field(default=None, repr=False)
     birthdate: date | None = field(default=None, repr=False)
     protected: bool = False
-    upstream_session: str | None = field(default=None, repr=False)
-    upstream_id_token: str | None = field(default=None, repr=False)
+    upstream_names: tuple[str, ...] = field(default=(), repr=False)
+    upstream_logout: str | None = field(default=None, repr=False)
     app_ip: str | None = field(default=None, repr=False)
     evidence: Mapping[str, str] = field(default_factory=dict, repr=False)

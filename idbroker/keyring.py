@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.x509 import Certificate
 from joserfc.jwk import ECKey, RSAKey
 
 from idbroker.clock import Clock
@@ -65,6 +66,14 @@ class SigningKey:
     kid: str
     alg: str
     key: Any = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certified:
+    """A private key that signs SAML messages, with its certificate."""
+
+    key: RSAPrivateKey = field(repr=False)
+    certificate: Certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

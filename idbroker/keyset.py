@@ -13,6 +13,7 @@ class Use(enum.StrEnum):
     """What a key is for."""
 
     OIDC_SIGN = "oidc-sign"
+    OIDC_ENC = "oidc-enc"
     SAML_SIGN = "saml-sign"
     SAML_ENC = "saml-enc"
     DATA = "data"
@@ -39,14 +40,15 @@ class Chain(NamedTuple):
 CHAINS = (
     Chain(Use.OIDC_SIGN, "ES256"),
     Chain(Use.OIDC_SIGN, "RS256"),
+    Chain(Use.OIDC_ENC, "RSA-OAEP"),
     Chain(Use.SAML_SIGN, "RS256"),
     Chain(Use.SAML_ENC, "RSA-OAEP-256"),
     Chain(Use.DATA, "A256GCM"),
     Chain(Use.INDEX, "HS256"),
     Chain(Use.SUBJECT, "HS256"),
 )
-# What every start needs. SAML keys are made when the first SAML provider needs them.
-NEEDED = tuple(chain for chain in CHAINS if chain.use not in {Use.SAML_SIGN, Use.SAML_ENC})
+# What every start needs. Others are made when the first provider needs them (its module's `CHAINS`).
+NEEDED = tuple(chain for chain in CHAINS if chain.use not in {Use.SAML_SIGN, Use.SAML_ENC, Use.OIDC_ENC})
 # Every blind index and every `sub` is computed with these: a new key would lose all of them.
 FIXED = frozenset({Use.INDEX, Use.SUBJECT})
 
@@ -182,7 +184,7 @@ class Rules:
     def caches(self, use: Use) -> timedelta:
         """Return how long somebody may not have seen a new key of this use."""
         match use:
-            case Use.OIDC_SIGN:
+            case Use.OIDC_SIGN | Use.OIDC_ENC:
                 return self.jwks_cache
             case Use.SAML_SIGN | Use.SAML_ENC:
                 return self.saml_cache
@@ -199,6 +201,9 @@ class Rules:
         match key.use:
             case Use.OIDC_SIGN:
                 return retiring_at + self.token_life + self.skew
+            case Use.OIDC_ENC:
+                # Whoever still has our older key set encrypts to this key.
+                return retiring_at + self.jwks_cache + self.skew
             case Use.SAML_SIGN | Use.SAML_ENC:
                 # Whoever still has our older metadata encrypts to this key.
                 return retiring_at + self.saml_cache + self.skew

@@ -155,7 +155,7 @@ class Signon:
         return Session(
             key=key_of(secret),
             person=person,
-            identity=replace(identity, upstream_id_token=None, app_ip=None, evidence={}),
+            identity=replace(identity, app_ip=None, evidence={}),
             language=language,
             started_at=now,
             seen_at=now,

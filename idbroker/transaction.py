@@ -62,9 +62,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingForm:
-    """A page of ours that the provider asked for, as shown now."""
+    """A page of ours that the provider asked for, as shown now.
+
+    With an `action`, it is a form that posts itself there: to the eID.
+    """
 
     page: str
+    action: str | None = field(default=None, repr=False)
     values: Mapping[str, str] = field(default_factory=dict, repr=False)
     errors: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,10 +12,14 @@ from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.x509 import Certificate
 
 from idbroker.clock import Clock
+from idbroker.errors import OperatorError
 from idbroker.identity import Identity, LoA
-from idbroker.keyring import SigningKey
+from idbroker.keyring import Certified, SigningKey
+from idbroker.keyset import Use
 from idbroker.transaction import Progress as Progress
 from idbroker.visitor import Device, Visitor
 
@@ -82,7 +86,16 @@ class Form:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-Challenge = Redirect | Wait | Form
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """The browser must post a form to the eID, which it does by itself (SAML bindings, 3.5)."""
+
+    action: str
+    fields: Mapping[str, str] = field(repr=False)
+    state: bytes = field(default=b"", repr=False)
+
+
+Challenge = Redirect | Post | Wait | Form
 
 
 class Provider(Protocol):
@@ -153,18 +166,168 @@ class App(Provider, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leaving:
+    """Somebody signs out here, and goes on to the eID to sign out there.
+
+    `logout` is what the provider put into `Identity.upstream_logout`; `handle` goes to the eID and comes
+    back to `return_url`, as in `Asked`.
+    """
+
+    logout: str = field(repr=False)
+    handle: str
+    return_url: str
+    language: str
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """What an eID sent to our logout address, by the browser or straight from its server.
+
+    `query` is as it stood in the request line (a signature is over those very octets); `fields` are a post's.
+    """
+
+    now: datetime
+    url: str
+    query: bytes = field(default=b"", repr=False)
+    fields: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summons:
+    """An eID says, and has proved, that a session of its own is over.
+
+    `names` are as in `Identity.upstream_names`: any sign-on that has one of them ends. `id` counts once,
+    until `until`. `state` is what `dismissed` needs for the answer.
+    """
+
+    id: str
+    until: datetime
+    names: tuple[str, ...] = field(repr=False)
+    state: bytes = field(default=b"", repr=False)
+
+
+@runtime_checkable
+class Federated(Provider, Protocol):
+    """An eID that has a session of its own: leaving here ends it there, and the other way round."""
+
+    def leave(self, leaving: Leaving) -> Redirect | Post | None:
+        """Return where the browser goes to end the eID's session; None when there is nothing to end.
+
+        Our own session is over by then. Raises Unreachable.
+        """
+        ...
+
+    def left(self, leaving: Leaving, state: bytes, message: Message) -> bool:
+        """Read the eID's answer to `leave`: whether its session ended everywhere. Raises Untrusted."""
+        ...
+
+    def summoned(self, message: Message) -> Summons:
+        """Read that the eID's session is over. Raises Untrusted for what it did not say, or not to us."""
+        ...
+
+    def dismissed(self, summons: Summons, now: datetime, *, complete: bool) -> Redirect | Post | None:
+        """Return the answer to a summons that the browser carries; None when HTTP 200 is the answer."""
+        ...
+
+
+@runtime_checkable
+class Described(Provider, Protocol):
+    """An eID that must know us by a document of ours (SAML metadata), which we publish."""
+
+    def metadata(self, now: datetime) -> bytes:
+        """Return the document, signed."""
+        ...
+
+
+class Secrets(Protocol):
+    """Our keys towards eIDs, as they are now: every call may give others (rotation)."""
+
+    def client_key(self, alg: str) -> SigningKey:
+        """Return our key for private_key_jwt and signed requests; its public part is in our JWKS."""
+        ...
+
+    def saml_signing(self) -> Certified:
+        """Return the key that signs SAML messages now."""
+        ...
+
+    def saml_certificates(self, use: Use) -> tuple[Certificate, ...]:
+        """Return what our metadata holds for `Use.SAML_SIGN` or `SAML_ENC`: the active one, then the staged one."""
+        ...
+
+    def decryption(self, use: Use) -> tuple[tuple[str, RSAPrivateKey], ...]:
+        """Return every key (with its kid) that opens what was encrypted to us: active, staged, retiring.
+
+        `Use.SAML_ENC`, or `Use.OIDC_ENC` for encrypted ID tokens.
+        """
+        ...
+
+
+class Copies(Protocol):
+    """The last good copies of documents that were fetched, shared by all workers and kept over a restart."""
+
+    def get(self, name: str) -> tuple[datetime, bytes] | None:
+        """Return when it was fetched, and the document."""
+        ...
+
+    def put(self, name: str, fetched_at: datetime, document: bytes, life: timedelta) -> None:
+        """Keep one."""
+        ...
+
+
+class NoKeys:
+    """No keys at all: enough to check settings, and for eIDs that need none of ours."""
+
+    def client_key(self, alg: str) -> SigningKey:
+        """Raise OperatorError."""
+        raise OperatorError(f"there is no {alg} key here", code="no_key")
+
+    def saml_signing(self) -> Certified:
+        """Raise OperatorError."""
+        raise OperatorError("there is no SAML key here", code="no_key")
+
+    def saml_certificates(self, use: Use) -> tuple[Certificate, ...]:
+        """Raise OperatorError."""
+        raise OperatorError(f"there is no {use} key here", code="no_key")
+
+    def decryption(self, use: Use) -> tuple[tuple[str, RSAPrivateKey], ...]:
+        """Raise OperatorError."""
+        raise OperatorError(f"there is no {use} key here", code="no_key")
+
+
+class NoCopies:
+    """Keeps nothing."""
+
+    def get(self, name: str) -> tuple[datetime, bytes] | None:
+        """Return None."""
+        return None
+
+    def put(self, name: str, fetched_at: datetime, document: bytes, life: timedelta) -> None:
+        """Forget it."""
+
+
+def no_memory(_name: str, _until: datetime) -> bool:
+    """Refuse to say that something is new: who cannot remember cannot tell a replay."""
+    raise OperatorError("nothing is remembered here", code="no_memory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """What a provider is given to work with.
 
     `http` makes one kept session for one upstream: timeouts, size cap, no redirects are in it; it takes
     `kept_session`'s options (`cert` and `trust` for mutual TLS).
-    `client_key` is our key for private_key_jwt by algorithm; its public part is in our JWKS.
+    `issuer` is our own address, below which this provider's are: `callback`, `logout`, `metadata`.
+    `once` is True exactly once for a name until its time, across all workers (replay).
     `sandbox` allows what only simulators need: upstreams over plain http on loopback.
     """
 
     clock: Clock
     http: Callable[..., requests.Session]
-    client_key: Callable[[str], SigningKey]
+    keys: Secrets = field(default_factory=NoKeys)
+    issuer: str = "https://idbroker.invalid"
+    once: Callable[[str, datetime], bool] = no_memory
+    copies: Copies = field(default_factory=NoCopies)
     sandbox: bool = False
 
 
@@ -177,6 +340,7 @@ def kind(name: str) -> ModuleType:
     """Return one kind's module: only what a configuration names is loaded.
 
     Each has `Settings`, a frozen dataclass for its configuration table, and
-    `make(name: str, settings: Settings, means: Means) -> Provider`.
+    `make(name: str, settings: Settings, means: Means) -> Provider`. One that needs more than the keys
+    of every start names them: `CHAINS: tuple[Chain, ...]`.
     """
     return importlib.import_module(f"{__name__}.{name}")

@@ -225,8 +225,8 @@ class MitID:
             amr=_amr(claims.get("amr")),
             number=_number(words(claims, dialect.number), asked),
             birthdate=_birthdate(words(claims, dialect.birthdate)),
-            upstream_session=words(claims, dialect.session),
-            upstream_id_token=proof.id_token,
+            upstream_names=_names(words(claims, dialect.session), proof.subject),
+            upstream_logout=proof.id_token,
         )
         return _named(identity, claims, dialect)
 
@@ -352,6 +352,11 @@ def _form(matching: _Matching, *, typed: str = "", error: str | None = None) -> 
         values={"number": typed[:_LONGEST_NUMBER], **left},
         errors={} if error is None else {"number": error},
     )
+
+
+def _names(session: str | None, subject: str) -> tuple[str, ...]:
+    """Return what a logout token may name: the broker's session, or all of the person's (Back-Channel Logout, 2.4)."""
+    return (f"sub:{subject}",) if session is None else (f"sid:{session}", f"sub:{subject}")
 
 
 def _language(asked: Asked) -> str:

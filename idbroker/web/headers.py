@@ -37,8 +37,13 @@ def page_headers(
     https: bool = True,
     frames: bool = False,
     framed: bool = False,
+    frame_origins: Sequence[str] = (),
+    ancestors: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the headers of one page; `frames` lets it show a document of ours in a frame, `framed` is for that one.
+
+    `frame_origins` are services told in a frame that a sign-on is over (Front-Channel Logout, 3);
+    `ancestors` the eIDs whose own logout page loads this one in a frame.
 
     `redirect_origins` and `eid_origins` are where a form post on this page may end: Chromium checks
     `form-action` against every redirect that follows a post, so 'self' alone would stop a sign-in
@@ -46,8 +51,12 @@ def page_headers(
     would add a source or a directive of an attacker's choosing.
     """
     targets = dict.fromkeys(_checked(origin) for origin in (*redirect_origins, *eid_origins))
-    headers = {"Content-Security-Policy": _policy(tuple(targets), frames=frames, framed=framed), **_ALWAYS}
-    if framed:
+    sources = [*(["'self'"] if frames else []), *dict.fromkeys(_checked(origin) for origin in frame_origins)]
+    parents = [*(["'self'"] if framed else []), *dict.fromkeys(_checked(origin) for origin in ancestors)]
+    headers = {"Content-Security-Policy": _policy(tuple(targets), sources, parents), **_ALWAYS}
+    if ancestors:
+        del headers["X-Frame-Options"]  # it can name no origin, and the policy goes before it
+    elif framed:
         headers["X-Frame-Options"] = "SAMEORIGIN"
     if https:
         headers["Strict-Transport-Security"] = f"max-age={_YEAR}"
@@ -99,7 +108,7 @@ def _checked(origin: str) -> str:
     return origin
 
 
-def _policy(targets: Sequence[str], *, frames: bool, framed: bool) -> str:
+def _policy(targets: Sequence[str], frames: Sequence[str], ancestors: Sequence[str]) -> str:
     return "; ".join(
         (
             "default-src 'none'",
@@ -109,7 +118,7 @@ def _policy(targets: Sequence[str], *, frames: bool, framed: bool) -> str:
             "connect-src 'self'",
             " ".join(("form-action 'self'", *targets)),
             "base-uri 'none'",
-            *(["frame-src 'self'"] if frames else []),
-            "frame-ancestors 'self'" if framed else "frame-ancestors 'none'",
+            *([" ".join(("frame-src", *frames))] if frames else []),
+            " ".join(("frame-ancestors", *(ancestors or ["'none'"]))),
         )
     )

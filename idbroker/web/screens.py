@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
@@ -77,9 +77,11 @@ class Screens:
         return self._page(self._site.pages.choose(view), [origin_of(transaction.request.redirect_uri), *origins])
 
     def form(self, transaction: Transaction, nonce: str) -> Response:
-        """Show the form a provider asked for."""
+        """Show the form a provider asked for; one for the eID itself posts itself there (SAML bindings, 3.5)."""
         client, clinic = self._site.broker.parties(transaction.request)
         form = transaction.form or PendingForm(page="choose")
+        if form.action is not None:
+            return self.post_to(form.action, form.values, transaction.language)
         left = form.values.get("left", "")
         view = views.CprView(
             frame=self._frame(transaction, client, clinic),
@@ -91,6 +93,11 @@ class Screens:
             left=int(left) if left.isdecimal() else None,
         )
         return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
+
+    def post_to(self, action: str, fields: Mapping[str, str], language: str, *, framed: str | None = None) -> Response:
+        """Send the browser somewhere by a form that posts itself; `framed` names an origin that may frame the page."""
+        view = views.FormPostView(frame=views.Frame(language=language, languages=()), action=action, fields=fields)
+        return self._page(self._site.pages.form_post(view), [origin_of(action)], ancestors=[framed] if framed else [])
 
     def wait(self, transaction: Transaction, nonce: str) -> Response:
         """Show the page that waits for an app."""
@@ -163,9 +170,7 @@ class Screens:
         """Send an authorization response by the browser: in the query, or as a form that posts itself."""
         if response.mode != "form_post":
             return see_other(response.url)
-        frame = views.Frame(language=language, languages=())
-        view = views.FormPostView(frame=frame, action=response.redirect_uri, fields=response.parameters)
-        return self._page(self._site.pages.form_post(view), [origin_of(response.redirect_uri)])
+        return self.post_to(response.redirect_uri, response.parameters, language)
 
     # ---- pages outside a transaction -------------------------------------------------------------
 
@@ -240,11 +245,10 @@ class Screens:
         origins: Iterable[str] = (),
         *,
         status: int = 200,
-        frames: bool = False,
-        framed: bool = False,
+        **framing: Any,
     ) -> Response:
         response = Response(html, status=status, content_type="text/html; charset=utf-8")
-        headers = page_headers(tuple(origins), https=self._site.https, frames=frames, framed=framed)
+        headers = page_headers(tuple(origins), https=self._site.https, **framing)
         response.headers.update(headers)
         response.headers["Vary"] = "Cookie, Accept-Language"
         return response

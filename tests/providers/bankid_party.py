@@ -18,7 +18,6 @@ from werkzeug.wrappers import Request, Response
 from idbroker.clock import StoppedClock
 from idbroker.errors import Unreachable
 from idbroker.identity import Identity, LoA
-from idbroker.keyring import SigningKey
 from idbroker.providers import Asked, Means, Wait
 from idbroker.providers._http import kept_session
 from idbroker.providers.bankid import BankID, Settings, make
@@ -147,11 +146,7 @@ class Party:
 
 def means(clock: StoppedClock, *, sandbox: bool = True) -> Means:
     """Return what the provider works with."""
-    return Means(clock=clock, http=partial(kept_session, sandbox=sandbox), client_key=_no_key, sandbox=sandbox)
-
-
-def _no_key(alg: str) -> SigningKey:
-    raise AssertionError(f"BankID knows us by certificate, not by a key for {alg}")
+    return Means(clock=clock, http=partial(kept_session, sandbox=sandbox), sandbox=sandbox)
 
 
 def on_phone(agent: str = SAFARI) -> dict[str, Any]:

@@ -148,7 +148,7 @@ def test_proves_who_the_person_is(desk: Desk, clock: StoppedClock) -> None:
     assert (identity.loa, identity.number.value) == (LoA.SUBSTANTIAL, BJORN)
     assert (identity.name, identity.birthdate) == ("Björn Provsson", date(1987, 6, 19))
     assert (identity.proved_at, identity.amr) == (clock.now(), ("swk", "mfa"))
-    assert identity.upstream_id_token is not None
+    assert identity.upstream_logout is not None
 
 
 def test_asks_in_frejas_words(desk: Desk) -> None:

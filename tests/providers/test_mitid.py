@@ -34,7 +34,7 @@ def test_proves_who_the_person_is(travel: Travel, broker: Broker, clock: Stopped
     assert (identity.number.country, identity.number.value) == ("DK", anna.number)
     assert (identity.name, identity.birthdate, identity.protected) == (anna.name, date(1985, 3, 14), False)
     assert (identity.amr, identity.proved_at) == (("swk", "mfa"), clock.now())
-    assert identity.upstream_id_token is not None
+    assert identity.upstream_logout is not None
     assert identity.subject == travel().go("anna").subject
 
 

@@ -134,7 +134,7 @@ def test_reads_the_same_person(
     assert (identity.number.value, identity.name) == (NUMBER, "Anna Prøvesen")
     assert (identity.birthdate, identity.loa) == (date(1985, 3, 14), LoA.SUBSTANTIAL)
     assert (identity.issuer, identity.subject) == (elsewhere.issuer, f"{{{UUID}}}")
-    assert (identity.upstream_session, identity.given_name, identity.family_name) == (session, *parts)
+    assert (identity.upstream_names[0], identity.given_name, identity.family_name) == (f"sid:{session}", *parts)
 
 
 def test_asks_idura_in_its_words(speak: Dialects, elsewhere: Elsewhere) -> None:

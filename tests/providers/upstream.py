@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import SigningKey
-from idbroker.providers import Asked, Challenge, Form, Means, Redirect
+from idbroker.providers import Asked, Challenge, Form, Means, NoKeys, Redirect
 from idbroker.providers._http import kept_session
 from idbroker.providers.mitid import MitID, Settings, make
 from idbroker.sandbox.op_client import SimClient
@@ -40,12 +40,20 @@ CLIENTS = {
 }
 
 
+class OurKeys(NoKeys):
+    """Our keys for private_key_jwt, and no others."""
+
+    def client_key(self, alg: str) -> SigningKey:
+        """Return the key that signs by an algorithm."""
+        return SigningKey(kid=f"our-{alg.lower()}", alg=alg, key=OUR_KEYS[alg])
+
+
 def means(clock: StoppedClock, *, sandbox: bool = True, patience: float = 2) -> Means:
     """Return what the provider works with; its patience is short, for the tests of slow upstreams."""
     return Means(
         clock=clock,
         http=lambda: kept_session(timeout=(patience, patience), deadline=timedelta(seconds=patience), sandbox=sandbox),
-        client_key=lambda alg: SigningKey(kid=f"our-{alg.lower()}", alg=alg, key=OUR_KEYS[alg]),
+        keys=OurKeys(),
         sandbox=sandbox,
     )
 

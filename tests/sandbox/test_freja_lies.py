@@ -10,7 +10,6 @@ import pytest
 
 from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
-from idbroker.keyring import SigningKey
 from idbroker.numbers import SAMORDNINGSNUMMER
 from idbroker.providers import Asked, Means, Progress, Wait
 from idbroker.providers._http import kept_session
@@ -28,10 +27,6 @@ TRUE = NUMBERLESS | {
     "outer_differs", "outer_auth_ref", "no_outer_attributes", "approved_early",
     "no_auth_ref", "number_auth_ref", "empty_auth_ref", "long_auth_ref", "script_auth_ref", "no_qr_secret",
 }  # fmt: skip
-
-
-def _no_key(alg: str) -> SigningKey:
-    raise AssertionError(f"nobody asked for {alg}")
 
 
 @dataclass
@@ -96,7 +91,7 @@ def made(address: str, freja: SimFreja, rp: Rp) -> Iterator[Made]:
             network_info=True,
         )
         http = partial(kept_session, timeout=(2, 2), sandbox=True)
-        means = Means(clock=rp.clock, http=http, client_key=_no_key, sandbox=True)
+        means = Means(clock=rp.clock, http=http, sandbox=True)
         provider = make("freja", replace(settings, **more), means)  # type: ignore[arg-type]
         assert isinstance(provider, FrejaApp)
         providers.append(provider)

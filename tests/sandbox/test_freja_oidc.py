@@ -16,7 +16,6 @@ from werkzeug.wrappers import Response
 from idbroker.clock import StoppedClock
 from idbroker.errors import Cancelled, ProviderError, Refused, Untrusted
 from idbroker.identity import Identity, LoA
-from idbroker.keyring import SigningKey
 from idbroker.providers import Asked, Means
 from idbroker.providers._http import kept_session
 from idbroker.providers.freja import FrejaOpenId, Settings, make
@@ -28,10 +27,6 @@ from tests.sandbox.loopback import serve
 
 BACK = "https://login.test/callback/freja"
 CLIENT = SimClient(id="us", redirect_uris=(BACK,), secret="s:e c", id_token_alg="RS256")
-
-
-def _no_key(alg: str) -> SigningKey:
-    raise AssertionError(f"nobody asked for {alg}")
 
 
 @dataclass
@@ -77,7 +72,7 @@ def desk(clock: StoppedClock) -> Iterator[Desk]:
             api="oidc", issuer=f"{address}/oidc/", client_id="us", client_secret="s:e c", loa_level=True
         )
         http = partial(kept_session, timeout=(2, 2), sandbox=True)
-        provider = make("freja", settings, Means(clock=clock, http=http, client_key=_no_key, sandbox=True))
+        provider = make("freja", settings, Means(clock=clock, http=http, sandbox=True))
         assert isinstance(provider, FrejaOpenId)
         yield Desk(provider, clock, faults, f"{address}/oidc/")
         provider._client.http.close()
@@ -89,10 +84,10 @@ def test_signs_people_in(desk: Desk) -> None:
 
     assert (identity.loa, identity.issuer) == (LoA.SUBSTANTIAL, desk.issuer)
     assert identity.number is not None
-    token = jwt.decode(identity.upstream_id_token or "", options={"verify_signature": False})
+    token = jwt.decode(identity.upstream_logout or "", options={"verify_signature": False})
     assert {"sub", "iss", "aud", "nonce", "exp", "iat", "jti"} <= set(token)
     assert "auth_time" not in token
-    assert jwt.get_unverified_header(identity.upstream_id_token or "")["alg"] == "RS256"
+    assert jwt.get_unverified_header(identity.upstream_logout or "")["alg"] == "RS256"
 
 
 def test_describes_itself(desk: Desk) -> None:

@@ -73,7 +73,7 @@ def make_identity(asked: Asked, source: Source, told: Told, least: Registration)
         given_name=told.given_name,
         family_name=told.family_name,
         birthdate=_birthdate(told.birthdate),
-        upstream_id_token=source.id_token,
+        upstream_logout=source.id_token,
         app_ip=source.app_ip,
         evidence=source.evidence,
     )

@@ -47,7 +47,7 @@ class _Assertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib ships no types
         self._upstream, self._means, self._now = upstream, means, now
 
     def sign(self, auth: Any, token_endpoint: str) -> str:
-        key = self._means.client_key(self._upstream.assertion_alg)
+        key = self._means.keys.client_key(self._upstream.assertion_alg)
         header: Mapping[str, str] = {"kid": key.kid, "typ": "JWT"}
         return str(
             private_key_jwt_sign(
