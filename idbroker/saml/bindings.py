@@ -21,7 +21,7 @@ REQUEST = "SAMLRequest"
 RESPONSE = "SAMLResponse"
 
 MOST_RELAY_STATE = 80  # bytes (3.4.3)
-_MOST_TOLD = 1024  # bytes of theirs, which goes back as it came; not everybody keeps to 80
+MOST_ECHOED = 1024  # bytes of theirs, which goes back as it came; not everybody keeps to 80
 _MOST_QUERY = 64 * 1024
 _MOST_POSTED = 384 * 1024  # characters of base64 for the parser's 256 KiB, with line breaks
 _RAW = -15  # zlib: DEFLATE without a header (RFC 1951)
@@ -48,24 +48,38 @@ class Query:
 
 
 def redirect_url(
-    destination: str, name: str, element: etree._Element, *, key: signing.SigningKey, relay_state: str | None = None
+    destination: str,
+    name: str,
+    element: etree._Element,
+    *,
+    key: signing.SigningKey,
+    relay_state: str | None = None,
+    most: int = MOST_RELAY_STATE,
 ) -> str:
     """Return the address that brings a message there by Redirect, the query signed. `name` is REQUEST or RESPONSE."""
-    query = signed_query(name, element, key=key, relay_state=relay_state)
+    query = signed_query(name, element, key=key, relay_state=relay_state, most=most)
     return f"{destination}{'&' if '?' in destination else '?'}{query}"
 
 
-def signed_query(name: str, element: etree._Element, *, key: signing.SigningKey, relay_state: str | None = None) -> str:
+def signed_query(
+    name: str,
+    element: etree._Element,
+    *,
+    key: signing.SigningKey,
+    relay_state: str | None = None,
+    most: int = MOST_RELAY_STATE,
+) -> str:
     """Return the query of a Redirect: deflated, base64, percent-encoded, RSA-SHA256 over just that (3.4.4.1).
 
     The message itself carries no signature. `relay_state` is an opaque handle of at most 80 bytes:
-    no address is ever in it, so nobody is sent anywhere by it.
+    no address is ever in it, so nobody is sent anywhere by it. One of theirs goes back as it came, with
+    `most` as MOST_ECHOED.
     """
     compressor = zlib.compressobj(wbits=_RAW)
     deflated = compressor.compress(etree.tostring(element, encoding="UTF-8")) + compressor.flush()
     parameters = [(name, base64_text(deflated))]
     if relay_state is not None:
-        parameters.append(("RelayState", _handle(relay_state)))
+        parameters.append(("RelayState", _handle(relay_state, most)))
     query = urlencode([*parameters, ("SigAlg", names.RSA_SHA256)])
     signature = key.sign(query.encode("ascii"), padding.PKCS1v15(), hashes.SHA256())
     return f"{query}&Signature={quote_plus(base64_text(signature))}"
@@ -79,11 +93,12 @@ def post_form(
     key: signing.SigningKey,
     certificate: x509.Certificate,
     relay_state: str | None = None,
+    most: int = MOST_RELAY_STATE,
 ) -> Form:
     """Return the form that brings a message there by POST, the signature inside it (3.5.4)."""
     fields = {name: base64_text(signing.signed(element, key, certificate))}
     if relay_state is not None:
-        fields["RelayState"] = _handle(relay_state)
+        fields["RelayState"] = _handle(relay_state, most)
     return Form(action=destination, fields=fields)
 
 
@@ -186,13 +201,13 @@ def _decoded(value: bytes) -> str:
         return unquote_to_bytes(value.replace(b"+", b" ")).decode("utf-8")
 
 
-def _handle(relay_state: str) -> str:
-    if not 0 < len(relay_state.encode("utf-8")) <= MOST_RELAY_STATE:
-        raise ValueError("a relay state is of 1 to 80 bytes")
+def _handle(relay_state: str, most: int) -> str:
+    if not 0 < len(relay_state.encode("utf-8")) <= most:
+        raise ValueError(f"a relay state is of 1 to {most} bytes")
     return relay_state
 
 
 def _told(relay_state: str) -> str:
-    if len(relay_state.encode("utf-8")) > _MOST_TOLD:
+    if len(relay_state.encode("utf-8")) > MOST_ECHOED:
         raise Untrusted("binding: the relay state is too long")
     return relay_state
