@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,7 +18,8 @@ from joserfc.jwk import ECKey, RSAKey
 from idbroker.clock import Clock
 from idbroker.errors import OperatorError, StoreError
 from idbroker.keymaking import KeyMaker, Made, Material, make_key, public_jwk
-from idbroker.keyset import FIXED, NEEDED, Chain, Key, KeySet, Record, Rules, State, Use
+from idbroker.keypublic import PublishedKeys, certificate_of, no_key, public_key, published
+from idbroker.keyset import ENCRYPTION, FIXED, NEEDED, SAML, Chain, Key, KeySet, Record, Rules, State, Use
 from idbroker.rotation import Plan, apply_plan, plan_first, record_of
 from idbroker.sealing import SealingKeys
 
@@ -77,22 +76,16 @@ class Certified:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedKeys:
-    """The JWK set as it is sent (RFC 7517, 5)."""
-
-    body: bytes = field(repr=False)
-    etag: str
-    max_age: timedelta
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
     """Everything of one version, ready to use."""
 
     version: str
-    signing: Mapping[Chain, SigningKey]
+    signing: Mapping[str, SigningKey]
     public: Mapping[str, Any]
     published: PublishedKeys
+    saml: Certified | None
+    certificates: Mapping[Use, tuple[Certificate, ...]]
+    opening: Mapping[Use, tuple[tuple[str, RSAPrivateKey], ...]] = field(repr=False)
     sealing: SealingKeys = field(repr=False)
     secrets: Mapping[Use, bytes] = field(repr=False)
     materials: Mapping[str, Any] = field(repr=False)
@@ -126,19 +119,47 @@ class Keyring:
         """Return the version of the key set in use."""
         return self._current().version
 
-    def signing(self, alg: str, use: Use = Use.OIDC_SIGN) -> SigningKey:
-        """Return the key that signs by an algorithm now. OperatorError when there is none."""
+    def signing(self, alg: str) -> SigningKey:
+        """Return the key that signs tokens by an algorithm now. OperatorError when there is none."""
         try:
-            return self._current().signing[Chain(use, alg)]
+            return self._current().signing[alg]
         except KeyError as error:
-            raise OperatorError(f"there is no {use} key for {alg}", code="no_key") from error
+            raise OperatorError(f"there is no {Use.OIDC_SIGN} key for {alg}", code="no_key") from error
+
+    def client_key(self, alg: str) -> SigningKey:
+        """Return our key for private_key_jwt and signed requests: those who verify them read our JWK set too."""
+        return self.signing(alg)
+
+    def saml_signing(self) -> Certified:
+        """Return the key that signs SAML messages now. OperatorError when there is none."""
+        certified = self._current().saml
+        if certified is None:
+            raise no_key(Use.SAML_SIGN)
+        return certified
+
+    def saml_certificates(self, use: Use) -> tuple[Certificate, ...]:
+        """Return what our metadata holds for a SAML use: active, staged, and what may sign again after an undo."""
+        found = self._current().certificates.get(use)
+        if not found:
+            raise no_key(use)
+        return found
+
+    def decryption(self, use: Use) -> tuple[tuple[str, RSAPrivateKey], ...]:
+        """Return every key, with its kid, that opens what was encrypted to us: active, staged, retiring.
+
+        A staged one is in our metadata, and another worker may be ahead; a retiring one is in copies of it.
+        """
+        found = self._current().opening.get(use)
+        if not found:
+            raise no_key(use)
+        return found
 
     def verification_key(self, kid: str) -> Any | None:
         """Return a published public key (a joserfc object that knows its `kid` and `alg`), or None."""
         return self._current().public.get(kid)
 
     def jwks(self) -> PublishedKeys:
-        """Return the key set to publish: staged, active and retiring keys, public members only."""
+        """Return the key set to publish, public members only."""
         return self._current().published
 
     def sealing_keys(self) -> SealingKeys:
@@ -179,11 +200,14 @@ class Keyring:
         return _Loaded(
             version=keys.version,
             signing={
-                key.chain: SigningKey(kid=key.kid, alg=key.alg, key=materials[key.kid])
+                key.alg: SigningKey(kid=key.kid, alg=key.alg, key=materials[key.kid])
                 for key in keys.alive()
-                if key.public is not None and key.state is State.ACTIVE
+                if _active(key, Use.OIDC_SIGN)
             },
-            public={key.kid: _public(key) for key in keys.alive() if key.use is Use.OIDC_SIGN},
+            saml=_certified(keys, materials),
+            certificates={use: tuple(map(certificate_of, keys.described(use))) for use in SAML},
+            opening={use: tuple((key.kid, materials[key.kid]) for key in keys.opening(use)) for use in ENCRYPTION},
+            public={key.kid: public_key(key) for key in keys.alive() if key.use is Use.OIDC_SIGN},
             published=published(keys, self._rules.jwks_max_age),
             sealing=SealingKeys(data=data, newest=newest, index=secrets[Use.INDEX]),
             secrets=secrets,
@@ -197,6 +221,8 @@ class Keyring:
         if public_jwk(material.public_key())["kid"] != key.kid:
             # Whoever can write the folder but not the index must not choose what we sign with.
             raise OperatorError(f"the file of key {key.kid} holds another key", code="wrong_key", exit_code=4)
+        if key.use is not Use.OIDC_SIGN:
+            return material
         return RSAKey(material, material) if isinstance(material, RSAPrivateKey) else ECKey(material, material)
 
 
@@ -208,16 +234,21 @@ def ensure_keys(
     sandbox: bool = False,
     rules: Rules | None = None,
     make: KeyMaker = make_key,
+    chains: Iterable[Chain] = NEEDED,
 ) -> KeySet:
-    """Make the keys a first start needs, and return the key set. Of two starts one makes, the other waits."""
+    """Make the keys that a start needs and does not find, and return the key set. Of two one makes, the other waits.
+
+    `chains` are those of every start and those that the providers of this one need besides.
+    """
+    needed = tuple(dict.fromkeys(chains))
     keys = store.load()
     check_world(keys, sandbox=sandbox)
-    if not plan_first(keys, rules or Rules(), clock.now()).steps:
+    if not plan_first(keys, rules or Rules(), clock.now(), needed).steps:
         return keys
     with store.changing(who, clock.now(), wait=True) as change:
         keys = store.load()
         check_world(keys, sandbox=sandbox)
-        plan = plan_first(keys, rules or Rules(), clock.now())
+        plan = plan_first(keys, rules or Rules(), clock.now(), needed)
         if not plan.steps:
             return keys
         made = _make(keys, plan, clock.now(), make, sandbox=sandbox)
@@ -241,24 +272,6 @@ def out_of_date(plan: str) -> OperatorError:
         code="out_of_date",
         exit_code=5,
     )
-
-
-def published(keys: KeySet, max_age: timedelta) -> PublishedKeys:
-    """Return the JWK set of the OpenID keys that are not retired; equal keys give equal bytes."""
-    shown = [key for key in keys.alive() if key.use is Use.OIDC_SIGN and key.public is not None]
-    jwks = [_jwk(key) for key in sorted(shown, key=lambda key: (key.alg, key.published_at, key.kid))]
-    body = json.dumps({"keys": jwks}, separators=(",", ":")).encode()
-    return PublishedKeys(body=body, etag=hashlib.sha256(body).hexdigest()[:32], max_age=max_age)
-
-
-def saml_certificates(keys: KeySet) -> bytes:
-    """Return the certificates SAML signatures verify with, as PEM: the active one, then the staged one."""
-    chain = Chain(Use.SAML_SIGN, "RS256")
-    chosen = keys.of(chain, State.ACTIVE) + keys.of(chain, State.STAGED)
-    if not chosen:
-        hint = "make it: idbroker keys rotate --use saml-sign"
-        raise OperatorError("there is no SAML signing key", hint=hint, code="no_key")
-    return "".join(key.certificate or "" for key in chosen).encode()
 
 
 def is_sandbox(keys: KeySet) -> bool:
@@ -313,19 +326,17 @@ def _save(change: Changing, keys: KeySet, plan: Plan, made: tuple[Made, ...], wh
 
 
 def _used(key: Key) -> bool:
-    """Tell whether a worker needs the secret: what signs now, and everything that opens."""
-    return key.public is None or key.state is State.ACTIVE
+    """Tell whether a worker needs the secret: what signs now, and everything that opens.
+
+    A key that was revoked as lost may have no secret any more, and a start must not fail for it.
+    """
+    return key.public is None or key.state is State.ACTIVE or key.opens
 
 
 def _active(key: Key, use: Use) -> bool:
     return key.use is use and key.state is State.ACTIVE
 
 
-def _jwk(key: Key) -> dict[str, str]:
-    return {**(key.public or {}), "kid": key.kid, "use": "sig", "alg": key.alg}
-
-
-def _public(key: Key) -> Any:
-    # `alg` is pinned to the key: a token cannot choose how it is verified (RFC 8725, 3.1).
-    jwk: Any = _jwk(key)
-    return RSAKey.import_key(jwk) if jwk["kty"] == "RSA" else ECKey.import_key(jwk)
+def _certified(keys: KeySet, materials: Mapping[str, Any]) -> Certified | None:
+    active = keys.active(Chain(Use.SAML_SIGN, "RS256"))
+    return Certified(key=materials[active.kid], certificate=certificate_of(active)) if active is not None else None

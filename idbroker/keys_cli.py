@@ -15,7 +15,8 @@ from idbroker import keys_print as shown
 from idbroker.errors import OperatorError
 from idbroker.keychecks import Finding, Level, findings, unreadable
 from idbroker.keymaking import public_pem
-from idbroker.keyring import carry_out, out_of_date, published, saml_certificates
+from idbroker.keypublic import published, saml_certificates
+from idbroker.keyring import carry_out, out_of_date
 from idbroker.keys_context import (
     BUSY,
     CLOSED,
@@ -283,7 +284,11 @@ def export(context: KeysContext, *, what: str | None, out: Path | None, force: b
     if what is None:
         raise click.UsageError("say what: --jwks or --saml-cert")
     held = context.store.load()
-    content = published(held, context.rules.jwks_max_age).body + b"\n" if what == "jwks" else saml_certificates(held)
+    content = (
+        published(held, context.rules.jwks_max_age).body + b"\n"
+        if what == "jwks"
+        else saml_certificates(held, Use.SAML_SIGN)
+    )
     if out is None:
         click.echo(content, nl=False)
         return

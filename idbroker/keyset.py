@@ -49,6 +49,10 @@ CHAINS = (
 )
 # What every start needs. Others are made when the first provider needs them (its module's `CHAINS`).
 NEEDED = tuple(chain for chain in CHAINS if chain.use not in {Use.SAML_SIGN, Use.SAML_ENC, Use.OIDC_ENC})
+# Our SAML metadata holds certificates of these.
+SAML = (Use.SAML_SIGN, Use.SAML_ENC)
+# Others encrypt to these, whichever they have found.
+ENCRYPTION = (Use.SAML_ENC, Use.OIDC_ENC)
 # Every blind index and every `sub` is computed with these: a new key would lose all of them.
 FIXED = frozenset({Use.INDEX, Use.SUBJECT})
 
@@ -87,6 +91,11 @@ class Key:
     def alive(self) -> bool:
         """Tell whether anybody may still use it."""
         return self.state is not State.RETIRED
+
+    @property
+    def opens(self) -> bool:
+        """Tell whether it opens what others encrypted to it: whichever they have found, until it is retired."""
+        return self.use in ENCRYPTION and self.alive and self.revoked is None
 
     @property
     def since(self) -> datetime:
@@ -153,6 +162,22 @@ class KeySet:
     def active(self, chain: Chain) -> Key | None:
         """Return the key that signs or seals now, if there is one."""
         return next(iter(self.of(chain, State.ACTIVE)), None)
+
+    def described(self, use: Use) -> tuple[Key, ...]:
+        """Return the keys whose certificates our SAML metadata holds: the active one, then the staged ones.
+
+        Then those that signed before: an undo lets them sign again, for partners too that fetched meanwhile.
+        Nobody shall begin to encrypt to such a one.
+        """
+        shown = (State.ACTIVE, State.STAGED, *((State.RETIRING,) if use is Use.SAML_SIGN else ()))
+        found = [key for key in self.keys if key.use is use and key.state in shown and key.revoked is None]
+        return tuple(sorted(found, key=lambda key: (shown.index(key.state), key.published_at)))
+
+    def opening(self, use: Use) -> tuple[Key, ...]:
+        """Return the keys that open what was encrypted to us, the likeliest first."""
+        order = (State.ACTIVE, State.STAGED, State.RETIRING)
+        found = [key for key in self.keys if key.use is use and key.opens]
+        return tuple(sorted(found, key=lambda key: (order.index(key.state), key.published_at)))
 
     def alive(self) -> tuple[Key, ...]:
         """Return the keys that are not retired."""
