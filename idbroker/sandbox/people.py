@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from idbroker.identity import LoA
 from idbroker.numbers import parse
@@ -35,9 +36,11 @@ class SimPerson:
     `eids` are the provider values of the ways this person has. `loa` is the highest level those give.
     `habit` is what the person does at an eID whatever button is pressed for them: `approve` unless
     the story is another. `relations` says by another person's id what that person is to this one
-    (`child`, `parent`, `none` for a child this person may not act for). `freja_level` and `freja_loa`
+    (`child`, `parent`, `none` for a child this person may not act for, `principal` for somebody who gave
+    this one a power of attorney, `agent` the other way). `freja_level` and `freja_loa`
     are Freja's own words for how well it knows this person: BASIC, EXTENDED or PLUS, and LOA1, LOA2,
-    LOA3, or LOA3_NR for somebody who does not live in Sweden.
+    LOA3, or LOA3_NR for somebody who does not live in Sweden. `foreign_id` is what suomi.fi calls
+    somebody by who has no Finnish number: by eIDAS with the two countries before it (`ES/FI/...`).
     """
 
     id: str
@@ -50,6 +53,8 @@ class SimPerson:
     eids: tuple[str, ...] = ()
     loa: LoA = LoA.HIGH
     protected: bool = False
+    deceased: bool = False
+    foreign_id: str | None = field(default=None, repr=False)
     habit: str = "approve"
     password: str | None = field(default=None, repr=False)
     relations: Mapping[str, str] = field(default_factory=dict)
@@ -106,105 +111,69 @@ def cast(today: date) -> tuple[SimPerson, ...]:
     return (*_danes(today), *_swedes(), *_finns(today), *_app_users())
 
 
+def _dane(
+    who: str,
+    name: str,
+    born: date,
+    serial: int | None,
+    story: str,
+    *,
+    eids: tuple[str, ...] = ("mitid", "borgeradgang"),
+    **more: Any,
+) -> SimPerson:
+    """Return somebody by given name and surname; without a serial number they have no CPR number."""
+    given, _, family = name.rpartition(" ")
+    number = None if serial is None else cpr(born, serial)
+    return SimPerson(
+        id=who,
+        given_name=given,
+        family_name=family,
+        country="DK",
+        born=born,
+        number=number,
+        story=story,
+        eids=eids,
+        **more,
+    )
+
+
 def _danes(today: date) -> tuple[SimPerson, ...]:
-    emil = years_before(today, 9, 100)
-    lars = years_before(today, 15, 1)
+    emil, lars = years_before(today, 9, 100), years_before(today, 15, 1)
+    acted_for = "Nine years old, has no MitID: his mother Anna acts for him"
+    agent = "Proves substantial, never high; Gerda gave her a power of attorney"
     return (
-        SimPerson(
-            id="anna",
-            given_name="Anna",
-            family_name="Prøvesen",
-            country="DK",
-            eids=("mitid", "borgeradgang"),
-            born=date(1985, 3, 14),
-            number=cpr(date(1985, 3, 14), 101),
+        _dane(
+            "anna",
+            "Anna Prøvesen",
+            date(1985, 3, 14),
+            101,
+            "An ordinary adult, mother of Emil",
             relations={"emil": "child"},
-            story="An ordinary adult, mother of Emil",
         ),
-        SimPerson(
-            id="emil",
-            given_name="Emil",
-            family_name="Prøvesen",
-            country="DK",
-            born=emil,
-            number=cpr(emil, 103),
-            relations={"anna": "parent"},
-            story="Nine years old, has no MitID: his mother Anna acts for him",
-        ),
-        SimPerson(
-            id="lars",
-            given_name="Lars",
-            family_name="Femtenberg",
-            country="DK",
-            eids=("mitid", "borgeradgang"),
-            born=lars,
-            number=cpr(lars, 105),
-            story="Turned 15 yesterday",
-        ),
-        SimPerson(
-            id="nora",
-            given_name="Nora",
-            family_name="Udennummer",
-            country="DK",
-            eids=("mitid",),
-            born=date(1991, 11, 2),
-            number=None,
-            story="Has MitID but no CPR number",
-        ),
-        SimPerson(
-            id="petra",
-            given_name="Petra",
-            family_name="Skærmet",
-            country="DK",
-            eids=("mitid", "borgeradgang"),
-            born=date(1978, 7, 21),
-            number=cpr(date(1978, 7, 21), 102),
-            protected=True,
-            story="Her name and address are protected",
-        ),
-        SimPerson(
-            id="ludvig",
-            given_name="Ludvig",
-            family_name="Lavsen",
-            country="DK",
-            eids=("mitid",),
-            loa=LoA.LOW,
-            born=date(1969, 5, 9),
-            number=cpr(date(1969, 5, 9), 107),
-            story="Proves only the level low",
-        ),
-        SimPerson(
-            id="susan",
-            given_name="Susan",
-            family_name="Mellemgaard",
-            country="DK",
-            eids=("mitid", "borgeradgang"),
+        _dane("emil", "Emil Prøvesen", emil, 103, acted_for, eids=(), relations={"anna": "parent"}),
+        _dane("lars", "Lars Femtenberg", lars, 105, "Turned 15 yesterday"),
+        _dane("nora", "Nora Udennummer", date(1991, 11, 2), None, "Has MitID but no CPR number"),
+        _dane("petra", "Petra Skærmet", date(1978, 7, 21), 102, "Her name and address are protected", protected=True),
+        _dane("ludvig", "Ludvig Lavsen", date(1969, 5, 9), 107, "Proves only the level low", loa=LoA.LOW),
+        _dane(
+            "susan",
+            "Susan Mellemgaard",
+            date(1959, 12, 30),
+            104,
+            agent,
             loa=LoA.SUBSTANTIAL,
-            born=date(1959, 12, 30),
-            number=cpr(date(1959, 12, 30), 104),
-            story="Proves substantial, never high",
+            relations={"gerda": "principal"},
         ),
-        SimPerson(
-            id="carl",
-            given_name="Carl",
-            family_name="Afbrydsen",
-            country="DK",
-            eids=("mitid", "borgeradgang"),
-            born=date(1995, 8, 17),
-            number=cpr(date(1995, 8, 17), 109),
-            habit="cancel",
-            story="Always cancels",
-        ),
-        SimPerson(
-            id="bodil",
-            given_name="Bodil",
-            family_name="Spærret",
-            country="DK",
-            eids=("mitid",),
-            born=date(1950, 1, 31),
-            number=cpr(date(1950, 1, 31), 106),
-            habit="blocked",
-            story="Her MitID is blocked",
+        _dane("carl", "Carl Afbrydsen", date(1995, 8, 17), 109, "Always cancels", habit="cancel"),
+        _dane("bodil", "Bodil Spærret", date(1950, 1, 31), 106, "Her MitID is blocked", habit="blocked"),
+        _dane(
+            "gerda",
+            "Gerda Fuldmagtsen",
+            date(1944, 6, 12),
+            108,
+            "Has no MitID: Susan has her power of attorney",
+            eids=(),
+            relations={"susan": "agent"},
         ),
     )
 
@@ -258,42 +227,102 @@ def _swedes() -> tuple[SimPerson, ...]:
     )
 
 
+def _finn(
+    who: str,
+    name: str,
+    born: date,
+    individual: int | None,
+    story: str,
+    *,
+    eids: tuple[str, ...] = ("suomifi",),
+    **more: Any,
+) -> SimPerson:
+    """Return somebody by given names and surname; without an individual number they have no Finnish one."""
+    given, _, family = name.rpartition(" ")
+    number = None if individual is None else hetu(born, individual)
+    more = {"loa": LoA.SUBSTANTIAL} | more
+    return SimPerson(
+        id=who,
+        given_name=given,
+        family_name=family,
+        country="FI",
+        born=born,
+        number=number,
+        story=story,
+        eids=eids,
+        **more,
+    )
+
+
 def _finns(today: date) -> tuple[SimPerson, ...]:
-    child = years_before(today, 7, 40)
+    child, teenager = years_before(today, 7, 40), years_before(today, 14, 60)
     return (
-        SimPerson(
-            id="aino",
-            given_name="Aino",
-            family_name="Koehenkilö",
-            country="FI",
-            eids=("suomifi",),
-            born=date(1983, 2, 24),
-            number=hetu(date(1983, 2, 24), 902),
-            relations={"onni": "child"},
-            loa=LoA.SUBSTANTIAL,
-            story="An ordinary adult, mother of Onni",
+        _finn(
+            "aino",
+            "Aino Koehenkilö",
+            date(1983, 2, 24),
+            902,
+            "An ordinary adult, mother of Onni and Veera",
+            relations={"onni": "child", "veera": "child"},
         ),
-        SimPerson(
-            id="onni",
-            given_name="Onni",
-            family_name="Koehenkilö",
-            country="FI",
-            born=child,
-            number=hetu(child, 905),
+        _finn(
+            "onni",
+            "Onni Koehenkilö",
+            child,
+            905,
+            "Seven years old: his mother Aino acts for him",
+            eids=(),
+            loa=LoA.HIGH,
             relations={"aino": "parent", "jaana": "none"},
-            story="Seven years old: his mother Aino acts for him",
         ),
-        SimPerson(
-            id="jaana",
-            given_name="Jaana",
-            family_name="Eivaltuutta",
-            country="FI",
-            eids=("suomifi",),
-            born=date(1980, 9, 1),
-            number=hetu(date(1980, 9, 1), 904),
+        _finn(
+            "veera",
+            "Veera Koehenkilö",
+            teenager,
+            906,
+            "Fourteen years old, has bank codes of her own; her mother is Aino",
+            relations={"aino": "parent"},
+        ),
+        _finn(
+            "jaana",
+            "Jaana Eivaltuutta",
+            date(1980, 9, 1),
+            904,
+            "Has a child in her home, Onni, for whom she may not act",
             relations={"onni": "none"},
-            loa=LoA.SUBSTANTIAL,
-            story="Has a child in her home, Onni, for whom she may not act",
+        ),
+        *_register_finns(),
+    )
+
+
+def _register_finns() -> tuple[SimPerson, ...]:
+    """Return those whose stories are about the population register; numbers of 95n and 99n are DVV's own test ones."""
+    abroad = "Her permanent address is in another country"
+    return (
+        _finn("tessa", "Tessa Testilä", date(1980, 2, 1), 952, "Has a certificate card too: proves high", loa=LoA.HIGH),
+        _finn("joni", "Joni Kristian Kiviniitty", date(1969, 4, 1), 999, "Has two given names"),
+        _finn(
+            "silja", "Silja Suojattu", date(1991, 9, 26), 999, "Has a protection order (turvakielto)", protected=True
+        ),
+        _finn("pekka", "Pekka Poisnukkunut", date(1965, 3, 2), 999, "Died, and his codes still work", deceased=True),
+        _finn("ulla", "Ulla Ulkomaala", date(1965, 2, 4), 998, abroad),
+        _finn("kalle", "Kalle Keskeyttäjä", date(1974, 3, 8), 908, "Always cancels", habit="cancel"),
+        _finn(
+            "elena",
+            "Elena Pruebas",
+            date(1988, 5, 17),
+            None,
+            "Comes by eIDAS from Spain, has no Finnish number",
+            foreign_id="ES/FI/99900088P",
+        ),
+        _finn(
+            "ivana",
+            "Ivana Koeulkomaalainen",
+            date(1994, 10, 3),
+            None,
+            "Has the Finnish Authenticator for foreigners, and no Finnish number",
+            foreign_id="FA-0000-4410",
+            loa=LoA.LOW,
         ),
     )
 
