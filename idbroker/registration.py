@@ -88,6 +88,32 @@ def check_start_url(client: Client) -> Iterable[Mistake]:
         yield "start_url", problem
 
 
+def check_logout_addresses(client: Client) -> Iterable[Mistake]:
+    """Require addresses that the end of a sign-on may be told to (Back-Channel Logout 2.2, Front-Channel Logout 2)."""
+    for way in ("backchannel", "frontchannel"):
+        setting = f"{way}_logout_uri"
+        uri: str | None = getattr(client, setting)
+        if uri is None:
+            if getattr(client, f"{way}_logout_session_required"):
+                yield f"{way}_logout_session_required", f"goes with {setting}, never without"
+        elif problem := uri_problem(uri) or (_frame_problem(uri, client) if way == "frontchannel" else None):
+            yield setting, problem
+
+
+def _frame_problem(uri: str, client: Client) -> str | None:
+    """Return why an address may not be framed by our page: it must be the client's own, not somebody's to be hit."""
+    if "sid" in _names(urlsplit(uri).query):
+        return "its query holds sid, which we add"
+    ours = {_origin(each) for each in client.redirect_uris if not uri_problem(each)}
+    return None if _origin(uri) in ours else "scheme, host and port must be those of one of the redirect_uris"
+
+
+def _origin(uri: str) -> tuple[str, str | None, int]:
+    parts = urlsplit(uri)
+    port = parts.port if parts.port is not None else {"http": 80, "https": 443}[parts.scheme]
+    return parts.scheme, parts.hostname, port
+
+
 def check_choices(client: Client) -> Iterable[Mistake]:
     """Require words that we know."""
     for name, allowed in _CHOICES.items():
@@ -182,6 +208,7 @@ CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_id,
     check_redirect_uris,
     check_start_url,
+    check_logout_addresses,
     check_choices,
     check_credentials,
     check_public_client,

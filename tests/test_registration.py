@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from joserfc.jwk import ECKey
 
+from idbroker.client import Client
 from idbroker.clinic import Clinic, Clinics
+from idbroker.clock import StoppedClock
+from idbroker.codec import Codec
 from idbroker.registration import mistakes_of, uri_problem
+from idbroker.store import open_durable, schema
+from tests.conftest import NOW
 from tests.oidc.making import CALLBACK, make_client
 
 CLINICS = Clinics({"clinea": Clinic(id="clinea", name="Clinea", country="DK", providers=("mitid",))})
@@ -115,6 +123,93 @@ def test_start_url(url: str) -> None:
     """The way back is a link on our pages: a script there would run as us."""
     assert wrong(start_url=url) == {"start_url"}
     assert wrong(start_url="https://portal.example.org/start") == set()
+
+
+LOGOUT = "https://portal.example.org/logged-out?way=1"
+
+
+def test_logout_addresses() -> None:
+    """A client may be told of a logout at its server, anywhere, and in the browser, at its own origin."""
+    both: dict[str, Any] = {"backchannel_logout_uri": LOGOUT, "frontchannel_logout_uri": LOGOUT}
+    required = {"backchannel_logout_session_required": True, "frontchannel_logout_session_required": True}
+
+    assert wrong(**both) == set()
+    assert wrong(**both, **required) == set()
+    assert wrong(backchannel_logout_uri="https://api.example.org:8443/logout") == set()
+    assert wrong(backchannel_logout_uri="http://localhost:5000/logout") == set()
+
+
+@pytest.mark.parametrize("setting", ["backchannel_logout_uri", "frontchannel_logout_uri"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "http://portal.example.org/logout",
+        "https://portal.example.org/logout#x",
+        "https://*.example.org/logout",
+        "https://user@portal.example.org/logout",
+        "https://portal.example.org\\@evil.example/",
+        "javascript:alert(1)",
+        "org.example.app:/logout",
+        "//portal.example.org/logout",
+    ],
+)
+def test_unsafe_logout_addresses(setting: str, uri: str) -> None:
+    """Plain https without a fragment (Back-Channel Logout 2.2; Front-Channel Logout 2), for apps too."""
+    app: dict[str, Any] = {"auth_method": "none", "secret_digests": ()}
+
+    assert wrong(**{setting: uri}) == {setting}
+    assert wrong(**{setting: uri}, **app) == {setting}
+
+
+@pytest.mark.parametrize(
+    ("uri", "fine"),
+    [
+        ("https://portal.example.org/logout", True),
+        ("https://portal.example.org:443/logout", True),
+        ("https://PORTAL.example.org/logout", True),
+        ("https://portal.example.org:8443/logout", False),
+        ("https://portal.example.org:0/logout", False),
+        ("https://other.example.org/logout", False),
+        ("https://portal.example.org.evil.example/logout", False),
+        ("http://localhost/logout", False),
+        ("https://portal.example.org/logout?iss=x", False),
+        ("https://portal.example.org/logout?sid=x", False),
+    ],
+)
+def test_frames_are_of_the_clients_own_origin(uri: str, fine: bool) -> None:
+    """What our page frames has scheme, host and port of a redirect URI (Front-Channel Logout 2); we add iss and sid."""
+    assert wrong(frontchannel_logout_uri=uri) == (set() if fine else {"frontchannel_logout_uri"})
+
+
+def test_a_frame_of_a_client_without_addresses() -> None:
+    """An app, whose own redirect scheme is no origin, cannot have a frame."""
+    app: dict[str, Any] = {"auth_method": "none", "secret_digests": (), "redirect_uris": ("org.example.app:/cb",)}
+
+    assert wrong(frontchannel_logout_uri="https://portal.example.org/logout", **app) == {"frontchannel_logout_uri"}
+
+
+@pytest.mark.parametrize("way", ["backchannel", "frontchannel"])
+def test_a_session_is_required_with_an_address(way: str) -> None:
+    """Asking for the sid where nothing is told is a mistake."""
+    assert wrong(**{f"{way}_logout_session_required": True}) == {f"{way}_logout_session_required"}
+
+
+def test_clients_that_were_stored_before(tmp_path: Path) -> None:
+    """A client comes back from the store with its logout addresses; one that an older version stored, without any."""
+    store = open_durable(f"sqlite:///{tmp_path}/broker.db", StoppedClock(NOW))
+    store.migrate()
+    one = make_client(backchannel_logout_uri=LOGOUT, frontchannel_logout_uri=LOGOUT)
+    store.clients.save(dataclasses.replace(one, backchannel_logout_session_required=True))
+    stored = json.loads(Codec(Client).pack(one))
+    old = {name: value for name, value in stored.items() if "channel_logout" not in name} | {"id": "old"}
+    with store.database.writing() as connection:
+        values = {"id": "old", "document": json.dumps(old), "updated_at": NOW}
+        connection.execute(schema.client.insert(), values)
+
+    assert store.clients.find(one.id) == dataclasses.replace(one, backchannel_logout_session_required=True)
+    assert store.clients.find("old") == make_client(id="old")
+    store.close()
 
 
 def test_no_redirect_uri() -> None:

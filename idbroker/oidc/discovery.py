@@ -1,4 +1,4 @@
-"""The metadata document (OpenID Connect Discovery 3; RFC 8414, 2)."""
+"""The metadata document (OpenID Connect Discovery 3; RFC 8414, 2; Back-Channel and Front-Channel Logout 1.0, 2)."""
 
 from __future__ import annotations
 
@@ -63,5 +63,9 @@ def document(issuer: str, *, languages: Collection[str] = LANGUAGE_TAGS) -> Mapp
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "ui_locales_supported": list(languages),
     }

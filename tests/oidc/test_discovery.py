@@ -41,6 +41,14 @@ def test_what_clients_need(document: dict[str, Any]) -> None:
     assert document["authorization_response_iss_parameter_supported"] is True
 
 
+def test_both_ways_of_logout_are_advertised(document: dict[str, Any]) -> None:
+    """Back-channel and front-channel logout, both with a session (Back-Channel Logout 2.1, Front-Channel Logout 3)."""
+    for way in ("backchannel", "frontchannel"):
+        assert document[f"{way}_logout_supported"] is True
+        assert document[f"{way}_logout_session_supported"] is True
+    assert {"sub", "sid"} < set(document["claims_supported"])
+
+
 def test_nothing_weak_is_advertised(document: dict[str, Any]) -> None:
     """Neither `none` nor HMAC as an algorithm, no implicit flow, no request objects (RFC 9700, 2.1.2)."""
     for name, values in document.items():
