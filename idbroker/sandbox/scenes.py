@@ -15,10 +15,10 @@ from idbroker.sandbox.api import make_api
 from idbroker.sandbox.console import console
 from idbroker.sandbox.phone import make_phone
 from idbroker.sandbox.portal.doors import Service
-from idbroker.sandbox.portal.pages import make_portals
+from idbroker.sandbox.portal.pages import Portal, make_portals
 from idbroker.sandbox.portal.relying import Registration, RelyingParty
 from idbroker.sandbox.portal.services import SERVICES
-from idbroker.sandbox.settings import NEUROREG, NEUROREG_PATIENTS
+from idbroker.sandbox.settings import FRAMED, NEUROREG, NEUROREG_PATIENTS
 from idbroker.sandbox.skin import skin
 from idbroker.sandbox.world import Addresses, World, make_world
 
@@ -47,11 +47,7 @@ def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) ->
                 "/sandbox/phone": make_phone(world.phones, world.people, addresses.issuer),
             },
         ),
-        portals=make_portals(
-            {service.id: (service, _party(service, world)) for service in SERVICES},
-            addresses.issuer,
-            {NEUROREG: _register(world)},
-        ),
+        portals=make_portals([_portal(service, world) for service in SERVICES], addresses.issuer),
         mitid=world.mitid,
     )
 
@@ -99,6 +95,14 @@ class Scenes:
         return make_scene(folder, self._addresses, self.reset)
 
 
+def _portal(service: Service, world: World) -> Portal:
+    return Portal(
+        service=service,
+        party=_party(service, world),
+        register=_register(world) if service.id == NEUROREG else None,
+    )
+
+
 def _register(world: World) -> frozenset[str]:
     return frozenset(person.number for person in world.people if person.number and person.id in NEUROREG_PATIENTS)
 
@@ -113,5 +117,6 @@ def _party(service: Service, world: World) -> RelyingParty:
         scope=service.scope,
         language=service.language,
         proof=world.credentials.proof(service.id),
+        framed=service.id in FRAMED,
     )
     return RelyingParty(registration, world.clock)

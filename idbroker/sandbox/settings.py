@@ -9,8 +9,11 @@ PATIENTPORTALEN = "patientportalen"
 ALERIS = "aleris"
 MINHALSA = "minhalsa"
 NEUROREG = "neuroreg"
+VIDEOVISIT = "videovisit"
 KEYED = (ALERIS, MINHALSA)  # prove who they are with a key of their own
 SECRET = (PATIENTPORTALEN, NEUROREG)  # prove it with a secret
+# Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
+FRAMED = (NEUROREG,)
 # Whom the register's staff have entered, by id; the rest of the cast has never been a patient there.
 NEUROREG_PATIENTS = ("bjorn", "marta")
 OWN_CLINIC = "clinea"
@@ -118,10 +121,13 @@ def document(
 
 
 def _addresses(portals: str, name: str) -> dict[str, Any]:
-    # Both portals have one host here; in real life they have not, so they may not know a person by one `sub`.
+    # All portals have one host here; in real life they have not, so they may not know a person by one `sub`.
+    way = "frontchannel" if name in FRAMED else "backchannel"
     return {
         "redirect_uris": [f"{portals}/{name}/callback"],
         "post_logout_redirect_uris": [f"{portals}/{name}/goodbye"],
         "start_url": f"{portals}/{name}/",
         "sector": name,
+        f"{way}_logout_uri": f"{portals}/{name}/{way}-logout",
+        f"{way}_logout_session_required": True,
     }

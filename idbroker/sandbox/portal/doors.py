@@ -12,6 +12,7 @@ class Door:
 
     A path that ends in a slash is the beginning of one door for each thing it is about. A `public`
     door opens without a login. `facts` are shown as they are, and `leads` is another door with its label.
+    A `room` is a video visit, which one is invited to and which opens at its time; `mine` lists one's own.
     """
 
     path: str
@@ -22,6 +23,8 @@ class Door:
     facts: tuple[tuple[str, str], ...] = ()
     leads: tuple[str, str] | None = None
     public: bool = False
+    room: bool = False
+    mine: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +32,9 @@ class Service:
     """One demo portal. The first door is where a person ends who named none.
 
     `example` is one door of many with its label, for the last of the `notes`. `stranger` is what
-    somebody is told who is not in the portal's register. `also` is the same portal in other
-    languages, with the same doors.
+    somebody is told who is not in the portal's register, or not invited. `room` are the words of its
+    video visits. `zone` is where its clocks are. `also` is the same portal in other languages, with
+    the same doors.
     """
 
     id: str
@@ -48,6 +52,8 @@ class Service:
     words: Mapping[str, str] = field(repr=False)
     example: tuple[str, str] | None = None
     stranger: str = ""
+    room: Mapping[str, str] = field(default_factory=dict, repr=False)
+    zone: str = "Europe/Copenhagen"
     also: tuple[Service, ...] = ()
 
     def door(self, path: str) -> Door | None:

@@ -4,42 +4,52 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, redirect, request
 from werkzeug.wrappers import Response
 
-from idbroker.sandbox.explain import claims, level, parameters
+from idbroker.sandbox.explain import claims, level
 from idbroker.sandbox.guard import foreign_page, wrong_host
-from idbroker.sandbox.portal.doors import Service
+from idbroker.sandbox.portal.doors import Door, Service
 from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
+from idbroker.sandbox.portal.rooms import Bookings
+from idbroker.sandbox.portal.told import Notices
 from idbroker.sandbox.portal.visits import Answered, Problem, Visit, Visits
 from idbroker.sandbox.skin import page, skin
 
-_COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 _HIGH = {"id_token": {"acr": {"essential": True, "values": ["high"]}}}
 # What a developer may try again, and what it adds to the request.
 _AGAIN: Mapping[str, Mapping[str, str]] = {"again": {"prompt": "login"}, "step-up": {"claims": json.dumps(_HIGH)}}
 _CANCELLED = "access_denied"
 
 
-def make_portals(
-    portals: Mapping[str, tuple[Service, RelyingParty]], issuer: str, registers: Mapping[str, frozenset[str]]
-) -> Flask:
-    """Return the application that serves all demo portals, each below its own name.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portal:
+    """What one portal is made of.
 
-    `registers` are the national numbers that a portal's staff have entered, by portal; a portal
-    without a register is for everybody.
+    `register` are the national numbers that its staff have entered; without a register it is for
+    everybody. `bookings` are its video visits.
     """
+
+    service: Service
+    party: RelyingParty
+    register: frozenset[str] | None = None
+    bookings: Bookings = field(default_factory=Bookings)
+
+
+def make_portals(portals: Iterable[Portal], issuer: str) -> Flask:
+    """Return the application that serves all demo portals, each below its own name."""
     app = Flask("idbroker.sandbox.portals", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(skin())
-    services = [service for service, _ in portals.values()]
-    for service, party in portals.values():
-        portal = _Portal(service, party, issuer, registers.get(service.id))
-        app.register_blueprint(portal.routes(), url_prefix=f"/{service.id}")
+    each = tuple(portals)
+    services = [portal.service for portal in each]
+    for portal in each:
+        app.register_blueprint(_Pages(portal, issuer).routes(), url_prefix=f"/{portal.service.id}")
     app.add_url_rule("/", "all", lambda: page("portal/all.html", services=services, issuer=issuer))
     app.before_request(_guard)
     app.register_error_handler(404, lambda _: page("portal/none.html", services=services, issuer=issuer, status=404))
@@ -51,11 +61,12 @@ def _guard() -> Response | None:
     return Response(f"{why}\n", 403, content_type="text/plain; charset=utf-8") if why else None
 
 
-class _Portal:
-    """One portal. `register` is whom it is for, None for everybody."""
+class _Pages:
+    """The pages of one portal."""
 
-    def __init__(self, service: Service, party: RelyingParty, issuer: str, register: frozenset[str] | None) -> None:
-        self._portal, self._party, self._issuer, self._register = service, party, issuer, register
+    def __init__(self, portal: Portal, issuer: str) -> None:
+        self._portal, self._party, self._issuer = portal.service, portal.party, issuer
+        self._register, self._bookings = portal.register, portal.bookings
         self._visits = Visits()
 
     def routes(self) -> Blueprint:
@@ -70,9 +81,10 @@ class _Portal:
             routes.add_url_rule(path, view.__name__, view)
         for path, post in (
             ("/logout", self.logout), ("/refresh", self.refresh), ("/userinfo", self.userinfo),
-            ("/<any('again', 'step-up'):what>", self.once_more),
+            ("/<any('again', 'step-up'):what>", self.once_more), ("/<any('ask', 'hang-up'):what>", self.move),
         ):  # fmt: skip
             routes.add_url_rule(path, post.__name__, post, methods=["POST"])
+        Notices(self._party, self._visits, self._portal.id).add_to(routes)
         routes.register_error_handler(NotBelieved, self.broken)
         return routes
 
@@ -84,16 +96,47 @@ class _Portal:
 
     def door(self, path: str) -> Response:
         """Open one door; whoever is not logged in goes to log in first, and comes back to this very door."""
-        door, login = self._service.door(path), self._visit.login
+        door = self._service.door(path)
         if door is None:
             return self._page("portal/lost.html", status=404)
         if door.public:
             return self._page("portal/public.html", door=door, path=path)
+        if self._visit.login is None and self._visit.ended:
+            return self._page("portal/ended.html", path=path)
+        return self._room(door, path) if door.room else self._inside(door, path)
+
+    def _inside(self, door: Door, path: str) -> Response:
+        login = self._visit.login
         if login is None:
             return self._begin(path, {})
         if not self._admits(login):
             return self._page("portal/stranger.html", status=403)
-        return self._page("portal/door.html", door=door, about=path.rpartition("/")[2], path=path)
+        mine = self._bookings.of(login.userinfo.get("national_number"))
+        return self._page("portal/door.html", door=door, about=path.rpartition("/")[2], path=path, mine=mine)
+
+    def _room(self, door: Door, path: str) -> Response:
+        """Show a video visit: before the login its entrance, then as far as the person has come."""
+        number, now, visit = path.rpartition("/")[2], self._party.now, self._visit
+        booking = self._bookings.find(number)
+        if booking is None:
+            return self._page("portal/lost.html", status=404)
+        if visit.login is not None and visit.login.userinfo.get("national_number") != booking.invited:
+            return self._page("portal/stranger.html", status=403)
+        asked_at = visit.asked[1] if visit.asked and visit.asked[0] == path else None
+        stage = booking.stage(asked_at, now)
+        return self._page("portal/room.html", door=door, path=path, booking=booking, now=now, stage=stage)
+
+    def move(self, what: str) -> Response:
+        """Ask to be let into a video visit, or leave it; its page says what came of it."""
+        path, now = request.form.get("door", ""), self._party.now
+        door, login, booking = self._service.door(path), self._visit.login, self._bookings.find(path.rpartition("/")[2])
+        if door is None or not door.room or booking is None:
+            return self._page("portal/lost.html", status=404)
+        invited = login is not None and login.userinfo.get("national_number") == booking.invited
+        if invited and now >= booking.opens:
+            asked = (path, now) if what == "ask" else None
+            self._visits.change(self._name, lambda visit: visit.asking(asked))
+        return redirect(self._at(path), 303)
 
     def help(self) -> Response:
         """Explain the login before it, the portal after it (R57)."""
@@ -236,21 +279,30 @@ class _Portal:
 
     def _page(self, template: str, *, status: int = 200, **values: object) -> Response:
         visit, service = self._visit, self._service
-        shown = _shown(visit.login) if visit.login else {}
+        clock = _clock(service)
+        shown = _shown(visit.login, clock) if visit.login else {}
         return page(
             template, origins=(self._issuer,), status=status, service=service, words=service.words, at=self._at,
             others=[one for one in (self._portal, *self._portal.also) if one is not service],
-            login=visit.login, issuer=self._issuer, has_trail=bool(visit.trail), **shown, **values,
+            login=visit.login, ended=visit.ended, issuer=self._issuer, has_trail=bool(visit.trail), clock=clock,
+            room=service.room, framed=self._party.registration.framed, **shown, **values,
         )  # fmt: skip
 
 
-def _shown(login: Login) -> dict[str, object]:
+def _clock(service: Service) -> Callable[..., str]:
+    def said(moment: datetime, *, day: bool = False) -> str:
+        """Return a moment as the clocks there show it."""
+        time = "%H:%M" if service.language == "en" else "%H.%M"
+        return f"{moment.astimezone(ZoneInfo(service.zone)):{service.room['day'] if day else time}}"
+
+    return said
+
+
+def _shown(login: Login, clock: Callable[..., str]) -> dict[str, object]:
     said = login.claims
-    moment = datetime.fromtimestamp(said.get("auth_time", said["iat"]), _COPENHAGEN)
     return {
         "acr": str(said.get("acr", "")),
         "level": level(str(said.get("acr", ""))),
-        "moment": f"{moment:%H:%M}",
+        "moment": clock(datetime.fromtimestamp(said.get("auth_time", said["iat"]), UTC)),
         "tables": (claims(said, "ID token"), claims(login.userinfo, "Userinfo")),
-        "session": parameters({"sid": said["sid"]}).rows if "sid" in said else (),
     }

@@ -11,7 +11,7 @@ import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -38,7 +38,10 @@ class NotBelieved(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
-    """How a portal is registered at the broker: with a secret, or with a key."""
+    """How a portal is registered at the broker: with a secret, or with a key.
+
+    `framed` portals are told by a frame that a sign-on is over, the others by a logout token.
+    """
 
     issuer: str
     client_id: str
@@ -47,6 +50,7 @@ class Registration:
     scope: str
     language: str
     proof: str | PortalKey = field(repr=False)
+    framed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +89,11 @@ class RelyingParty:
         self._http = requests.Session()
         self._http.trust_env = False
         self._kept: dict[str, Any] = {}
+
+    @property
+    def now(self) -> datetime:
+        """Return the portal's time."""
+        return self._clock.now()
 
     # ---- the request -----------------------------------------------------------------------------
 
@@ -231,7 +240,7 @@ class RelyingParty:
         token, ours, now = str(tokens["id_token"]), self.registration, self._clock.now()
         try:
             header = jwt.get_unverified_header(token)
-            key = self._key(str(header.get("kid")))
+            key = self.key(str(header.get("kid")))
             # The sandbox's clock can be moved, so time is checked below by that clock.
             options: Any = {
                 "require": ["iss", "sub", "aud", "exp", "iat"], "verify_exp": False, "verify_iat": False,
@@ -264,7 +273,8 @@ class RelyingParty:
         trail.append(step)
         return found
 
-    def _key(self, kid: str) -> jwt.PyJWK:
+    def key(self, kid: str) -> jwt.PyJWK:
+        """Return one of the broker's keys. Raises PyJWTError for an unknown one, NotBelieved when none can be had."""
         for fresh in (False, True):
             if fresh or "jwks" not in self._kept:
                 # A key we do not know may be one the broker has begun to use since.

@@ -7,9 +7,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from idbroker.sandbox.portal.relying import Login, Pending
-from idbroker.sandbox.portal.trail import Trail, longer
+from idbroker.sandbox.portal.trail import Step, Trail, longer
 
 MOST_VISITS = 1000
 MOST_PENDING = 16
@@ -27,13 +28,19 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One browser at one portal: logins under way, who is logged in, and what happened."""
+    """One browser at one portal: logins under way, who is logged in, and what happened.
+
+    `ended`: the broker said that the last login here is over. `asked` is the room that the person has
+    asked to be let into, and when.
+    """
 
     pending: tuple[Pending, ...] = field(default=(), repr=False)
     login: Login | None = field(default=None, repr=False)
     trail: Trail = field(default=(), repr=False)
     problem: Problem | None = None
     door: str = ""
+    ended: bool = False
+    asked: tuple[str, datetime] | None = None
 
     def expecting(self, pending: Pending) -> Visit:
         """Return it with one more login under way."""
@@ -48,11 +55,18 @@ class Visit:
     ) -> Visit:
         """Return it after a login under way was answered: a state works once. Others stay under way (two tabs)."""
         left = tuple(one for one in self.pending if one.state != pending.state)
-        return replace(self, pending=left, login=login or self.login, trail=trail, problem=problem, door=pending.door)
+        return replace(
+            self, pending=left, login=login or self.login, trail=trail, problem=problem, door=pending.door,
+            ended=self.ended and login is None,
+        )  # fmt: skip
 
     def went_on(self, trail: Trail, login: Login | None = None) -> Visit:
         """Return it with more of what happened."""
         return replace(self, login=login or self.login, trail=longer(self.trail, trail))
+
+    def asking(self, asked: tuple[str, datetime] | None) -> Visit:
+        """Return it after the person asked to be let into a room, or left it."""
+        return replace(self, asked=asked)
 
     def failed(self, problem: Problem, trail: Trail) -> Visit:
         """Return it after something the portal tried did not work; whoever is logged in stays so."""
@@ -60,7 +74,15 @@ class Visit:
 
     def left(self, trail: Trail) -> Visit:
         """Return it with nobody logged in."""
-        return replace(self, login=None, trail=longer(self.trail, trail))
+        return replace(self, login=None, trail=longer(self.trail, trail), ended=False, asked=None)
+
+    def told(self, step: Step) -> Visit:
+        """Return it after the broker said that its login is over."""
+        return replace(self, login=None, trail=longer(self.trail, (step,)), ended=True, asked=None)
+
+    def has(self, sid: str) -> bool:
+        """Tell whether its login is of this sign-on (`sid`)."""
+        return self.login is not None and self.login.claims.get("sid") == sid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +121,14 @@ class Visits:
             while len(self._kept) > MOST_VISITS:
                 self._kept.popitem(last=False)
         return kept_as
+
+    def end(self, sid: str, step: Step, name: str | None = None) -> bool:
+        """End the logins of a sign-on, in one visit only if it is named; tell whether there was any."""
+        with self._lock:
+            found = {kept for kept, visit in self._kept.items() if visit.has(sid) and name in (None, kept)}
+            for kept in found:
+                self._kept[kept] = self._kept[kept].told(step)
+        return bool(found)
 
     def answered(self, name: str | None, state: str) -> bool:
         """Tell whether this answer came before."""

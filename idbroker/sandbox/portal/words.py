@@ -19,6 +19,8 @@ DANISH: Mapping[str, str] = {
     "here": "Vælg her", "support": "Hjælp", "language": "Sprog",
     "banner": "opdigtede personer, intet rigtigt eID",
     "unknown": "Du er logget ind, men har ikke adgang",
+    "ended": "Du er blevet logget ud",
+    "ended_text": "Du har logget ud et andet sted, så loginnet her er også slut.",
 }  # fmt: skip
 SWEDISH: Mapping[str, str] = {
     "login": "Logga in", "logout": "Logga ut", "help": "Hjälp", "doors": "Vad vill du göra?", "you": "Du",
@@ -36,6 +38,8 @@ SWEDISH: Mapping[str, str] = {
     "here": "Välj här", "support": "Hjälp", "language": "Språk",
     "banner": "påhittade personer, ingen riktig e-legitimation",
     "unknown": "Du är inloggad men har inte tillgång",
+    "ended": "Du har loggats ut",
+    "ended_text": "Du loggade ut på ett annat ställe, så inloggningen här är också slut.",
 }  # fmt: skip
 ENGLISH: Mapping[str, str] = {
     "login": "Log in", "logout": "Log out", "help": "Help", "doors": "What do you want to do?", "you": "You",
@@ -52,4 +56,27 @@ ENGLISH: Mapping[str, str] = {
     "here": "Choose here", "support": "Support", "language": "Language",
     "banner": "invented people, no real eID",
     "unknown": "You are logged in, but have no access",
+    "ended": "You were logged out",
+    "ended_text": "You logged out somewhere else, so the login here is over too.",
+}  # fmt: skip
+FINNISH: Mapping[str, str] = {
+    "login": "Kirjaudu sisään", "logout": "Kirjaudu ulos", "help": "Ohje", "doors": "Mitä haluat tehdä?",
+    "you": "Sinä", "signed_in": "Olet kirjautunut sisään:", "protected": "henkilö, jonka nimi on suojattu",
+    "name": "Nimi", "born": "Syntynyt", "number": "Henkilötunnus", "level": "Varmuustaso",
+    "when": "Kirjauduttu klo", "goodbye": "Olet kirjautunut ulos",
+    "close": "Sulje kaikki selainikkunat, jos muut käyttävät tätä laitetta.",
+    "front": "Etusivulle", "cancelled": "Et kirjautunut sisään",
+    "cancelled_text": "Tunnistautuminen keskeytyi. Yritä uudelleen tai soita sinua hoitavaan yksikköön.",
+    "failed": "Sisäänkirjautuminen ei onnistunut",
+    "failed_text": "Yritä uudelleen. Jos se ei auta, soita sinua hoitavaan yksikköön.",
+    "again": "Yritä uudelleen", "skip": "Siirry sisältöön", "happened": "What just happened",
+    "opens": "Linkki vie tänne:", "open": "Avaa", "lost": "Sivua ei ole",
+    "lost_text": "Linkki voi olla väärä tai liian vanha.",
+    "strange": "Tämä kirjautuminen ei alkanut tässä selaimessa",
+    "strange_text": "Se voi olla jo valmis toisessa ikkunassa. Siirry etusivulle ja kirjaudu sieltä.",
+    "here": "Valitse tästä", "support": "Tuki", "language": "Kieli",
+    "banner": "keksittyjä henkilöitä, ei oikeaa tunnistusta",
+    "unknown": "Olet kirjautunut sisään, mutta sinulla ei ole pääsyä",
+    "ended": "Sinut on kirjattu ulos",
+    "ended_text": "Kirjauduit ulos muualla, joten kirjautuminen täälläkin on päättynyt.",
 }  # fmt: skip
