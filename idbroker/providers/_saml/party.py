@@ -6,12 +6,13 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, assert_never
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, assert_never
 
 from lxml import etree
 
-from idbroker.errors import Unreachable, Untrusted
+from idbroker.codec import Codec
+from idbroker.errors import StoreError, Unreachable, Untrusted
 from idbroker.keyset import Use
 from idbroker.providers import Asked, Leaving, Means, Message, Post, Redirect, Summons
 from idbroker.providers._saml.settings import SamlSettings
@@ -21,6 +22,7 @@ from idbroker.saml.assertion import Assertion, NameID
 from idbroker.saml.metadata import Binding, Endpoint, IdentityProvider
 from idbroker.saml.requests import AuthnRequest, Comparison
 
+State = TypeVar("State")
 _NAMED = {"redirect": Binding.REDIRECT, "post": Binding.POST}
 _PARTIAL = (names.SUCCESS, names.PARTIAL_LOGOUT)
 
@@ -44,6 +46,33 @@ class Terms:
     response_signed: bool = True
     assertion_signed: bool = True
     encrypted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asking:
+    """A sign-in that was asked for: the request's ID, when that was, and whether the person had to act anew."""
+
+    id: str
+    at: datetime
+    force: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Leaving:
+    """A logout that was asked for: the request's ID."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Summoned:
+    """A logout that they ask for: the request's ID, and what is to go back with the answer."""
+
+    id: str
+    relay_state: str | None = field(repr=False)
+
+
+_ASKING, _LEAVING, _SUMMONED = Codec(_Asking), Codec(_Leaving), Codec(_Summoned)
 
 
 class Party:
@@ -77,13 +106,13 @@ class Party:
             attribute_index=wish.attribute_index,
             extensions=wish.extensions,
         )
-        state = _packed(id=request.id, asked=asked.now.timestamp(), force=force)
+        state = _ASKING.pack(_Asking(id=request.id, at=asked.now, force=force))
         endpoint = Endpoint(binding=binding, location=destination)
         return self._sent(endpoint, destination, bindings.REQUEST, request.element(), asked.handle, state)
 
     def finish(self, asked: Asked, state: bytes, reply: Mapping[str, str], terms: Terms) -> Assertion:
         """Return what was proved, once. Raises Cancelled, Refused, Unreachable or Untrusted."""
-        kept = _unpacked(state)
+        asking = _kept(_ASKING, state)
         # The browser's binding was checked by the broker; an answer that was meant for another transaction is not ours.
         if not hmac.compare_digest(reply.get("RelayState", "").encode(), asked.handle.encode()):
             raise Untrusted("RelayState: another transaction's")
@@ -93,7 +122,7 @@ class Party:
             acs_url=self.acs_url,
             idp=idp.entity_id,
             certificates=idp.signing,
-            request_id=kept["id"],
+            request_id=asking.id,
             contexts=terms.contexts,
             now=asked.now,
             keys=self._keys(),
@@ -102,7 +131,7 @@ class Party:
             assertion_signed=terms.assertion_signed,
             encrypted=terms.encrypted,
             cbc=self.settings.cbc,
-            authenticated_after=datetime.fromtimestamp(kept["asked"], UTC) if kept["force"] else None,
+            authenticated_after=asking.at if asking.force else None,
         )
         assertion = response.read(reply.get("SAMLResponse", ""), expected)
         # The same assertion again, in this worker or another, is somebody else's copy (S30).
@@ -129,7 +158,7 @@ class Party:
             session_indexes=() if index is None else (index,),
             not_on_or_after=leaving.now + logout.LIFETIME,
         )
-        state = _packed(id=request.id)
+        state = _LEAVING.pack(_Leaving(id=request.id))
         return self._sent(endpoint, endpoint.location, bindings.REQUEST, request.element(), leaving.handle, state)
 
     def left(self, state: bytes, message: Message) -> bool:
@@ -138,7 +167,7 @@ class Party:
         if not isinstance(answer, logout.LogoutResponse):
             raise Untrusted("logout: a request where an answer is due")
         # An answer to somebody else's logout, brought here, ends nothing and says nothing.
-        if not hmac.compare_digest(answer.in_response_to.encode(), str(_unpacked(state)["id"]).encode()):
+        if not hmac.compare_digest(answer.in_response_to.encode(), _kept(_LEAVING, state).id.encode()):
             raise Untrusted("logout: an answer to another request")
         return answer.complete
 
@@ -154,12 +183,12 @@ class Party:
             until=request.acceptable_until + self.settings.skew + timedelta(seconds=1),
             # Without an index all sessions of that name are meant (SAML core, 3.7.1).
             names=indexes or (_by_name(name),),
-            state=_packed(id=request.id, relay_state=relay_state),
+            state=_SUMMONED.pack(_Summoned(id=request.id, relay_state=relay_state or None)),
         )
 
     def dismissed(self, summons: Summons, now: datetime, *, complete: bool) -> Redirect | Post | None:
         """Return the answer to a summons. Raises Unreachable."""
-        idp, kept = self.source.get(now), _unpacked(summons.state)
+        idp, summoned = self.source.get(now), _kept(_SUMMONED, summons.state)
         endpoint = _logout(idp)
         if endpoint is None:
             return None
@@ -168,12 +197,10 @@ class Party:
             issued=now,
             issuer=self.entity_id,
             destination=endpoint.for_answers,
-            in_response_to=kept["id"],
+            in_response_to=summoned.id,
             statuses=(names.SUCCESS,) if complete else _PARTIAL,
         )
-        return self._sent(
-            endpoint, endpoint.for_answers, bindings.RESPONSE, answer.element(), kept["relay_state"] or None
-        )
+        return self._sent(endpoint, endpoint.for_answers, bindings.RESPONSE, answer.element(), summoned.relay_state)
 
     # ---- what both need --------------------------------------------------------------------------
 
@@ -193,7 +220,11 @@ class Party:
             return logout.read_query(message.query, expected)
         if len(fields) != 1:
             raise Untrusted("logout: not one message")
-        return logout.read_posted(fields[0], message.fields[fields[0]], expected), message.fields.get("RelayState")
+        relay_state = message.fields.get("RelayState")
+        # Found out only when it is to go back, the session would be over and nobody told.
+        if relay_state is not None and len(relay_state.encode()) > bindings.MOST_ECHOED:
+            raise Untrusted("logout: the relay state is too long")
+        return logout.read_posted(fields[0], message.fields[fields[0]], expected), relay_state
 
     def _keys(self) -> tuple[Any, ...]:
         return tuple(key for _, key in self.means.keys.decryption(Use.SAML_ENC))
@@ -271,13 +302,8 @@ def _logout(idp: IdentityProvider) -> Endpoint | None:
     return next(iter(spoken), None)
 
 
-def _packed(**kept: Any) -> bytes:
-    return json.dumps(kept).encode()
-
-
-def _unpacked(state: bytes) -> dict[str, Any]:
+def _kept(codec: Codec[State], state: bytes) -> State:
     try:
-        kept: dict[str, Any] = json.loads(state)
-    except ValueError as error:
+        return codec.unpack(state)
+    except StoreError as error:
         raise Untrusted("a state that does not read") from error
-    return kept

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import requests
 import structlog
 
-from idbroker.errors import BrokerError, Unreachable, Untrusted
+from idbroker.errors import BrokerError, StoreError, Unreachable, Untrusted
 from idbroker.providers import Means
 from idbroker.providers._saml.settings import SamlSettings, signers
 from idbroker.saml import metadata
@@ -17,7 +17,8 @@ from idbroker.saml.metadata import IdentityProvider, Keep, Lapsed, Take
 
 REFRESH = timedelta(hours=1)
 LONGEST = timedelta(hours=24)
-PAUSE = timedelta(minutes=1)  # after a look that failed
+PAUSE = timedelta(minutes=1)  # after a look that failed, and between two at a file
+_PATIENCE = 5.0  # seconds that one thread waits for another's look
 _log = structlog.get_logger("idbroker.saml")
 
 
@@ -50,8 +51,9 @@ class Source:
         return self._known is None or now >= self._known.valid_until
 
     def _look(self, now: datetime) -> None:
-        # Who has nothing to go on with must wait for the one who looks; anybody else need not.
-        if not self._lock.acquire(blocking=self._lapsed(now)):
+        # Who has nothing to go on with must wait for the one who looks; anybody else need not. Not for long:
+        # a source that is slow must not hold every thread we have.
+        if not self._lock.acquire(timeout=_PATIENCE if self._lapsed(now) else 0):
             return
         try:
             if self._next is None or now >= self._next:
@@ -68,7 +70,7 @@ class Source:
         match decision:
             case Take(provider=provider, changed=changed):
                 self._known, self._fetched_at = provider, now
-                self._next = _next_look(provider, now)
+                self._next = self._next_look(provider, now)
                 if changed:
                     _log.info("metadata_changed", provider=self._name, keys=len(provider.signing))
             case Keep(reason=reason):
@@ -77,7 +79,7 @@ class Source:
                 _log.error("metadata_lapsed", provider=self._name, reason=reason)
 
     def _take_copy(self, now: datetime) -> None:
-        copy = self._means.copies.get(self._copy_name) if self._http is not None else None
+        copy = self._copy()
         if copy is None or (self._fetched_at is not None and copy[0] <= self._fetched_at) or copy[0] > now:
             return
         try:
@@ -86,7 +88,21 @@ class Source:
             _log.warning("metadata_copy", provider=self._name, reason=str(error))
             return
         self._known, self._fetched_at = provider, copy[0]
-        self._next = _next_look(provider, copy[0])
+        self._next = self._next_look(provider, copy[0])
+
+    def _copy(self) -> tuple[datetime, bytes] | None:
+        try:
+            return self._means.copies.get(self._copy_name) if self._http is not None else None
+        except StoreError as error:
+            _log.warning("metadata_copy", provider=self._name, reason=error.code)
+            return None
+
+    def _share(self, octets: bytes, provider: IdentityProvider, now: datetime) -> None:
+        try:
+            self._means.copies.put(self._copy_name, now, zlib.compress(octets), provider.valid_until - now)
+        except StoreError as error:
+            # What was fetched is good, whoever else can have it.
+            _log.warning("metadata_copy", provider=self._name, reason=error.code)
 
     @property
     def _copy_name(self) -> str:
@@ -100,7 +116,7 @@ class Source:
         except BrokerError as error:
             return error
         if self._http is not None:
-            self._means.copies.put(self._copy_name, now, zlib.compress(octets), provider.valid_until - now)
+            self._share(octets, provider, now)
         return provider
 
     def _octets(self) -> bytes:
@@ -113,6 +129,12 @@ class Source:
         if response.status_code != 200:
             raise Unreachable(f"metadata: HTTP {response.status_code}")
         return response.content
+
+    def _next_look(self, provider: IdentityProvider, fetched_at: datetime) -> datetime:
+        """Return when to look again: when they say, and never later than what there is lapses."""
+        # The operator who has put a new file there waits for it.
+        pause = PAUSE if self._http is None else min(provider.refresh_after or REFRESH, LONGEST)
+        return min(fetched_at + pause, provider.valid_until)
 
     def _read(self, octets: bytes, fetched_at: datetime) -> IdentityProvider:
         return metadata.read(
@@ -130,8 +152,3 @@ def _file(settings: SamlSettings) -> bytes:
         return settings.metadata_file.read_bytes() if settings.metadata_file is not None else b""
     except OSError as error:
         raise Untrusted("metadata: the file does not read") from error
-
-
-def _next_look(provider: IdentityProvider, fetched_at: datetime) -> datetime:
-    """Return when to look again: when they say, and never later than what there is lapses."""
-    return min(fetched_at + min(provider.refresh_after or REFRESH, LONGEST), provider.valid_until)
