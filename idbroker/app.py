@@ -18,11 +18,12 @@ from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
 from idbroker.errors import ConfigError
 from idbroker.evidence import evidence_row
+from idbroker.farewell import Farewell
 from idbroker.grant import Grant
-from idbroker.keeping import SealedTransient, Shelf
+from idbroker.keeping import Copies, Copy, SealedTransient, Shelf
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import Keyring, ensure_keys
-from idbroker.keyset import Use
+from idbroker.keyset import NEEDED, Chain, Use
 from idbroker.lookout import Lookout
 from idbroker.moves import Moves
 from idbroker.oidc import discovery
@@ -34,6 +35,7 @@ from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
 from idbroker.sealing import Sealer
 from idbroker.session import Session
+from idbroker.session_index import Resting, SessionIndex
 from idbroker.signon import Signon
 from idbroker.signout import Signout
 from idbroker.store import TransientStore, open_durable, open_transient
@@ -84,7 +86,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     clock = clock or SystemClock()
     durable, transient = open_stores(settings, base, clock)
     key_store = open_keys(settings, base)
-    ensure_keys(key_store, clock, sandbox=sandbox)
+    ensure_keys(key_store, clock, sandbox=sandbox, chains=_chains(settings))
     keyring = Keyring(key_store, sandbox=sandbox)
     upstreams: list[requests.Session] = []
 
@@ -92,8 +94,17 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         upstreams.append(kept_session(**options, sandbox=sandbox))
         return upstreams[-1]
 
-    means = Means(clock=clock, http=http, keys=keyring, issuer=settings.server.issuer, sandbox=sandbox)
-    sealed, made = SealedTransient(transient, keyring.sealing_keys), _providers(settings, means)
+    sealed = SealedTransient(transient, keyring.sealing_keys)
+    means = Means(
+        clock=clock,
+        http=http,
+        keys=keyring,
+        issuer=settings.server.issuer,
+        once=once(transient, clock),
+        copies=Copies(Shelf(sealed, "m", Copy)),
+        sandbox=sandbox,
+    )
+    made = _providers(settings, means)
     return House(
         settings=settings,
         clock=clock,
@@ -161,6 +172,13 @@ def at_home(url: str, base: Path) -> str:
     return f"sqlite:///{file}"
 
 
+def _chains(settings: config.Settings) -> tuple[Chain, ...]:
+    """Return the keys that this configuration needs: every start's, and what its eIDs want besides."""
+    kinds = {table.kind: None for table in settings.providers.values()}
+    wanted = [chain for name in kinds for chain in getattr(providers.kind(name), "CHAINS", ())]
+    return tuple(dict.fromkeys((*NEEDED, *wanted)))
+
+
 def check_providers(settings: config.Settings) -> None:
     """Make every provider as `open_house` would, and drop it. ConfigError for settings that cannot work."""
     clock = SystemClock()
@@ -196,10 +214,26 @@ def make_site(house: House) -> Site:
         keys=keyring,
         sealer=sealer,
     )
-    signout = Signout(clock=clock, sessions=sessions, tokens=tokens, events=durable.events)
+    use_once = once(house.transient, clock)
+    index = SessionIndex(Shelf(sealed, "u", Resting), house.settings.session.absolute)
+    signout = Signout(
+        issuer=issuer,
+        clock=clock,
+        sessions=sessions,
+        index=index,
+        farewells=Shelf(sealed, "f", Farewell),
+        tokens=tokens,
+        clients=house.clients,
+        providers=house.providers,
+        notify=lambda _: None,
+        wake=lambda: None,
+        once=use_once,
+        events=durable.events,
+    )
     signon = Signon(
         clock=clock,
         sessions=sessions,
+        index=index,
         grants=grants,
         records=durable,
         events=durable.events,
@@ -223,7 +257,6 @@ def make_site(house: House) -> Site:
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)
     house.lookout.serve(waits)
-    use_once = once(house.transient, clock)
     words = Words()
     return Site(
         issuer=issuer,

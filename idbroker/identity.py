@@ -31,6 +31,20 @@ class LoA(enum.IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Power:
+    """What somebody lets this person do for them, as the eID tells it (OIO-BPP: a digital power of attorney).
+
+    `number` is whose affairs they are, `what` the register's own word for what may be done, and
+    `constraints` are names and values of what limits that. It is told, not judged: whether it is enough
+    for anything here is guardianship's to say.
+    """
+
+    number: NationalNumber = field(repr=False)
+    what: str
+    constraints: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What a provider proved. Computed from what was received, never from what was asked.
 
@@ -40,7 +54,8 @@ class Identity:
     `evidence` what the eID signed, by name, for whoever must prove it later.
 
     `upstream_names` are the words by which the eID may say that its own session is over (a session
-    index, a name); `upstream_logout` is what the provider needs to end that session, and only it reads.
+    index, a name); `upstream_logout` is what the provider needs to end that session, and only
+    it reads; `upstream_until` is how long the eID says that ours may last.
     """
 
     provider: str
@@ -55,7 +70,9 @@ class Identity:
     family_name: str | None = field(default=None, repr=False)
     birthdate: date | None = field(default=None, repr=False)
     protected: bool = False
+    powers: tuple[Power, ...] = field(default=(), repr=False)
     upstream_names: tuple[str, ...] = field(default=(), repr=False)
     upstream_logout: str | None = field(default=None, repr=False)
+    upstream_until: datetime | None = None
     app_ip: str | None = field(default=None, repr=False)
     evidence: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from cryptography.exceptions import InvalidTag
@@ -122,6 +123,34 @@ class Shelf(Generic[Value]):
 
     def _key(self, name: str) -> str:
         return f"{self._letter}:{{{name}}}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """A document as it was fetched."""
+
+    fetched_at: datetime
+    document: bytes
+
+
+class Copies:
+    """The last good copies of fetched documents, shared by all workers (`providers.Copies`)."""
+
+    def __init__(self, shelf: Shelf[Copy]) -> None:
+        self._shelf = shelf
+
+    def get(self, name: str) -> tuple[datetime, bytes] | None:
+        """Return when it was fetched, and the document."""
+        kept = self._shelf.get(_digest(name))
+        return None if kept is None else (kept.value.fetched_at, kept.value.document)
+
+    def put(self, name: str, fetched_at: datetime, document: bytes, life: timedelta) -> None:
+        """Keep one."""
+        self._shelf.put(_digest(name), Copy(fetched_at=fetched_at, document=document), life)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _possible(name: str) -> bool:

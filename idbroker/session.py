@@ -40,7 +40,10 @@ class Session:
     reached: tuple[Reached, ...] = ()
 
     def alive(self, now: datetime, settings: Settings) -> bool:
-        """Tell whether neither the idle nor the absolute limit has passed."""
+        """Tell whether no limit has passed: the idle one, the absolute one, the eID's own (SAML core, 2.7.2)."""
+        until = self.identity.upstream_until
+        if until is not None and now >= until:
+            return False
         return now - self.seen_at <= settings.idle and now - self.started_at <= settings.absolute
 
     def seen(self, now: datetime) -> Session:

@@ -23,6 +23,7 @@ from idbroker.person import PersonKey, pairwise_subject, person_keys
 from idbroker.request import SigninRequest
 from idbroker.sealing import Sealer
 from idbroker.session import Reached, Session, Settings, key_of
+from idbroker.session_index import SessionIndex
 from idbroker.transaction import Transaction
 
 # Longer than a code lives: one that comes late, or again, must still find its family to end it.
@@ -51,6 +52,7 @@ class Signon:
 
     clock: Clock
     sessions: Shelf[Session]
+    index: SessionIndex
     grants: Shelf[Grant]
     records: Records
     events: Events
@@ -189,6 +191,8 @@ class Signon:
             self.end(earlier)
         carried = earlier.reached if earlier is not None and same else ()
         whole = _noted(replace(session, reached=carried), _reached(session, grant))
+        # First, so that the eID cannot say in between that its session is over, and nobody hears it.
+        self.index.note(whole)
         self.sessions.put(session.key, whole, self.settings.absolute)
 
     # ---- small words -----------------------------------------------------------------------------

@@ -36,13 +36,13 @@ class Parameters(Mapping[str, str]):
         return tuple(dict.fromkeys(self.get(name, "").split(" "))) if self.get(name) else ()
 
 
-def parse_form(raw: bytes) -> Parameters:
+def parse_form(raw: bytes, most: int = MOST_OCTETS) -> Parameters:
     """Decode `application/x-www-form-urlencoded` octets, a query string's or a body's.
 
-    Raises OAuthError invalid_request for more than 32 KiB, more than 64 parameters, or octets that
-    are not UTF-8 (a lenient decoder would let two different requests look alike to two parsers).
+    Raises OAuthError invalid_request for more than `most` octets, more than 64 parameters, or octets
+    that are not UTF-8 (a lenient decoder would let two different requests look alike to two parsers).
     """
-    if len(raw) > MOST_OCTETS:
+    if len(raw) > most:
         raise OAuthError("invalid_request", "The request is too large", status=413)
     pairs = [pair for pair in raw.split(b"&") if pair]
     if len(pairs) > MOST_PARAMETERS:

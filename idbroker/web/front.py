@@ -8,9 +8,11 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.wrappers import Response
 
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
+from idbroker.providers import Described
 from idbroker.steps import new_ref
 from idbroker.web.address import BehindProxies
 from idbroker.web.endpoints import PATHS, allow_known_origin, endpoints, oauth_error_response
+from idbroker.web.farewells import farewells
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
 from idbroker.web.leaving import leaving
@@ -29,7 +31,10 @@ def make_web(site: Site) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = MOST_OCTETS
     # A double slash is not found. Merging would redirect, by 308, to whatever Host the request names (A17, A25).
     app.url_map.merge_slashes = False
-    programs, people = endpoints(site), (journey(site), waiting(site), leaving(site), _documents(site))
+    programs, people = (
+        endpoints(site),
+        (journey(site), waiting(site), leaving(site), farewells(site), _documents(site), _descriptions(site)),
+    )
     _answer_programs(programs, site)
     for routes in (programs, *people, _health(site)):
         app.register_blueprint(routes)
@@ -55,6 +60,23 @@ def _documents(site: Site) -> Blueprint:
         response = Response(content, content_type=content_type)
         response.headers.update(static_headers(versioned=request.args.get("v") == etag, https=site.https))
         response.set_etag(etag)
+        return response.make_conditional(request)
+
+    return routes
+
+
+def _descriptions(site: Site) -> Blueprint:
+    routes = Blueprint("descriptions", __name__)
+
+    @routes.get("/metadata/<provider>")
+    def metadata(provider: str) -> Response:
+        """Publish what an eID must know of us."""
+        known = site.broker.providers.get(provider)
+        if not isinstance(known, Described):
+            raise NotFound("no such description")
+        response = Response(known.metadata(site.clock.now()), content_type="application/samlmetadata+xml")
+        response.headers.update(static_headers(versioned=False, https=site.https))
+        response.add_etag()
         return response.make_conditional(request)
 
     return routes

@@ -25,6 +25,7 @@ from idbroker.web.site import Site
 from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields
 
 HANDED_ON = timedelta(seconds=60)
+MOST_ANSWER = 192 * 1024  # octets: an assertion with powers of attorney, encrypted; a store takes 256 KiB
 _ANEW = {"again": None, "this": Device.THIS, "other": Device.OTHER}
 _DUPLICATES = "\0duplicates"  # no parameter has a NUL in its name
 
@@ -53,7 +54,7 @@ def journey(site: Site) -> Blueprint:
         if provider not in site.broker.providers:
             raise NotFound("no such provider")
         if request.method == "POST":
-            return walk.answered_by_post(provider, posted_fields())
+            return walk.answered_by_post(provider, posted_fields(MOST_ANSWER))
         return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
 
     return routes

@@ -1,4 +1,4 @@
-"""Signing out: the end-session endpoint and its pages (RP-Initiated Logout 1.0)."""
+"""Signing out at our address: the end-session endpoint and its question (RP-Initiated Logout 1.0)."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from idbroker.oidc import logout
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
 from idbroker.session import key_of
+from idbroker.web.farewells import onward
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
@@ -74,8 +75,11 @@ def _answered(site: Site, screens: Screens, fields: Parameters) -> Response:
 
 def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) -> Response:
     secret = site.cookies.session(request)
-    if secret:
-        site.signout.end(secret)
-    response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
+    session = site.signout.end(secret) if secret else None
+    if session is None:
+        response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
+    else:
+        farewell = site.signout.farewell(session, asked, language)
+        response = see_other(f"/goodbye/{farewell.id}") if farewell.frames else onward(site, screens, farewell)
     site.cookies.drop_session(response)
     return response

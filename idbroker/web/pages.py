@@ -21,12 +21,14 @@ from idbroker.web.views import (
     CodeView,
     CprView,
     DocumentView,
+    FarewellView,
     FormPostView,
     Frame,
     LogoutView,
     Notice,
     Problem,
     ProblemView,
+    TellingView,
     WaitView,
     WayBackView,
 )
@@ -114,6 +116,18 @@ class Pages:
         """Return x.out: you are logged out; on a shared device also what to close."""
         texts = ("x.outshared",) if view.shared else ()
         return self._plain(view, "x.out", *texts, onward="x.in.go")
+
+    def telling(self, view: TellingView) -> str:
+        """Return the page with a frame for each service that is told so."""
+        return self._page("telling", view, self._say(view.frame)("x.bye.h1"))
+
+    def farewell(self, view: FarewellView) -> str:
+        """Return x.out with what has ended, and what perhaps has not."""
+        say = self._say(view.frame)
+        paragraphs = [say("x.out.of", names=_named(", ".join(view.ended)))] if view.ended else []
+        paragraphs += [say("x.out.part", eid=_named(view.unsure))] if view.unsure else []
+        ways_on = self._onward(view.frame, view.back_href, "x.in.go")
+        return self._page("plain", view, say("x.out"), paragraphs=[*paragraphs, say("x.outshared")], ways_on=ways_on)
 
     def confirm_logout(self, view: LogoutView) -> str:
         """Return the question whether to log out."""

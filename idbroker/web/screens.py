@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC
 from typing import Any
@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response
 from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
 from idbroker.errors import NotFound
+from idbroker.farewell import Farewell
 from idbroker.moves import TRANSACTION_LIFE
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.providers import App
@@ -94,10 +95,10 @@ class Screens:
         )
         return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
 
-    def post_to(self, action: str, fields: Mapping[str, str], language: str, *, framed: str | None = None) -> Response:
-        """Send the browser somewhere by a form that posts itself; `framed` names an origin that may frame the page."""
+    def post_to(self, action: str, fields: Mapping[str, str], language: str, *, framed: Sequence[str] = ()) -> Response:
+        """Send the browser somewhere by a form that posts itself; `framed` are origins that may frame the page."""
         view = views.FormPostView(frame=views.Frame(language=language, languages=()), action=action, fields=fields)
-        return self._page(self._site.pages.form_post(view), [origin_of(action)], ancestors=[framed] if framed else [])
+        return self._page(self._site.pages.form_post(view), [origin_of(action)], ancestors=tuple(framed))
 
     def wait(self, transaction: Transaction, nonce: str) -> Response:
         """Show the page that waits for an app."""
@@ -205,6 +206,31 @@ class Screens:
         frame = self._plain_frame(client, language)
         back = client.way_back if client else None
         return self._page(self._site.pages.logged_out(views.WayBackView(frame=frame, back_href=back, shared=True)))
+
+    def telling(self, farewell: Farewell) -> Response:
+        """Show the page whose frames tell services that the sign-on is over; it goes on when they are loaded."""
+        view = views.TellingView(
+            frame=self._leaving_frame(farewell), frames=farewell.frames, onward_href=f"/goodbye/{farewell.id}/on"
+        )
+        return self._page(self._site.pages.telling(view), frame_origins=[origin_of(url) for url in farewell.frames])
+
+    def farewell(self, farewell: Farewell) -> Response:
+        """Show what has ended, and whether the eID has said so too."""
+        client = self._site.clients.find(farewell.client_id) if farewell.client_id else None
+        found = [self._site.clients.find(name) for name in farewell.services]
+        services = [one.called(farewell.language) for one in found if one is not None]
+        eid = self._title(farewell.provider) if farewell.provider and farewell.left is not None else None
+        view = views.FarewellView(
+            frame=self._leaving_frame(farewell),
+            back_href=farewell.target or (client.way_back if client else None),
+            ended=(*services, *([eid] if eid and farewell.left else [])),
+            unsure=eid if not farewell.left else None,
+        )
+        return self._page(self._site.pages.farewell(view))
+
+    def _leaving_frame(self, farewell: Farewell) -> views.Frame:
+        client = self._site.clients.find(farewell.client_id) if farewell.client_id else None
+        return replace(self._plain_frame(client, farewell.language), languages=())
 
     def stayed(self, client: Client | None, language: str) -> Response:
         """Show that the person stayed signed in."""

@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.errors import Gone, OAuthError
 from idbroker.keeping import Kept
-from idbroker.oidc.parameters import Parameters, parse_form
+from idbroker.oidc.parameters import MOST_OCTETS, Parameters, parse_form
 from idbroker.steps import Already, Answered, GoTo, Show, Step
 from idbroker.transaction import Transaction
 from idbroker.visitor import Visitor, visitor
@@ -76,11 +76,12 @@ def page_of(transaction: Transaction) -> str:
     return transaction.form.page if transaction.form else "choose"
 
 
-def posted_fields() -> Parameters:
-    """Return the fields of the form that was posted."""
+def posted_fields(most: int = MOST_OCTETS) -> Parameters:
+    """Return the fields of the form that was posted, of at most so many octets."""
     if request.mimetype != _FORM:
         raise OAuthError("invalid_request", "The body must be application/x-www-form-urlencoded")
-    return parse_form(request.get_data(cache=False))
+    request.max_content_length = most
+    return parse_form(request.get_data(cache=False), most)
 
 
 def mint_nonce(secret: str) -> str:

@@ -140,6 +140,25 @@ class WayBackView:
     shared: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellingView:
+    """Services are told in frames that a sign-on is over; then the person goes on."""
+
+    frame: Frame
+    frames: tuple[str, ...] = field(repr=False)
+    onward_href: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FarewellView:
+    """What has ended, by name; `unsure` is an eID that has not said so."""
+
+    frame: Frame
+    back_href: str | None = None
+    ended: tuple[str, ...] = ()
+    unsure: str | None = None
+
+
 class Problem(enum.StrEnum):
     """What a problem page is about: the stem of its texts' keys."""
 

@@ -1,0 +1,99 @@
+"""The way out, after our own session has ended: services told in frames, the eID, and what eIDs say of logout to us."""
+
+from __future__ import annotations
+
+import structlog
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+from idbroker.errors import NotFound, OAuthError, Unreachable, Untrusted
+from idbroker.farewell import Farewell
+from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
+from idbroker.providers import Message, Post, Redirect
+from idbroker.web.headers import see_other
+from idbroker.web.screens import Screens
+from idbroker.web.site import Site
+from idbroker.web.steering import posted_fields
+
+_log = structlog.get_logger("idbroker.web")
+_SUMMONS = {"SAMLRequest", "logout_token"}
+
+
+def farewells(site: Site) -> Blueprint:
+    """Return the routes."""
+    routes = Blueprint("farewells", __name__)
+    screens = Screens(site)
+
+    @routes.get("/goodbye/<name>")
+    def tell(name: str) -> Response:
+        """Show the page whose frames tell services that the sign-on is over."""
+        return screens.telling(site.signout.found(name))
+
+    @routes.get("/goodbye/<name>/on")
+    def go_on(name: str) -> Response:
+        return onward(site, screens, site.signout.found(name))
+
+    @routes.get("/goodbye/<name>/done")
+    def done(name: str) -> Response:
+        return _done(screens, site.signout.found(name))
+
+    @routes.route("/logout/<provider>", methods=["GET", "POST"])
+    def spoken(provider: str) -> Response:
+        """Take an eID's logout message, by the browser or straight from its server."""
+        if provider not in site.broker.providers:
+            raise NotFound("no such provider")
+        fields = posted_fields() if request.method == "POST" else Parameters({}, frozenset())
+        refuse_duplicates(fields)
+        url = f"{site.issuer}/logout/{provider}"
+        message = Message(now=site.clock.now(), url=url, query=request.query_string, fields=dict(fields))
+        return _spoken(site, screens, provider, message)
+
+    return routes
+
+
+def onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
+    """Send the browser to the eID if it is to hear of it, else to where a logout ends."""
+    errand = site.signout.leave(farewell)
+    if errand is None:
+        return _done(screens, site.signout.found(farewell.id))
+    if errand.fields is None:
+        return see_other(errand.action)
+    return screens.post_to(errand.action, errand.fields, farewell.language)
+
+
+def _done(screens: Screens, farewell: Farewell) -> Response:
+    """Return to the service, which asked for it; or say what has ended, and what perhaps has not."""
+    if farewell.target is not None and farewell.left is not False:
+        return see_other(farewell.target)
+    return screens.farewell(farewell)
+
+
+def _spoken(site: Site, screens: Screens, provider: str, message: Message) -> Response:
+    """Take what an eID's logout says: its answer to ours, or that its session is over."""
+    told = {**parse_form(message.query), **message.fields}
+    if _SUMMONS & set(told):
+        return _summoned(site, screens, provider, message)
+    handle = told.get("RelayState", told.get("state", ""))
+    try:
+        farewell = site.signout.left(handle, provider, message)
+    except NotFound:
+        if site.broker.signon.session(site.cookies.session(request)) is not None:
+            raise
+        return screens.logged_out(None, screens.language())
+    # Our cookies do not come with an eID's post, and what follows may show a page: so it goes on by GET.
+    return see_other(f"/goodbye/{farewell.id}/done")
+
+
+def _summoned(site: Site, screens: Screens, provider: str, message: Message) -> Response:
+    try:
+        answer = site.signout.summoned(provider, message)
+    except (Untrusted, Unreachable) as error:
+        _log.warning("logout_refused", provider=provider, code=error.code, detail=error.detail)
+        raise OAuthError("invalid_request", "The logout message cannot be believed", detail=error.code) from error
+    match answer:
+        case Redirect(url=url):
+            return see_other(url)
+        case Post(action=action, fields=fields):
+            return screens.post_to(action, fields, screens.language(), framed=site.origins(provider))
+        case None:
+            return Response(status=200, headers={"Cache-Control": "no-store"})
