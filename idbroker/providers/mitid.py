@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from idbroker.codec import Codec
@@ -22,7 +21,22 @@ from idbroker.errors import Cancelled, ConfigError, Refused, StoreError, Unreach
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.providers import Asked, Challenge, Form, Means, Redirect
-from idbroker.providers._oidc import AUTH_METHODS, OpenIdClient, Proof, Upstream, ask, told, words
+from idbroker.providers._oidc import (
+    AUTH_METHODS,
+    END_SESSION,
+    EndsSessions,
+    OpenIdClient,
+    Proof,
+    Upstream,
+    ask,
+    birthdate,
+    is_issuer,
+    origins,
+    read_secret,
+    session_names,
+    told,
+    words,
+)
 
 # Brokers forward the browser to MitID itself; both are redirects of the same form post.
 _MITID_HOSTS = ("www.mitid.dk", "pp.mitid.dk")
@@ -54,6 +68,10 @@ class Settings:
     (`cpr = "claim"`) or on ours (`cpr = "match"`, Nets only). `scopes` replaces the scopes
     asked for; the one for the number is added when a number is wanted. A public service provider learns
     of a protected name only with `ssn.details_name` among them. `title` is MitID's on every page.
+
+    `end_session` is how signing out here leads to the broker's own: `post`, `get` or `off`. By default Nets and
+    Signicat are posted to: they need the ID token as a hint, which does not belong into an address. Idura
+    documents an address only and needs no hint; its ID token holds the CPR number, and is not sent there.
     """
 
     broker: str = "nets"
@@ -68,11 +86,15 @@ class Settings:
     hosts: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     title: str = "MitID"
+    end_session: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One broker's way of asking and answering. `userinfo` says whether claims are fetched there."""
+    """One broker's way of asking and answering. `userinfo` says whether claims are fetched there.
+
+    `bare_token` says that its ID tokens hold no number, so that one may stand in an address.
+    """
 
     scopes: tuple[str, ...]
     number_scope: str
@@ -87,6 +109,8 @@ class Dialect:
     protected: str
     session: str
     userinfo: bool
+    end_session: str = "post"
+    bare_token: bool = False
 
 
 def _nets(asked: Asked, pushed: bool) -> Mapping[str, str]:
@@ -126,6 +150,7 @@ DIALECTS: Mapping[str, Dialect] = {
         protected="ssn.details.name_address_protected",
         session="neb_sid",
         userinfo=True,
+        bare_token=True,
     ),
     "idura": Dialect(
         scopes=("openid",),
@@ -141,6 +166,7 @@ DIALECTS: Mapping[str, Dialect] = {
         protected="name_address_protected",
         session="sessionindex",
         userinfo=False,
+        end_session="get",
     ),
     "signicat": Dialect(
         scopes=("openid", "profile", "idp-id", "mitid-extra"),
@@ -176,16 +202,17 @@ _MATCHING = Codec(_Matching)
 _MATCH = b"match:"
 
 
-class MitID:
+class MitID(EndsSessions):
     """Signs people in with MitID."""
 
     loa = LoA.HIGH
 
     def __init__(self, name: str, settings: Settings, client: OpenIdClient) -> None:
+        dialect = DIALECTS[settings.broker]
+        super().__init__(client, settings.end_session or dialect.end_session, hint_in_address=dialect.bare_token)
         self.title = settings.title
-        self.origins = _origins(settings)
-        self._name, self._settings, self._client = name, settings, client
-        self._dialect = DIALECTS[settings.broker]
+        self.origins = origins(settings.issuer, *settings.hosts, *_MITID_HOSTS)
+        self._name, self._settings, self._dialect = name, settings, dialect
 
     def begin(self, asked: Asked) -> Redirect:
         """Send the person to the broker."""
@@ -224,8 +251,8 @@ class MitID:
             proved_at=proof.proved_at,
             amr=_amr(claims.get("amr")),
             number=_number(words(claims, dialect.number), asked),
-            birthdate=_birthdate(words(claims, dialect.birthdate)),
-            upstream_names=_names(words(claims, dialect.session), proof.subject),
+            birthdate=birthdate(words(claims, dialect.birthdate)),
+            upstream_names=session_names(claims, dialect.session, proof.subject),
             upstream_logout=proof.id_token,
         )
         return _named(identity, claims, dialect)
@@ -281,23 +308,14 @@ class MitID:
         return answer
 
 
-def _origins(settings: Settings) -> tuple[str, ...]:
-    """Return where the way to MitID leads: the broker, its other hosts, and MitID's own page behind it."""
-    parts = urlsplit(settings.issuer)
-    if parts.scheme == "http":
-        return (f"http://{parts.netloc}",)
-    return tuple(f"https://{host}" for host in dict.fromkeys((parts.netloc, *settings.hosts, *_MITID_HOSTS)))
-
-
 def make(name: str, settings: Settings, means: Means) -> MitID:
     """Return the provider. ConfigError, with every mistake, when the settings cannot work."""
-    mistakes = [(f"providers.{name}", what) for what in _mistakes(settings, means)]
-    if mistakes:
-        raise ConfigError(mistakes)
+    if mistakes := _mistakes(settings, means):
+        raise ConfigError([(f"providers.{name}", what) for what in mistakes])
     upstream = Upstream(
         issuer=settings.issuer,
         client_id=settings.client_id,
-        client_secret=_secret(settings),
+        client_secret=read_secret(settings.client_secret, settings.client_secret_file),
         auth_method=settings.auth_method,
         assertion_alg=settings.assertion_alg,
         pushed=settings.pushed,
@@ -313,23 +331,13 @@ def _mistakes(settings: Settings, means: Means) -> list[str]:
         f"broker: one of {', '.join(DIALECTS)}": settings.broker in DIALECTS,
         "cpr: claim or match": settings.cpr in ("claim", "match"),
         "cpr: only nets has an interface to match with": settings.cpr != "match" or settings.broker == "nets",
-        "issuer: an https address without query": _is_issuer(settings.issuer, sandbox=means.sandbox),
+        "issuer: an https address without query": is_issuer(settings.issuer, sandbox=means.sandbox),
+        f"end_session: one of {', '.join(END_SESSION)}": settings.end_session in (None, *END_SESSION),
         f"auth_method: one of {', '.join(AUTH_METHODS)}": settings.auth_method in AUTH_METHODS,
         "client_secret or client_secret_file: exactly one": (secret is not None) + (file is not None) == needed,
         "client_secret_file: does not read": file is None or file.is_file(),
     }
     return [what for what, good in checks.items() if not good]
-
-
-def _is_issuer(issuer: str, *, sandbox: bool) -> bool:
-    parts = urlsplit(issuer)
-    bare = parts.hostname and not parts.query and not parts.fragment and parts.username is None
-    return bool(bare) and (parts.scheme == "https" or (sandbox and parts.scheme == "http"))
-
-
-def _secret(settings: Settings) -> str | None:
-    file = settings.client_secret_file
-    return file.read_text(encoding="utf-8").strip() if file else settings.client_secret
 
 
 def _why(reply: Mapping[str, str], cancelled: Cancelled) -> Cancelled | Refused:
@@ -354,11 +362,6 @@ def _form(matching: _Matching, *, typed: str = "", error: str | None = None) -> 
     )
 
 
-def _names(session: str | None, subject: str) -> tuple[str, ...]:
-    """Return what a logout token may name: the broker's session, or all of the person's (Back-Channel Logout, 2.4)."""
-    return (f"sub:{subject}",) if session is None else (f"sid:{session}", f"sub:{subject}")
-
-
 def _language(asked: Asked) -> str:
     return "da" if asked.language == "da" else "en"
 
@@ -380,13 +383,6 @@ def _number(claim: str | None, asked: Asked) -> NationalNumber | None:
         return parse("".join(filter(str.isdigit, claim)), "DK", now=_today(asked))
     except NotANumber as error:
         raise Untrusted(f"number: {error.reason}") from error
-
-
-def _birthdate(claim: str | None) -> date | None:
-    try:
-        return date.fromisoformat(claim) if claim else None
-    except ValueError as error:
-        raise Untrusted("birthdate: not a date") from error
 
 
 def _amr(claim: Any) -> tuple[str, ...]:

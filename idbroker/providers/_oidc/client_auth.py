@@ -20,12 +20,12 @@ _ASSERTION_LIFE = timedelta(seconds=60)
 auth_type = OAuth2ClientAuth
 
 
-def auth_methods(upstream: Upstream, means: Means, now: datetime | None) -> tuple[Any, ...]:
+def auth_methods(upstream: Upstream, means: Means, now: datetime | None, token_endpoint: str = "") -> tuple[Any, ...]:
     """Return the methods to register with Authlib's client. Without `now`, nothing is to be signed."""
     basic = ("client_secret_basic", _basic)
     if upstream.auth_method != "private_key_jwt" or now is None:
         return (basic,)
-    return (basic, _Assertion(upstream, means, now))
+    return (basic, _Assertion(upstream, means, now, token_endpoint))
 
 
 def _basic(client: Any, _method: str, uri: str, headers: Any, body: Any) -> tuple[str, Any, Any]:
@@ -39,11 +39,12 @@ class _Assertion(PrivateKeyJWT):  # type: ignore[misc]  # Authlib ships no types
     """Signs with the key as it is now, by our clock, for the issuer.
 
     With a token endpoint as the audience one upstream could pass our assertion on to another
-    (audience injection, RFC 7523bis).
+    (audience injection, RFC 7523bis): only for those that know no other way, and an endpoint elsewhere
+    than at the issuer's own hosts is never believed.
     """
 
-    def __init__(self, upstream: Upstream, means: Means, now: datetime) -> None:
-        super().__init__(upstream.issuer)
+    def __init__(self, upstream: Upstream, means: Means, now: datetime, token_endpoint: str) -> None:
+        super().__init__(token_endpoint if upstream.assertion_audience == "token_endpoint" else upstream.issuer)
         self._upstream, self._means, self._now = upstream, means, now
 
     def sign(self, auth: Any, token_endpoint: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,12 +14,15 @@ from authlib.oauth2.rfc9207 import AuthorizationServerMetadata as IssuerMetadata
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
 from idbroker.errors import ProviderError, Untrusted
-from idbroker.providers._oidc.upstream import Upstream, ask, told
+from idbroker.providers._oidc.upstream import ALGORITHMS, Upstream, ask, told
 
 LIFE = timedelta(hours=1)
 PAUSE = timedelta(seconds=30)
-ALGORITHMS = ("ES256", "PS256", "RS256")
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_OPTIONAL = {
+    "userinfo_endpoint": "userinfo_endpoint",
+    "pushed_endpoint": "pushed_authorization_request_endpoint",
+}
 _CHECKED = ("issuer", "authorization_endpoint", "token_endpoint", "jwks_uri", "response_types_supported")
 
 
@@ -33,6 +36,7 @@ class Metadata:
     jwks_uri: str
     userinfo_endpoint: str | None = None
     pushed_endpoint: str | None = None
+    end_session_endpoint: str | None = None
     algorithms: tuple[str, ...]
     says_issuer: bool = False
 
@@ -81,16 +85,25 @@ def _parse(document: Mapping[str, Any], upstream: Upstream, *, sandbox: bool) ->
     if document["issuer"] != upstream.issuer:
         raise Untrusted("discovery: another issuer")
     named = ("authorization_endpoint", "token_endpoint", "jwks_uri")
-    optional = {"userinfo_endpoint": "userinfo_endpoint", "pushed_endpoint": "pushed_authorization_request_endpoint"}
-    urls = {name: document[name] for name in named} | {ours: document.get(name) for ours, name in optional.items()}
+    urls = {name: document[name] for name in named} | {ours: document.get(name) for ours, name in _OPTIONAL.items()}
     for url in filter(None, urls.values()):
         check_endpoint(url, upstream, sandbox=sandbox)
     return Metadata(
+        end_session_endpoint=_end_session(document.get("end_session_endpoint"), upstream, sandbox=sandbox),
         issuer=upstream.issuer,
-        algorithms=_algorithms(document.get("id_token_signing_alg_values_supported")),
+        algorithms=_algorithms(document.get("id_token_signing_alg_values_supported"), upstream.algorithms),
         says_issuer=document.get("authorization_response_iss_parameter_supported") is True,
         **urls,
     )
+
+
+def _end_session(url: Any, upstream: Upstream, *, sandbox: bool) -> str | None:
+    """Return where sessions end, if that is a place to send ID tokens to. Signing in does not need it."""
+    try:
+        check_endpoint(url, upstream, sandbox=sandbox)
+    except Untrusted:
+        return None
+    return str(url)
 
 
 def _check_form(document: Mapping[str, Any]) -> None:
@@ -103,8 +116,8 @@ def _check_form(document: Mapping[str, Any]) -> None:
         raise Untrusted("discovery: malformed") from error
 
 
-def _algorithms(offered: Any) -> tuple[str, ...]:
-    usable = tuple(alg for alg in ALGORITHMS if isinstance(offered, list) and alg in offered)
+def _algorithms(offered: Any, taken: Sequence[str]) -> tuple[str, ...]:
+    usable = tuple(alg for alg in ALGORITHMS if alg in taken and isinstance(offered, list) and alg in offered)
     if not usable:
         raise Untrusted("discovery: no signature algorithm that we trust")
     return usable

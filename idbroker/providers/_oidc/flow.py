@@ -9,28 +9,38 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
 from authlib.oauth2.base import OAuth2Error
 from authlib.oauth2.client import OAuth2Client
 
 from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable, Untrusted
-from idbroker.providers import Asked, Means, Redirect
+from idbroker.keyset import Use
+from idbroker.providers import Asked, Means, Redirect, Summons
 from idbroker.providers._oidc.client_auth import auth_methods, auth_type
 from idbroker.providers._oidc.discovery import Discovery, Metadata
+from idbroker.providers._oidc.encrypted import open_nested
 from idbroker.providers._oidc.id_token import Expected, check_id_token, proved_at
-from idbroker.providers._oidc.keys import KeyCache
+from idbroker.providers._oidc.keys import LOGOUT_TOKEN, KeyCache
+from idbroker.providers._oidc.logout_token import Expected as Ending
+from idbroker.providers._oidc.logout_token import read_logout_token
+from idbroker.providers._oidc.request_object import signed_request
 from idbroker.providers._oidc.upstream import Upstream, ask, clean, same, told
 
 _LONGEST_CODE = 4096
+# The second is what OP's Identity Service Broker says.
+_CANCELLED = frozenset({"access_denied", "cancel"})
 _DOWN = frozenset({"server_error", "temporarily_unavailable"})
 _REFUSALS = {"unmet_authentication_requirements": "level_too_low"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """What was verified: the claims of the ID token and of userinfo apart, and what else is of use."""
+    """What was verified: the claims of the ID token and of userinfo apart, and what else is of use.
+
+    `id_token` is the signed one, without the encryption around it: as a hint it is sent like that (Core, 3.1.2.1).
+    """
 
     issuer: str
     subject: str = field(repr=False)
@@ -64,7 +74,7 @@ class OpenIdClient:
         self.http = means.http()
         self._means = means
         self._discovery = Discovery(upstream, self.http, sandbox=means.sandbox)
-        self._keys = KeyCache(self.http)
+        self._keys = KeyCache(self.http, upstream)
         # At DEBUG Authlib writes verifiers and tokens to its log.
         logging.getLogger("authlib").setLevel(logging.INFO)
 
@@ -93,8 +103,27 @@ class OpenIdClient:
             **with_prompt,
             **parameters(pushed),
         )
+        if self.upstream.signed_requests:
+            said = dict(parse_qsl(urlsplit(url).query))
+            said = signed_request(said, self.upstream, self._means, asked.now)
+            url = f"{metadata.authorization_endpoint}?{urlencode(said)}"
         url = self._push(metadata, url, asked.now) if pushed else url
         return Redirect(url=url, state=_packed(kept))
+
+    def metadata(self, now: datetime) -> Metadata:
+        """Return the upstream's description. Raises Unreachable or Untrusted."""
+        return self._discovery.get(now)
+
+    def logout_token(self, token: str, now: datetime) -> Summons:
+        """Return what a logout token says. Raises Unreachable or Untrusted."""
+        metadata = self._discovery.get(now)
+        claims = self._keys.verified(self._opened(token), metadata, now, LOGOUT_TOKEN)
+        return read_logout_token(claims, Ending(issuer=metadata.issuer, client_id=self.upstream.client_id, now=now))
+
+    def _opened(self, token: str) -> str:
+        """Return the signed token: what is to be encrypted is taken only from inside (RFC 7519, 5.2)."""
+        accepted = self.upstream.encryption
+        return token if accepted is None else open_nested(token, accepted, self._means.keys.decryption(Use.OIDC_ENC))
 
     def _pushes(self, metadata: Metadata) -> bool:
         if self.upstream.pushed and metadata.pushed_endpoint is None:
@@ -102,7 +131,7 @@ class OpenIdClient:
         return self.upstream.pushed is not False and metadata.pushed_endpoint is not None
 
     def _push(self, metadata: Metadata, url: str, now: datetime) -> str:
-        client = self._client(now)
+        client = self._client(now, metadata.token_endpoint)
         response = ask(
             self.http,
             "POST",
@@ -125,6 +154,7 @@ class OpenIdClient:
         if not 0 < len(code) <= _LONGEST_CODE:
             raise Untrusted("no code")
         tokens = self._redeem(metadata, asked, kept, code)
+        tokens = {**tokens, "id_token": self._opened(tokens["id_token"])}
         claims = self._verified(metadata, asked, kept, code, tokens)
         more = self._userinfo(metadata, asked, claims, tokens) if userinfo else {}
         return Proof(
@@ -137,7 +167,7 @@ class OpenIdClient:
             access_token=tokens["access_token"],
         )
 
-    def _client(self, now: datetime | None = None) -> OAuth2Client:
+    def _client(self, now: datetime | None = None, token_endpoint: str = "") -> OAuth2Client:
         client = OAuth2Client(
             session=self.http,
             client_id=self.upstream.client_id,
@@ -146,14 +176,14 @@ class OpenIdClient:
             code_challenge_method="S256",
         )
         client.client_auth_class = auth_type
-        for method in auth_methods(self.upstream, self._means, now):
+        for method in auth_methods(self.upstream, self._means, now, token_endpoint):
             client.register_client_auth_method(method)
         return client
 
     def _redeem(self, metadata: Metadata, asked: Asked, kept: _Kept, code: str) -> Mapping[str, Any]:
         named = {"client_id": self.upstream.client_id} if self.upstream.auth_method == "private_key_jwt" else {}
         try:
-            tokens = self._client(asked.now).fetch_token(
+            tokens = self._client(asked.now, metadata.token_endpoint).fetch_token(
                 metadata.token_endpoint,
                 grant_type="authorization_code",
                 code=code,
@@ -194,6 +224,8 @@ class OpenIdClient:
         bearer = {"Authorization": f"Bearer {tokens['access_token']}", "Accept": "application/json, application/jwt"}
         response = ask(self.http, "GET", metadata.userinfo_endpoint, headers=bearer)
         signed = response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "application/jwt"
+        if not signed and self.upstream.encryption is not None:
+            raise Untrusted("userinfo: not encrypted")
         more = self._signed(response, metadata, asked.now) if signed else told(response)
         # A userinfo answer about somebody else is how a token is swapped (OpenID Connect Core, 5.3.2).
         if more.get("sub") != claims["sub"]:
@@ -203,7 +235,7 @@ class OpenIdClient:
     def _signed(self, response: requests.Response, metadata: Metadata, now: datetime) -> Mapping[str, Any]:
         if response.status_code != 200 or not response.content.isascii():
             raise Unreachable(f"userinfo: HTTP {response.status_code}")
-        claims = self._keys.verified(response.content.decode().strip(), metadata, now)
+        claims = self._keys.verified(self._opened(response.content.decode().strip()), metadata, now)
         audience = claims.get("aud")
         if claims.get("iss") != metadata.issuer or self.upstream.client_id not in (
             audience if isinstance(audience, list) else [audience]
@@ -241,7 +273,7 @@ def _check_reply(reply: Mapping[str, str], asked: Asked, kept: _Kept, metadata: 
 
 def _reply_error(reply: Mapping[str, str]) -> ProviderError:
     detail = clean(f"{reply['error']}: {reply.get('error_description', '')}")
-    if reply["error"] == "access_denied":
+    if reply["error"] in _CANCELLED:
         return Cancelled(detail)
     if reply["error"] in _DOWN:
         return Unreachable(detail)

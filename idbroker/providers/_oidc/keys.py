@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from idbroker.errors import Unreachable, Untrusted
 from idbroker.providers._oidc.discovery import LIFE, PAUSE, Metadata
-from idbroker.providers._oidc.upstream import ask, json_object, told
+from idbroker.providers._oidc.id_token import moment
+from idbroker.providers._oidc.upstream import ALGORITHMS, SKEW, Upstream, ask, json_object, told
 
 _LONGEST_TOKEN = 65536
 _MOST_KEYS = 50
@@ -23,6 +24,10 @@ _PRIVATE = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 _TYPES = {"ES256": "EC", "PS256": "RSA", "RS256": "RSA"}
 _READ_AS = {"EC": "ES256", "RSA": "RS256"}
 _VERIFIER = jwt.PyJWS()
+# What `typ` may say of a kind of token, in small letters; a token without it says `jwt`.
+ID_TOKEN = frozenset({"jwt"})
+LOGOUT_TOKEN = frozenset({"jwt", "logout+jwt"})
+KEY_SET = frozenset({"jwk-set+jwt"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +55,18 @@ class Header:
 class KeyCache:
     """Keeps the keys for an hour; a key it does not know makes it ask once, then not for 30 seconds."""
 
-    def __init__(self, http: requests.Session) -> None:
-        self._http = http
+    def __init__(self, http: requests.Session, upstream: Upstream) -> None:
+        self._http, self._upstream = http, upstream
         self._lock = threading.Lock()
         self._keys: tuple[VerifyKey, ...] = ()
         self._asked: datetime | None = None
         self._forced: datetime | None = None
 
-    def verified(self, token: str, metadata: Metadata, now: datetime) -> dict[str, Any]:
-        """Return the payload of a signed token. Untrusted when it does not verify."""
-        header = _header(token, metadata.algorithms)
+    def verified(
+        self, token: str, metadata: Metadata, now: datetime, kinds: frozenset[str] = ID_TOKEN
+    ) -> dict[str, Any]:
+        """Return the payload of a signed token of one of these kinds (`typ`). Untrusted when it does not verify."""
+        header = _header(token, metadata.algorithms, kinds)
         if not self._fresh(now):
             self._renew(metadata, now)
         key = self._find(header) or self._find_again(header, metadata, now)
@@ -90,22 +97,49 @@ class KeyCache:
     def _renew(self, metadata: Metadata, now: datetime) -> None:
         with self._lock:
             if not self._fresh(now):
-                self._keys, self._asked = self._fetched(metadata), now
+                self._keys, self._asked = self._fetched(metadata, now), now
 
     def _force(self, metadata: Metadata, now: datetime) -> None:
         # The pause stops tokens with made-up key ids from having us hammer the upstream.
         with self._lock:
             if self._forced is None or not self._forced <= now < self._forced + PAUSE:
                 self._forced = now
-                self._keys, self._asked = self._fetched(metadata), now
+                self._keys, self._asked = self._fetched(metadata, now), now
 
-    def _fetched(self, metadata: Metadata) -> tuple[VerifyKey, ...]:
+    def _fetched(self, metadata: Metadata, now: datetime) -> tuple[VerifyKey, ...]:
+        if self._upstream.jwks is not None:
+            return parse_keys(self._upstream.jwks)
         try:
+            if self._upstream.signed_jwks_uri is not None:
+                return self._signed(self._upstream.signed_jwks_uri, now)
             return parse_keys(told(ask(self._http, "GET", metadata.jwks_uri)))
         except Unreachable:
             if not self._keys:
                 raise
             return self._keys
+
+    def _signed(self, uri: str, now: datetime) -> tuple[VerifyKey, ...]:
+        """Return the keys of a set that the pinned keys sign (OpenID Federation 1.0, 5.2.1.1)."""
+        response = ask(self._http, "GET", uri)
+        if response.status_code != 200 or not response.content.isascii():
+            raise Unreachable(f"signed key set: HTTP {response.status_code}")
+        claims = signed_by(response.content.decode().strip(), parse_keys(self._upstream.trusted), KEY_SET)
+        # Somebody else's set, or one of long ago, brings back keys that were given up since.
+        if claims.get("iss") != self._upstream.issuer:
+            raise Untrusted("signed key set: another issuer's")
+        ends = moment(claims, "exp")
+        if ends is not None and ends <= now - SKEW:
+            raise Untrusted("signed key set: over")
+        return parse_keys(claims)
+
+
+def signed_by(token: str, keys: Sequence[VerifyKey], kinds: frozenset[str]) -> dict[str, Any]:
+    """Return the payload of a token that one of a few pinned keys signed. Untrusted when none did."""
+    header = _header(token, ALGORITHMS, kinds)
+    fitting = [key for key in keys if key.fits(header.kid, header.alg)]
+    if len(fitting) != 1:
+        raise Untrusted("signed with a key we cannot tell")
+    return _verify(token, header, fitting[0])
 
 
 def parse_keys(document: Mapping[str, Any]) -> tuple[VerifyKey, ...]:
@@ -138,7 +172,7 @@ def _key(jwk: dict[str, Any]) -> VerifyKey | None:
     return VerifyKey(kid=kid if isinstance(kid, str) else None, kty=kty, alg=alg, key=key) if strong else None
 
 
-def _header(token: str, algorithms: Sequence[str]) -> Header:
+def _header(token: str, algorithms: Sequence[str], kinds: frozenset[str] = ID_TOKEN) -> Header:
     # The size is checked before anything is parsed (CVE-2025-61920 and its kin).
     if len(token) > _LONGEST_TOKEN or token.count(".") != 2:
         raise Untrusted("not a signed token")
@@ -149,8 +183,9 @@ def _header(token: str, algorithms: Sequence[str]) -> Header:
     # `crit` names rules we do not know; `b64` changes what is signed. RFC 7515, 4.1.11; RFC 7797.
     if "crit" in raw or "b64" in raw:
         raise Untrusted("a critical header")
-    # Another kind of token from the same signer is no ID token (RFC 8725, 3.11).
-    if not isinstance(raw.get("typ", "JWT"), str) or raw.get("typ", "JWT").upper() != "JWT":
+    # Another kind of token from the same signer is not this kind (RFC 8725, 3.11).
+    kind = raw.get("typ", "JWT")
+    if not isinstance(kind, str) or kind.lower() not in kinds:
         raise Untrusted("another kind of token")
     if raw.get("alg") not in algorithms or not isinstance(raw.get("kid"), str | None):
         raise Untrusted("an algorithm or key id we do not take")

@@ -16,7 +16,16 @@ import requests
 from idbroker.errors import Unreachable, Untrusted
 
 SKEW = timedelta(seconds=60)
+ALGORITHMS = ("ES256", "PS256", "RS256")
 _LONGEST_DETAIL = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encryption:
+    """How tokens to us may be encrypted (RFC 7516): `keys` are the values of `alg`, `contents` those of `enc`."""
+
+    keys: tuple[str, ...]
+    contents: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +33,11 @@ class Upstream:
     """One OpenID provider and our registration there.
 
     `hosts` are hosts its endpoints may be at besides its issuer's own. `pushed` is whether requests are
-    pushed (RFC 9126): None means when the upstream offers it. `assertion_alg` is for private_key_jwt.
+    pushed (RFC 9126): None means when the upstream offers it. `assertion_alg` is for private_key_jwt and
+    for signed requests (RFC 9101); of those, `repeated` parameters are said outside the signature too.
+    `assertion_audience` is `issuer` or `token_endpoint`. `algorithms` are the signatures we take.
+    With `encryption`, tokens that come unencrypted are refused. Its keys are at its `jwks_uri`, unless
+    there is a fixed key set (`jwks`), or one that `trusted` keys sign at `signed_jwks_uri`.
     """
 
     issuer: str
@@ -32,8 +45,16 @@ class Upstream:
     client_secret: str | None = field(default=None, repr=False)
     auth_method: str = "client_secret_basic"
     assertion_alg: str = "RS256"
+    assertion_audience: str = "issuer"
     pushed: bool | None = None
     hosts: tuple[str, ...] = ()
+    signed_requests: bool = False
+    repeated: tuple[str, ...] = ()
+    algorithms: tuple[str, ...] = ALGORITHMS
+    encryption: Encryption | None = None
+    jwks: Mapping[str, Any] | None = field(default=None, repr=False)
+    signed_jwks_uri: str | None = None
+    trusted: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 def ask(http: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
