@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from idbroker.errors import OperatorError
 from idbroker.keyring import KeyStore
-from idbroker.keyset import CHAINS, FIXED, NEEDED, Key, KeySet, Rules, State
+from idbroker.keyset import CERTIFICATE_NOW, CHAINS, FIXED, NEEDED, Chain, Key, KeySet, Rules, State, Use
 
 
 class Level(enum.StrEnum):
@@ -39,6 +39,8 @@ def findings(keys: KeySet, rules: Rules, now: datetime, warn: timedelta) -> tupl
 def unreadable(keys: KeySet, store: KeyStore) -> Iterator[Finding]:
     """Try to open every secret that is still needed."""
     for key in keys.alive():
+        if key.revoked is not None and key.use is not Use.DATA:
+            continue  # lost: it signs and opens no more
         try:
             store.material(key)
         except OperatorError as error:
@@ -51,26 +53,47 @@ def _missing(keys: KeySet) -> Iterator[Finding]:
         if keys.active(chain) is None and (begun or chain in NEEDED):
             what = f"no active key for {chain.use} {chain.alg}"
             yield Finding(level=Level.ACT, code="no_key", message=what, hint=f"idbroker keys rotate --use {chain.use}")
-        elif begun and chain.use not in FIXED and not keys.of(chain, State.STAGED):
+        elif begun and not _alone(keys, chain) and not keys.of(chain, State.STAGED):
             what = f"no staged key for {chain.use} {chain.alg}: after a theft there would be no successor"
             yield Finding(level=Level.WARNING, code="no_successor", message=what, hint=_rotate(chain.use))
 
 
+def _alone(keys: KeySet, chain: Chain) -> bool:
+    """Tell whether a chain has no staged key by its nature: it never changes, or an authority makes the next."""
+    active = keys.active(chain)
+    return chain.use in FIXED or (active is not None and active.imported)
+
+
 def _about(key: Key, rules: Rules, now: datetime, warn: timedelta) -> Iterator[Finding]:
-    if key.ends_at is not None and key.state is State.ACTIVE and key.ends_at - now <= warn:
+    if key.ends_at is not None and key.state in {State.ACTIVE, State.STAGED} and key.ends_at - now <= warn:
         ended = key.ends_at <= now
+        urgent = key.ends_at - now <= CERTIFICATE_NOW
         yield Finding(
-            level=Level.ACT if ended else Level.WARNING,
+            level=Level.ACT if urgent else Level.WARNING,
             code="certificate",
             message=f"certificate {'ended' if ended else 'ends'} {key.ends_at:%Y-%m-%d}{_in(key.ends_at - now)}",
-            hint=_rotate(key.use),
+            hint=_renewal(key),
             kid=key.kid,
         )
+    ends = rules.may_go(key, key.since) if key.state is State.RETIRING else None
+    # Keys that sign tokens are rotated often, and go then.
+    if ends is not None and ends <= now and key.use is not Use.OIDC_SIGN:
+        over = f"may go since {ends:%Y-%m-%d}: nobody needs it"
+        hint = f"idbroker keys retire --use {key.use}"
+        yield Finding(level=Level.WARNING, code="over", message=over, hint=hint, kid=key.kid)
     # A key with a certificate is pinned by others: its end decides, not its age.
     ages = key.ends_at is None and key.use not in FIXED
     if key.state is State.ACTIVE and ages and now - key.since >= rules.rotate_after:
         age = f"active for {(now - key.since).days} days, due after {rules.rotate_after.days}"
         yield Finding(level=Level.WARNING, code="due", message=age, hint=_rotate(key.use), kid=key.kid)
+
+
+def _renewal(key: Key) -> str:
+    if key.imported:
+        return f"idbroker keys import --use {key.use}"
+    if key.state is State.STAGED:
+        return f"idbroker keys revoke {key.kid[:8]} --reason test"
+    return _rotate(key.use)
 
 
 def _rotate(use: str) -> str:

@@ -26,6 +26,7 @@ from idbroker.keyset import Key, State, Use
 from idbroker.rotation import Step
 
 Material = RSAPrivateKey | EllipticCurvePrivateKey | bytes
+# How long a certificate is in use. A staged one has to outlive the one in front of it as well.
 CERTIFICATE_LIFE = timedelta(days=3 * 365)
 
 
@@ -89,12 +90,13 @@ def _private(alg: str) -> RSAPrivateKey | EllipticCurvePrivateKey:
 
 
 def _certified(key: Key, private: RSAPrivateKey, now: datetime) -> Key:
-    certificate = _certificate(private, now)
+    lives = 2 if key.state is State.STAGED else 1
+    certificate = _certificate(private, now, now + lives * CERTIFICATE_LIFE)
     pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
     return replace(key, certificate=pem, ends_at=certificate.not_valid_after_utc)
 
 
-def _certificate(private: RSAPrivateKey, now: datetime) -> x509.Certificate:
+def _certificate(private: RSAPrivateKey, now: datetime, ends: datetime) -> x509.Certificate:
     """Return a self-signed certificate: SAML pins it, so that only its key and its end matter."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "idbroker")])
     return (
@@ -104,6 +106,6 @@ def _certificate(private: RSAPrivateKey, now: datetime) -> x509.Certificate:
         .public_key(private.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + CERTIFICATE_LIFE)
+        .not_valid_after(ends)
         .sign(private, hashes.SHA256())
     )

@@ -19,7 +19,21 @@ from idbroker.clock import Clock
 from idbroker.errors import OperatorError, StoreError
 from idbroker.keymaking import KeyMaker, Made, Material, make_key, public_jwk
 from idbroker.keypublic import PublishedKeys, certificate_of, no_key, public_key, published
-from idbroker.keyset import ENCRYPTION, FIXED, NEEDED, SAML, Chain, Key, KeySet, Record, Rules, State, Use
+from idbroker.keyset import (
+    CERTIFICATE_NOW,
+    CERTIFICATE_SOON,
+    ENCRYPTION,
+    FIXED,
+    NEEDED,
+    SAML,
+    Chain,
+    Key,
+    KeySet,
+    Record,
+    Rules,
+    State,
+    Use,
+)
 from idbroker.rotation import Plan, apply_plan, plan_first, record_of
 from idbroker.sealing import SealingKeys
 
@@ -218,7 +232,7 @@ class Keyring:
         material = self._store.material(key)
         if isinstance(material, bytes):
             return material
-        if public_jwk(material.public_key())["kid"] != key.kid:
+        if {**public_jwk(material.public_key()), "kid": ""} != {**(key.public or {}), "kid": ""}:
             # Whoever can write the folder but not the index must not choose what we sign with.
             raise OperatorError(f"the file of key {key.kid} holds another key", code="wrong_key", exit_code=4)
         if key.use is not Use.OIDC_SIGN:
@@ -243,6 +257,7 @@ def ensure_keys(
     needed = tuple(dict.fromkeys(chains))
     keys = store.load()
     check_world(keys, sandbox=sandbox)
+    _tell_of_ends(keys, clock.now())
     if not plan_first(keys, rules or Rules(), clock.now(), needed).steps:
         return keys
     with store.changing(who, clock.now(), wait=True) as change:
@@ -308,6 +323,14 @@ def _check_complete(keys: KeySet) -> None:
             hint="idbroker serve makes the keys of a new folder; for a damaged one restore your backup",
             code="no_key",
         )
+
+
+def _tell_of_ends(keys: KeySet, now: datetime) -> None:
+    for key in keys.alive():
+        left = key.ends_at - now if key.ends_at is not None else CERTIFICATE_SOON
+        if left < CERTIFICATE_SOON and key.state in {State.ACTIVE, State.STAGED}:
+            level = logging.ERROR if left < CERTIFICATE_NOW else logging.WARNING
+            _log.log(level, "keys.certificate_ends use=%s key=%s days_left=%s", key.use, key.kid, left.days)
 
 
 def _make(keys: KeySet, plan: Plan, now: datetime, make: KeyMaker, *, sandbox: bool) -> tuple[Made, ...]:

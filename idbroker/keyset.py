@@ -55,6 +55,9 @@ SAML = (Use.SAML_SIGN, Use.SAML_ENC)
 ENCRYPTION = (Use.SAML_ENC, Use.OIDC_ENC)
 # Every blind index and every `sub` is computed with these: a new key would lose all of them.
 FIXED = frozenset({Use.INDEX, Use.SUBJECT})
+# So long before a certificate ends there is something to do, and so long before it is urgent: partners that
+# install metadata by hand need weeks, and an authority needs some more.
+CERTIFICATE_SOON, CERTIFICATE_NOW = timedelta(days=90), timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,8 @@ class Key:
 
     `kid` is the RFC 7638 thumbprint of a public key, else random. `public` is the public JWK,
     `certificate` a PEM that ends at `ends_at` (SAML), `number` the two bytes in front of what a
-    data key sealed. `revoked` is the reason given.
+    data key sealed. `revoked` is the reason given. `imported` marks what an authority certified for us:
+    we cannot make its successor.
     """
 
     kid: str
@@ -81,6 +85,7 @@ class Key:
     public: Mapping[str, str] | None = None
     certificate: str | None = None
     ends_at: datetime | None = None
+    imported: bool = False
 
     @property
     def chain(self) -> Chain:
@@ -188,11 +193,12 @@ class KeySet:
 class Rules:
     """How long others remember our keys, and our tokens need them.
 
-    `jwks_cache` and `saml_cache` are the longest that verifiers keep a key set or metadata, whatever
-    we tell them; `jwks_max_age` is what we tell them. `token_life` is the longest a token we sign
-    lives, `transient_life` the longest a session or transaction does. `spread` is how long workers
-    take to see a change, generously. `rotate_after` is when a key is due, `undo` how long a rotation
-    can be taken back, `repeat` how long the same command again is taken for a repetition.
+    `jwks_cache` and `saml_cache` are the longest that others keep a key set or metadata, whatever
+    we tell them (an operator may have a partner that takes weeks); `jwks_max_age` is what we tell them.
+    `token_life` is the longest a token we sign lives, `transient_life` the longest a session or
+    transaction does. `spread` is how long workers take to see a change, generously. `rotate_after` is
+    when a key is due, `undo` how long a rotation can be taken back, `repeat` how long the same command
+    again is taken for a repetition.
     """
 
     jwks_cache: timedelta = timedelta(hours=24)

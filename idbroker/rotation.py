@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idbroker.errors import OperatorError
-from idbroker.keyset import CHAINS, FIXED, NEEDED, Chain, Change, Key, KeySet, Record, Rules, State, Use
+from idbroker.keyset import CHAINS, ENCRYPTION, FIXED, NEEDED, Chain, Change, Key, KeySet, Record, Rules, State, Use
 
 REASONS = ("compromised", "lost", "test")
+_IMPORT = "idbroker keys import --use {} --certificate FILE --key FILE"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
@@ -88,9 +89,9 @@ def plan_rotation(keys: KeySet, rules: Rules, now: datetime, use: Use, older_tha
     steps: list[Step] = []
     waiting: list[Waiting] = []
     for chain in (chain for chain in CHAINS if chain.use is use):
-        active = keys.active(chain)
-        if older_than is not None and active is not None and now - active.since < older_than:
+        if older_than is not None and not _old(keys, chain, now, older_than):
             continue
+        _check_successor(keys, chain, now)
         waits = _waits(keys, rules, now, chain)
         if waits is None:
             steps.extend(_rotate_chain(keys, rules, now, chain))
@@ -124,8 +125,9 @@ def plan_back(keys: KeySet, rules: Rules, now: datetime, use: Use) -> Plan:
 def plan_revocation(keys: KeySet, rules: Rules, now: datetime, key: Key, reason: str) -> Plan:
     """Plan to take a key out of use at once, its successor in, however short that one has been public.
 
-    A lost key signs no more but was never anybody else's: it stays public until its tokens end.
-    A data key stays until everything it sealed is sealed anew.
+    A lost key signs no more but was never anybody else's: it stays public until its tokens end. One
+    that opens is of no use to anybody when it is lost. A data key stays until everything it sealed is
+    sealed anew.
     """
     if key.use in FIXED:
         _check_rotates(key.use)
@@ -138,14 +140,40 @@ def plan_revocation(keys: KeySet, rules: Rules, now: datetime, key: Key, reason:
             code="still_needed",
             exit_code=3,
         )
-    stays = key.state is State.ACTIVE and (reason == "lost" or key.use is Use.DATA)
+    verifies = reason == "lost" and key.use not in ENCRYPTION
+    stays = key.state is State.ACTIVE and (verifies or key.use is Use.DATA)
     end = State.RETIRING if stays else State.RETIRED
     steps = [_step(key, end, rules.may_go(key, now) if stays else None)]
     if key.state is State.ACTIVE:
-        steps = [*_successor(keys, rules, now, key), *steps, _new(key.chain, State.STAGED, rules, now)]
-    elif key.state is State.STAGED and len(keys.of(key.chain, State.STAGED)) == 1:
+        steps = [*_successor(keys, rules, now, key), *steps, *_next(keys, rules, now, key.chain)]
+    elif key.state is State.STAGED and len(keys.of(key.chain, State.STAGED)) == 1 and not _certified(keys, key.chain):
         steps.append(_new(key.chain, State.STAGED, rules, now))
     return _plan("revoke", keys, now, steps, reason=reason, revokes=key.kid)
+
+
+def plan_import(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Plan:
+    """Plan to take in a key that was made elsewhere: staged like any other, or active when it is the first.
+
+    It takes the place of what was staged before it. A key to encrypt to that was staged is in somebody's
+    metadata already and opens until that is forgotten.
+    """
+    steps: list[Step] = []
+    for key in keys.of(chain, State.STAGED):
+        stays = chain.use in ENCRYPTION
+        end = State.RETIRING if stays else State.RETIRED
+        steps.append(_step(key, end, rules.may_go(key, now) if stays else None))
+    becomes = State.ACTIVE if keys.active(chain) is None else State.STAGED
+    return _plan("import", keys, now, [*steps, _new(chain, becomes, rules, now)])
+
+
+def plan_retirement(keys: KeySet, rules: Rules, now: datetime, use: Use | None = None) -> Plan:
+    """Plan to let go of the retiring keys that nobody needs any more, of one use or of all, and of nothing else."""
+    steps: list[Step] = []
+    for key in keys.keys:
+        ends = rules.may_go(key, key.since) if key.state is State.RETIRING else None
+        if ends is not None and ends <= now and use in {None, key.use}:
+            steps.append(_step(key, State.RETIRED, ends))
+    return _plan("retire", keys, now, steps)
 
 
 def plan_rewrapped(keys: KeySet, rules: Rules, now: datetime) -> Plan:
@@ -207,6 +235,38 @@ def _check_rotates(use: Use) -> None:
         )
 
 
+def _old(keys: KeySet, chain: Chain, now: datetime, older_than: timedelta) -> bool:
+    """Tell whether a chain is due. One that no provider has needed so far is not: nobody asked for it."""
+    active = keys.active(chain)
+    if active is None:
+        return chain in NEEDED or any(key.chain == chain for key in keys.keys)
+    return now - active.since >= older_than
+
+
+def _check_successor(keys: KeySet, chain: Chain, now: datetime) -> None:
+    staged = keys.of(chain, State.STAGED)
+    if not staged and _certified(keys, chain):
+        raise OperatorError(
+            f"the {chain.use} key has a certificate of an authority, and we cannot make its successor",
+            hint=f"have one made, then: {_IMPORT.format(chain.use)}",
+            code="needs_import",
+            exit_code=3,
+        )
+    if staged and staged[0].ends_at is not None and staged[0].ends_at <= now:
+        raise OperatorError(
+            f"the certificate of {staged[0].kid} ended {staged[0].ends_at:%Y-%m-%d}: nobody would take it",
+            hint=f"stage another: idbroker keys revoke {staged[0].kid[:8]} --reason test",
+            code="certificate_ended",
+            exit_code=3,
+        )
+
+
+def _certified(keys: KeySet, chain: Chain) -> bool:
+    """Tell whether an authority certifies this chain's keys: partners take none that we make."""
+    active = keys.active(chain)
+    return active is not None and active.imported
+
+
 def _waits(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Waiting | None:
     staged = keys.of(chain, State.STAGED)
     if not staged or keys.active(chain) is None or now >= rules.may_sign(staged[0]):
@@ -228,8 +288,7 @@ def _rotate_chain(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> It
         ends = rules.may_go(key, key.since)
         if ends is not None and ends <= now:
             yield _step(key, State.RETIRED, ends)
-    if len(staged) == 1:
-        yield _new(chain, State.STAGED, rules, now)
+    yield from _next(keys, rules, now, chain)
 
 
 def _back_chain(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Iterator[Step]:
@@ -242,8 +301,9 @@ def _back_chain(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Iter
     yield _step(before[0], State.ACTIVE, before[0].published_at)
     yield _step(active, State.STAGED, rules.may_sign(active))
     for key in keys.of(chain, State.STAGED):
-        if key.created_at == active.active_at:
-            yield _step(key, State.RETIRED, None)  # it came with that rotation and has signed nothing
+        # It came with that rotation and has signed nothing; but somebody may have begun to encrypt to it.
+        if key.created_at == active.active_at and chain.use not in ENCRYPTION:
+            yield _step(key, State.RETIRED, None)
 
 
 def _successor(keys: KeySet, rules: Rules, now: datetime, key: Key) -> list[Step]:
@@ -252,6 +312,14 @@ def _successor(keys: KeySet, rules: Rules, now: datetime, key: Key) -> list[Step
         return [replace(_new(key.chain, State.ACTIVE, rules, now), early=True)]
     step = _step(staged[0], State.ACTIVE, staged[0].published_at)
     return [replace(step, early=now < rules.may_sign(staged[0]))]
+
+
+def _next(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> list[Step]:
+    """Return the step that stages another key once the one staged longest has become active."""
+    staged = keys.of(chain, State.STAGED)
+    if len(staged) > 1 or (staged and staged[0].imported):
+        return []
+    return [_new(chain, State.STAGED, rules, now)]
 
 
 def _first(chain: Chain, rules: Rules, now: datetime) -> list[Step]:
