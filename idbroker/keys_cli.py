@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +13,7 @@ from idbroker import keys_print as shown
 from idbroker.errors import OperatorError
 from idbroker.keychecks import Finding, Level, findings, unreadable
 from idbroker.keymaking import public_pem
-from idbroker.keypublic import published, saml_certificates
-from idbroker.keyring import carry_out, out_of_date
+from idbroker.keyring import out_of_date
 from idbroker.keys_context import (
     BUSY,
     CLOSED,
@@ -31,18 +28,23 @@ from idbroker.keys_context import (
     KeysGroup,
     as_json,
     ask,
+    confirm,
+    do,
     epilog,
+    plan_text,
     say_nothing_to_do,
     unconfirmed,
     with_context,
 )
-from idbroker.keyset import KeySet, State, Use
+from idbroker.keys_outside import export, import_
+from idbroker.keyset import CERTIFICATE_SOON, KeySet, State, Use
 from idbroker.rotation import (
     REASONS,
     Plan,
     TooEarly,
     find_key,
     plan_back,
+    plan_retirement,
     plan_revocation,
     plan_rewrapped,
     plan_rotation,
@@ -60,8 +62,12 @@ USES = tuple(use.value for use in Use)
 def keys() -> None:
     """Look at our keys, exchange them safely, take one out of use at once.
 
-    A key is staged (published), active (signs), retiring (still verifies), retired (gone).
+    A key is staged (published), active (signs), retiring (still verifies or opens), retired (gone).
     """
+
+
+keys.add_command(export)
+keys.add_command(import_)
 
 
 def keys_opened_by(opens: Callable[[Any], KeysContext]) -> click.Group:
@@ -96,7 +102,7 @@ def list_(context: KeysContext, *, use: str | None, state: str | None, as_json: 
     if as_json:
         click.echo(shown.to_json({"keys": [shown.key_object(key, context.rules) for key in chosen]}))
         return
-    found = findings(held, context.rules, now, timedelta(days=14))
+    found = findings(held, context.rules, now, CERTIFICATE_SOON)
     alarms = {one.kid: one.message for one in found if one.kid is not None}
     rows = shown.key_rows(held, shown.in_order(chosen), context.rules, now, context.screen, alarms)
     click.echo(shown.table(rows, context.screen, head=4))
@@ -136,7 +142,7 @@ def show(context: KeysContext, *, kid: str, pem: bool, as_json: bool) -> None:
         "7 act now",
     ),
 )
-@click.option("--warn", type=SPAN, default="14d", show_default=True, help="Warn so long before a certificate ends.")
+@click.option("--warn", type=SPAN, default="90d", show_default=True, help="Warn so long before a certificate ends.")
 @as_json
 @with_context
 def check(context: KeysContext, *, warn: timedelta, as_json: bool) -> None:
@@ -220,12 +226,12 @@ def rotate(
         _show_planned(context, plan, held, shown.options_of(use, older, back=back), as_json=as_json)
     else:
         if plan_id is None:
-            click.echo(_plan_text(context, plan, held), err=True)
+            click.echo(plan_text(context, plan, held), err=True)
         if not yes and plan_id is None:
             question = "Undo the rotation now? [y/N] " if back else "Rotate now? [y/N] "
             if ask(context, question, "--yes").lower() not in {"y", "yes"}:
                 raise unconfirmed("not confirmed")
-        _do(context, plan, as_json=as_json)
+        do(context, plan, as_json=as_json)
 
 
 @keys.command(
@@ -256,51 +262,12 @@ def revoke(context: KeysContext, *, kid: str, reason: str, last: str | None, as_
     if not plan.steps:
         say_nothing_to_do(as_json=as_json, why="this key is gone already")
         return
-    click.echo(_plan_text(context, plan, held), err=True)
+    click.echo(plan_text(context, plan, held), err=True)
     if last is None:
         last = ask(context, f"Type the last four characters of {key.kid}: ", "--confirm LAST4")
     if last != key.kid[-4:]:
         raise unconfirmed("these are not the key's last four characters")
-    _do(context, plan, as_json=as_json)
-
-
-@keys.command(
-    "export",
-    epilog=epilog(
-        ["idbroker keys export --jwks", "idbroker keys export --saml-cert --out broker.pem"],
-        DONE,
-        FAILED,
-        WRONG,
-        CLOSED,
-    ),
-)
-@click.option("--jwks", "what", flag_value="jwks", help="The published JWK set.")
-@click.option("--saml-cert", "what", flag_value="saml-cert", help="The SAML signing certificates: active, then staged.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Into this file instead of to stdout.")
-@click.option("--force", is_flag=True, help="Overwrite the file.")
-@with_context
-def export(context: KeysContext, *, what: str | None, out: Path | None, force: bool) -> None:
-    """Write the public keys, for those who cannot fetch them."""
-    if what is None:
-        raise click.UsageError("say what: --jwks or --saml-cert")
-    held = context.store.load()
-    content = (
-        published(held, context.rules.jwks_max_age).body + b"\n"
-        if what == "jwks"
-        else saml_certificates(held, Use.SAML_SIGN)
-    )
-    if out is None:
-        click.echo(content, nl=False)
-        return
-    try:
-        with os.fdopen(
-            os.open(out, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o644), "wb"
-        ) as file:
-            file.write(content)
-    except FileExistsError as error:
-        raise OperatorError(f"{out} is there already", hint="overwrite it with --force", code="exists") from error
-    except OSError as error:
-        raise OperatorError(f"{out}: {error.strerror}", code="disk") from error
+    do(context, plan, as_json=as_json)
 
 
 @keys.command(
@@ -318,6 +285,32 @@ def history(context: KeysContext, *, since: timedelta, as_json: bool) -> None:
         return
     rows = shown.record_rows(records, context.store.load(), context.screen)
     click.echo(shown.table(rows, context.screen, head=1))
+
+
+@keys.command(
+    "retire",
+    epilog=epilog(
+        ["idbroker keys retire", "idbroker keys retire --use saml-enc --yes"],
+        MAYBE,
+        FAILED,
+        UNCONFIRMED,
+        CLOSED,
+        BUSY,
+    ),
+)
+@click.option("--use", type=click.Choice(USES), help="Only keys of this use.")
+@click.option("--dry-run", is_flag=True, help="Only show the plan.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@as_json
+@with_context
+def retire(context: KeysContext, *, use: str | None, dry_run: bool, yes: bool, as_json: bool) -> None:
+    """Let go of retiring keys that nobody needs any more. A rotation does so too, but may be years away."""
+    held = context.store.load()
+    plan = plan_retirement(held, context.rules, context.now, Use(use) if use else None)
+    if not plan.steps:
+        say_nothing_to_do(as_json=as_json, why="every retiring key is still needed")
+    else:
+        confirm(context, plan, held, "Let them go now? [y/N] ", yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 @keys.command(
@@ -344,7 +337,7 @@ def rewrap(context: KeysContext, *, batch: int, resume: bool, as_json: bool) -> 
         before = left
     plan = plan_rewrapped(context.store.load(), context.rules, context.now)
     if plan.steps:
-        _do(context, plan, as_json=as_json)
+        do(context, plan, as_json=as_json)
     else:
         say_nothing_to_do(
             as_json=as_json, why="everything is sealed with the newest key; older ones still open sessions"
@@ -370,33 +363,6 @@ def _show_planned(context: KeysContext, plan: Plan, held: KeySet, options: str, 
         return
     prose = not context.screen.terminal
     click.echo(f"Plan {plan.id}. Nothing has been changed.", err=prose)
-    click.echo(_plan_text(context, plan, held))
+    click.echo(plan_text(context, plan, held))
     command = f"idbroker keys rotate{options} --plan {plan.id}"
     click.echo(f"Do it:  {command}" if len(command) + 8 <= context.screen.width else f"Do it:\n{command}", err=prose)
-
-
-def _plan_text(context: KeysContext, plan: Plan, held: KeySet) -> str:
-    """Return the plan's steps, and on a terminal whom it concerns and who must wait."""
-    rows = shown.plan_rows(plan, held, context.rules, context.screen)
-    text = shown.table(rows, context.screen, head=3, indent=5, headings=not context.screen.terminal)
-    if not context.screen.terminal:
-        return text
-    names = shown.Names(held)
-    notes = [
-        f"{names.short(one.key.kid)} ({one.key.alg}) waits: may sign from {context.screen.moment(one.earliest)}."
-        for one in plan.waiting
-    ]
-    if context.clients is not None and any(step.use is Use.OIDC_SIGN for step in plan.steps):
-        notes.append(f"Affects {context.clients()} OIDC clients.")
-    return "\n".join([text, *(shown.wrapped(note, context.screen) for note in notes)])
-
-
-def _do(context: KeysContext, plan: Plan, *, as_json: bool) -> None:
-    now = context.now
-    held = carry_out(context.store, plan, context.who, now, context.make)
-    if as_json:
-        new = [key for key in held.keys if key.created_at == now]
-        objects = [shown.key_object(key, context.rules) for key in new]
-        click.echo(shown.to_json({"plan": shown.plan_object(plan, applied=True), "keys": objects}))
-        return
-    click.echo(shown.wrapped(shown.done_words(plan, held, context.rules, now, context.screen), context.screen))

@@ -16,9 +16,10 @@ import click
 from idbroker.clock import Clock
 from idbroker.errors import BrokerError, OperatorError
 from idbroker.keymaking import KeyMaker, make_key
-from idbroker.keyring import KeyStore
-from idbroker.keys_print import Screen, to_json
-from idbroker.keyset import Rules
+from idbroker.keyring import KeyStore, carry_out
+from idbroker.keys_print import Names, Screen, done_words, key_object, plan_object, plan_rows, table, to_json, wrapped
+from idbroker.keyset import SAML, KeySet, Rules, Use
+from idbroker.rotation import Plan
 
 
 class Rewrappable(Protocol):
@@ -159,3 +160,58 @@ def say_nothing_to_do(*, as_json: bool, why: str) -> None:
         click.echo(to_json({"plan": None, "why": why}))
     else:
         click.echo(f"nothing to do: {why}", err=True)
+
+
+def confirm(
+    context: KeysContext,
+    plan: Plan,
+    held: KeySet,
+    question: str,
+    *,
+    yes: bool,
+    dry_run: bool,
+    as_json: bool,
+    make: KeyMaker | None = None,
+) -> None:
+    """Show a plan, and carry it out when that is wanted. OperatorError (exit 2) when it is not confirmed."""
+    if dry_run and as_json:
+        click.echo(to_json({"plan": plan_object(plan, applied=False)}))
+        return
+    click.echo(plan_text(context, plan, held), err=not dry_run)
+    if dry_run:
+        click.echo("Nothing has been changed.", err=True)
+        return
+    if not yes and ask(context, question, "--yes").lower() not in {"y", "yes"}:
+        raise unconfirmed("not confirmed")
+    do(context, plan, as_json=as_json, make=make)
+
+
+def plan_text(context: KeysContext, plan: Plan, held: KeySet) -> str:
+    """Return the plan's steps, and on a terminal whom it concerns and who must wait."""
+    rows = plan_rows(plan, held, context.rules, context.screen)
+    text = table(rows, context.screen, head=3, indent=5, headings=not context.screen.terminal)
+    if not context.screen.terminal:
+        return text
+    names = Names(held)
+    notes = [
+        f"{names.short(one.key.kid)} ({one.key.alg}) waits: may sign from {context.screen.moment(one.earliest)}."
+        for one in plan.waiting
+    ]
+    changes = plan.action != "retire" and any(step.use is Use.OIDC_SIGN for step in plan.steps)
+    if context.clients is not None and changes:
+        notes.append(f"Affects {context.clients()} OIDC clients.")
+    if any(step.use in SAML and step.was is None for step in plan.steps):
+        notes.append("Partners that install our metadata by hand must be given it again: it names the new key.")
+    return "\n".join([text, *(wrapped(note, context.screen) for note in notes)])
+
+
+def do(context: KeysContext, plan: Plan, *, as_json: bool, make: KeyMaker | None = None) -> None:
+    """Carry out a plan and tell what was done."""
+    now = context.now
+    held = carry_out(context.store, plan, context.who, now, make or context.make)
+    if as_json:
+        new = [key for key in held.keys if key.created_at == now]
+        objects = [key_object(key, context.rules) for key in new]
+        click.echo(to_json({"plan": plan_object(plan, applied=True), "keys": objects}))
+        return
+    click.echo(wrapped(done_words(plan, held, context.rules, now, context.screen), context.screen))

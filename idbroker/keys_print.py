@@ -12,22 +12,25 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 
 from idbroker.keychecks import Finding, Level
-from idbroker.keyset import CHAINS, FIXED, Key, KeySet, Record, Rules, State, Use
+from idbroker.keyset import CHAINS, ENCRYPTION, FIXED, Key, KeySet, Record, Rules, State, Use
 from idbroker.rotation import Plan, Step, TooEarly
 
 SCHEMA = "idbroker.keys/1"
 _CACHED = {
     Use.OIDC_SIGN: "clients may cache {}",
+    Use.OIDC_ENC: "brokers may cache {}",
     Use.SAML_SIGN: "SAML metadata validity {}",
     Use.SAML_ENC: "SAML metadata validity {}",
     Use.DATA: "workers need {} to see it",
 }
 _NEEDS = {
     Use.OIDC_SIGN: "key-set cache time and skew",
+    Use.OIDC_ENC: "key-set cache time and skew",
     Use.SAML_SIGN: "SAML metadata validity and skew",
     Use.SAML_ENC: "SAML metadata validity and skew",
     Use.DATA: "until every worker has it",
 }
+_HELD = {Use.OIDC_ENC: "nobody holds a key set that names it"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +135,7 @@ def next_of(key: Key, rules: Rules, now: datetime, screen: Screen) -> str:
     """Return what will become of a key, in words."""
     match key.state:
         case State.STAGED:
-            return _from("may sign", rules.may_sign(key), now, screen)
+            return _from(_may(key.use), rules.may_sign(key), now, screen)
         case State.RETIRING:
             ends = rules.may_go(key, key.since)
             return _from("may go", ends, now, screen) if ends is not None else "may go after a rewrap"
@@ -161,21 +164,32 @@ def step_words(step: Step, now: datetime, rules: Rules, screen: Screen) -> str:
     match step.becomes:
         case State.ACTIVE:
             return _active_words(step, now, rules)
-        case State.RETIRING if step.moment is None:
-            return "opens what it sealed until a rewrap"
         case State.RETIRING:
-            return f"last token it signed ends {screen.moment(step.moment or now)}"
+            return _retiring_words(step, screen)
         case State.STAGED:
-            return f"{step.alg}, may sign from {screen.moment(step.moment or now)}"
+            return f"{step.alg}, {_may(step.use)} from {screen.moment(step.moment or now)}"
+        case State.RETIRED if step.moment is None:
+            return "no longer trusted or needed"
+        case State.RETIRED if step.use is Use.OIDC_SIGN:
+            return "the last token it signed has ended"
         case State.RETIRED:
-            return "the last token it signed has ended" if step.moment is not None else "no longer trusted or needed"
+            return _HELD.get(step.use, "nobody holds metadata that names it")
+
+
+def _retiring_words(step: Step, screen: Screen) -> str:
+    if step.moment is None:
+        return "opens what it sealed until a rewrap"
+    until = screen.moment(step.moment)
+    if step.use in ENCRYPTION:
+        return f"opens what is encrypted to it, may go {until}"
+    return f"last token it signed ends {until}" if step.use is Use.OIDC_SIGN else f"signs no more, may go {until}"
 
 
 def _active_words(step: Step, now: datetime, rules: Rules) -> str:
     if step.moment is None:
         return f"{step.alg}, known to nobody yet" if step.early else f"{step.alg}, the first of its kind"
     if step.was is State.RETIRING:
-        return "signed before, and is still public"
+        return "was first before, and opens still" if step.use in ENCRYPTION else "signed before, and is still public"
     cached = _CACHED[step.use].format(span(rules.caches(step.use)))
     return f"public for {span(now - step.moment)}, {cached}{': too short' if step.early else ''}"
 
@@ -188,7 +202,11 @@ def done_words(plan: Plan, keys: KeySet, rules: Rules, now: datetime, screen: Sc
     signs = " and ".join(names.short(kid) for kid in dict.fromkeys([*known, *new]))
     done = f"{signs} in use since {screen.clock(now)}" if signs else f"{counted(len(plan.steps))} changed"
     if plan.action == "rotate" and any(step.becomes is State.RETIRING for step in plan.steps):
-        return f"done: {done}. Undo within {span(rules.undo)}: idbroker keys rotate --back"
+        command = f"idbroker keys rotate{options_of(plan.steps[0].use, None, back=True)}"
+        return f"done: {done}. Undo within {span(rules.undo)}: {command}"
+    staged = [key.kid for key in keys.keys if key.state is State.STAGED and key.created_at == now]
+    if not signs and staged:
+        return f"done: {' and '.join(map(names.short, staged))} staged since {screen.clock(now)}"
     return f"done: {done}"
 
 
@@ -274,6 +292,11 @@ def options_of(use: str, older: timedelta | None, *, back: bool = False) -> str:
 def to_json(members: Mapping[str, Any]) -> str:
     """Return one JSON object that names its schema."""
     return json.dumps({"schema": SCHEMA, **members}, ensure_ascii=False)
+
+
+def _may(use: Use) -> str:
+    # Others encrypt to a staged key already, if they like: it comes first when it takes over.
+    return "may take over" if use in ENCRYPTION else "may sign"
 
 
 def _plain(value: Any) -> Any:

@@ -63,6 +63,11 @@ def drawn(tmp_path: Path) -> KeysContext:
         _shown_key("c4d9", Use.OIDC_SIGN, "RS256", State.STAGED, at - DAY / 8),
         _shown_key("0c77", Use.SAML_SIGN, "RS256", State.ACTIVE, at - 355 * DAY, at + 8 * DAY),
         _shown_key("9be0", Use.SAML_SIGN, "RS256", State.STAGED, at - DAY / 12, at + 700 * DAY),
+        _shown_key("41c2", Use.OIDC_ENC, "RSA-OAEP", State.ACTIVE, at - 20 * DAY),
+        _shown_key("d00d", Use.OIDC_ENC, "RSA-OAEP", State.STAGED, at - 20 * DAY),
+        _shown_key("be11", Use.SAML_ENC, "RSA-OAEP-256", State.ACTIVE, at - 355 * DAY, at + 70 * DAY),
+        _shown_key("e0e0", Use.SAML_ENC, "RSA-OAEP-256", State.STAGED, at - 4 * DAY, at + 1700 * DAY),
+        _shown_key("0ff1", Use.SAML_ENC, "RSA-OAEP-256", State.RETIRING, at - 4 * DAY, at + 70 * DAY),
         _shown_key("11d0", Use.DATA, "A256GCM", State.ACTIVE, at - DAY),
         _shown_key("5555", Use.OIDC_SIGN, "ES256", State.RETIRED, at - 95 * DAY),
     )
@@ -81,6 +86,9 @@ GOLDEN_RUNS: dict[str, Sequence[str]] = {
     "show": ["show", "a7f3"],
     "plan": ["plan"],
     "plan-saml": ["rotate", "--dry-run", "--use", "saml-sign"],
+    "plan-saml-enc": ["plan", "--use", "saml-enc"],
+    "plan-oidc-enc": ["rotate", "--dry-run", "--use", "oidc-enc"],
+    "retire": ["retire", "--dry-run"],
     "history": ["history"],
 }
 
