@@ -20,6 +20,7 @@ from idbroker import evidence, providers, session
 from idbroker.client import Client
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics
 from idbroker.errors import ConfigError
+from idbroker.keyset import Rules
 from idbroker.registration import Mistake, mistakes_of
 
 Table = TypeVar("Table")
@@ -55,10 +56,15 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """`[keys]`: the folder of our keys and the file with the passphrase they are encrypted by."""
+    """`[keys]`: the folder of our keys and the file with the passphrase they are encrypted by.
+
+    `saml_cache` is the longest that a SAML partner goes on with a copy of our metadata: weeks, where
+    people install it by hand. A new SAML key signs only after that.
+    """
 
     folder: str = "keys"
     passphrase_file: str | None = None
+    saml_cache: timedelta = Rules().saml_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +183,8 @@ class _Reading:
         clients = self._clients(document, clinics)
         if server is not None:
             self._server(server)
+        if tables["keys"] is not None:
+            self._keys(tables["keys"])
         if tables["session"] is not None:
             self._session(tables["session"])
         if tables["evidence"] is not None:
@@ -261,6 +269,10 @@ class _Reading:
         for name, (least, most) in bounds.items():
             if not least <= getattr(server, name) <= most:
                 self.mistakes.append(("server", f"{name} must be {least} to {most}"))
+
+    def _keys(self, keys: Keys) -> None:
+        if not timedelta(hours=1) <= keys.saml_cache <= timedelta(days=90):
+            self.mistakes.append(("keys", "saml_cache must be 1 hour to 90 days"))
 
     def _session(self, limits: session.Settings) -> None:
         if not timedelta() < limits.idle <= limits.absolute <= timedelta(days=1):

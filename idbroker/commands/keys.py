@@ -14,6 +14,7 @@ from idbroker import config, keys_cli
 from idbroker.app import config_path, open_keys, open_tables, rewrap
 from idbroker.clock import SystemClock
 from idbroker.keys_context import KeysContext, KeysGroup
+from idbroker.keyset import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def opened(given: str | None) -> KeysContext:
         store=store,
         clock=SystemClock(),
         who=os.environ.get("SUDO_USER") or getpass.getuser(),
+        rules=Rules(saml_cache=settings.keys.saml_cache),
         clients=counted,
         concerns=store.concerns,
         rewrappable=_WhenNeeded(settings, path.parent),
