@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from idbroker.backchannel import Outbox
 from idbroker.client import Clients
 from idbroker.clock import Clock
 from idbroker.events import Event, Events
@@ -18,6 +19,7 @@ from idbroker.store.clients import StoredClients
 from idbroker.store.database import Database, ping
 from idbroker.store.events import StoredEvents
 from idbroker.store.evidence import StoredEvidence
+from idbroker.store.logout_notices import StoredLogoutNotices
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
@@ -33,6 +35,7 @@ class Durable:
     events: Events
     refresh_tokens: RefreshTokens
     evidence: StoredEvidence
+    logout_notices: Outbox
     sealed: StoredSealed
     database: Database = field(repr=False)
 
@@ -77,6 +80,7 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         events=StoredEvents(database),
         refresh_tokens=StoredRefreshTokens(database),
         evidence=StoredEvidence(database),
+        logout_notices=StoredLogoutNotices(database),
         sealed=StoredSealed(database),
         database=database,
     )

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions; a test holds the two together.
-REVISION = "0002"
+REVISION = "0003"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -125,4 +125,15 @@ evidence = Table(
     # The number that `sealed` begins with. Of its own: reading it from ten kilobytes a row would take a rewrap hours.
     Column("data_key", Integer, nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+logout_notice = Table(
+    "logout_notice",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("sid", Text, primary_key=True),
+    Column("person", Text, nullable=False),
+    Column("due_at", Moment, nullable=False, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("ends_at", Moment, nullable=False, index=True),
 )

@@ -1,0 +1,34 @@
+"""Notices of ended sign-ons."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from idbroker.store.schema import Moment
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "logout_notice",
+        sa.Column("client_id", sa.Text(), nullable=False),
+        sa.Column("sid", sa.Text(), nullable=False),
+        sa.Column("person", sa.Text(), nullable=False),
+        sa.Column("due_at", Moment(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("ends_at", Moment(), nullable=False),
+        sa.PrimaryKeyConstraint("client_id", "sid", name="logout_notice_pkey"),
+    )
+    for column in ("due_at", "ends_at"):
+        op.create_index(f"logout_notice_{column}", "logout_notice", [column])
+
+
+def downgrade() -> None:
+    """Drop the table."""
+    op.drop_table("logout_notice")
