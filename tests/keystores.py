@@ -7,24 +7,60 @@ import os
 import shutil
 import signal
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
+from cryptography.x509 import Certificate, CertificateBuilder, Name, NameAttribute, random_serial_number
+from cryptography.x509.oid import NameOID
 
 from idbroker.clock import StoppedClock
 from idbroker.keyfiles import Disk, KeyFiles
 from idbroker.keyring import ensure_keys
+from idbroker.keyset import NEEDED, Chain
 from tests.conftest import NOW
 
 
 @functools.cache
-def _made() -> tempfile.TemporaryDirectory[str]:
+def _made(chains: tuple[Chain, ...]) -> tempfile.TemporaryDirectory[str]:
     folder = tempfile.TemporaryDirectory()
-    ensure_keys(KeyFiles(Path(folder.name)), StoppedClock(NOW))
+    ensure_keys(KeyFiles(Path(folder.name)), StoppedClock(NOW), chains=chains)
     return folder
 
 
-def key_folder(parent: Path) -> Path:
+def key_folder(parent: Path, chains: tuple[Chain, ...] = NEEDED) -> Path:
     """Return a folder of keys as the first start leaves it at NOW."""
-    return Path(shutil.copytree(_made().name, parent / "keys"))
+    return Path(shutil.copytree(_made(chains).name, parent / "keys"))
+
+
+@functools.cache
+def rsa_key(number: int, bits: int = 2048) -> RSAPrivateKey:
+    """Return an RSA key, the same one for the same number."""
+    del number
+    return generate_private_key(65537, bits)
+
+
+def certificate(
+    key: RSAPrivateKey, *, since: datetime = NOW - timedelta(days=1), ends: datetime = NOW + timedelta(days=900)
+) -> Certificate:
+    """Return a certificate for a key, by an authority that is not asked about."""
+    authority, ours = (Name([NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Authority", "Broker"))
+    builder = CertificateBuilder(authority, ours, key.public_key(), random_serial_number(), since, ends)
+    return builder.sign(rsa_key(-1), SHA256())
+
+
+def pair_files(
+    folder: Path, key: RSAPrivateKey, *certificates: Certificate, passphrase: bytes | None = None
+) -> tuple[Path, Path]:
+    """Write certificates and their key as an operator gets them; return both files."""
+    folder.mkdir(exist_ok=True)
+    pem, opened = folder / "certificate.pem", folder / "key.pem"
+    pem.write_bytes(b"".join(one.public_bytes(Encoding.PEM) for one in certificates))
+    locked = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    opened.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+    return pem, opened
 
 
 class KillingDisk(Disk):
