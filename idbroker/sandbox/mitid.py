@@ -2,7 +2,7 @@
 
 Endpoints, scopes, claims, errors and the three tries at a CPR number are those of the broker's public
 documentation. What it does on request or by person: cancel, time out, be blocked, give a lower level or
-no number; and every lie of `op_lies`.
+no number; and every lie of `op_lies` and `op_logout`. At `/connect/sessions` somebody's session ends without us.
 """
 
 from __future__ import annotations
@@ -12,12 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Flask, Response, jsonify, redirect, render_template, request
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import KeySet
 from werkzeug.wrappers import Response as AnyResponse
 
 from idbroker.clock import Clock
@@ -26,10 +22,12 @@ from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.mitid_words import WORDS, reference_text
 from idbroker.sandbox.op import Kept, Login, OpenIdProvider, PageError, Wanted
 from idbroker.sandbox.op_client import OpError, SimClient
-from idbroker.sandbox.op_lies import LIES
+from idbroker.sandbox.op_lies import LIES as TOKEN_LIES
+from idbroker.sandbox.op_logout import LOGOUT_LIES, SESSIONS, Sessions, add_logout_routes
 from idbroker.sandbox.op_web import add_op_routes
 from idbroker.sandbox.people import SimPerson
 
+LIES = TOKEN_LIES | LOGOUT_LIES
 OUTCOMES = ("approve", "cancel", "timeout", "blocked", "lower_level", "no_number")
 PROTECTED_NAME = "NAVNE & ADRESSEBESKYTTET"
 MATCH_TRIES = 3
@@ -78,7 +76,9 @@ def make_mitid(
     app = Flask(__name__)
     app.extensions["op"] = op
     add_op_routes(app, op, faults, "mitid")
-    _Pages(op, {person.id: person for person in people if "mitid" in person.eids}).add_to(app)
+    app.extensions["sessions"] = sessions = Sessions(op)
+    add_logout_routes(app, op, sessions, "neb_sid")
+    _Pages(op, sessions, {person.id: person for person in people if "mitid" in person.eids}).add_to(app)
     return app
 
 
@@ -92,8 +92,8 @@ _METADATA = {
 class _Pages:
     """What the person's browser sees, and the broker's own API."""
 
-    def __init__(self, op: OpenIdProvider, people: Mapping[str, SimPerson]) -> None:
-        self._op, self._people = op, people
+    def __init__(self, op: OpenIdProvider, sessions: Sessions, people: Mapping[str, SimPerson]) -> None:
+        self._op, self._sessions, self._people = op, sessions, people
         self._typing: Kept[_Typing] = Kept(op.clock, MATCH_WINDOW)
         self._tries = _Tries()
 
@@ -103,7 +103,7 @@ class _Pages:
         paths = self._op.paths
         app.add_url_rule(paths.authorize, "authorize", self.authorize, methods=["GET", "POST"])
         app.add_url_rule("/connect/cpr/<name>", "cpr", self.cpr, methods=["GET", "POST"])
-        app.add_url_rule(paths.end_session, "end_session", self.end_session)
+        app.add_url_rule(SESSIONS, "sessions", self.sessions, methods=["GET", "POST"])
         app.add_url_rule("/api/v1/mitid/matchCpr", "match_cpr", self.match_cpr, methods=["POST"])
 
     def authorize(self) -> AnyResponse:
@@ -156,7 +156,8 @@ class _Pages:
     def _approved(self, wanted: Wanted, person: SimPerson, level: LoA) -> AnyResponse:
         now = self._op.clock.now()
         userinfo = _userinfo(wanted, person, now)
-        return redirect(self._op.approve(wanted, _subject(person), _id_claims(level, now), userinfo), 303)
+        claims = {**_id_claims(level, now), "neb_sid": self._sessions.begin(person.id, _subject(person), wanted.client)}
+        return redirect(self._op.approve(wanted, _subject(person), claims, userinfo), 303)
 
     def cpr(self, name: str) -> AnyResponse:
         """Ask for the CPR number, as the broker does for a private service that wants it."""
@@ -188,21 +189,13 @@ class _Pages:
     def _number(self, login: Login) -> str | None:
         return next((p.number for p in self._people.values() if _subject(p) == login.subject), None)
 
-    def end_session(self) -> AnyResponse:
-        """Sign out: only with a token of ours, only to where the client said (RP-Initiated Logout, 2)."""
-        client = self._op.clients.get(self._hint_audience(request.args.get("id_token_hint", "")))
-        uri = request.args.get("post_logout_redirect_uri", "")
-        if client is None or (client.post_logout_redirect_uris and uri not in client.post_logout_redirect_uris):
-            raise PageError("invalid_request")
-        state = {"state": request.args["state"]} if "state" in request.args else {}
-        return redirect(uri + ("?" + urlencode(state) if state else ""), 303)
-
-    def _hint_audience(self, token: str) -> str:
-        try:
-            keys = KeySet.import_key_set({"keys": self._op.jwks()["keys"]})
-            return str(jwt.decode(token, keys, algorithms=["ES256", "RS256"]).claims["aud"])
-        except (JoseError, KeyError, ValueError):
-            raise PageError("invalid_request") from None
+    def sessions(self) -> AnyResponse:
+        """Show who is signed in, and sign a person out everywhere."""
+        person = request.form.get("person")
+        if person is not None:
+            self._sessions.end_of(self._person(person).id)
+        people = [self._people[name] for name in self._sessions.people()]
+        return _html(render_template("mitid_sessions.html", words=WORDS["da"], language="da", people=people), 200)
 
     def _page(self, template: str, wanted: Wanted, **values: Any) -> AnyResponse:
         language = "en" if wanted.parameters.get("language") == "en" else "da"
@@ -280,7 +273,6 @@ def _id_claims(level: LoA, now: datetime) -> dict[str, Any]:
         "idp": "mitid",
         "idp_environment": "test",
         "identity_type": "private",
-        "neb_sid": f"sid-{now.timestamp():.0f}",
         "transaction_id": f"tx-{now.timestamp():.0f}",
         "session_expiry": f"{(now + timedelta(hours=1)).timestamp():.0f}",
     }

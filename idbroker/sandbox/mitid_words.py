@@ -25,6 +25,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "cpr": "CPR-nummer",
         "cpr_hint": "10 cifre, med eller uden bindestreg. Du har tre forsøg.",
         "cpr_wrong": "Det er ikke det CPR-nummer, der hører til dette MitID. Prøv igen.",
+        "sessions": "Hvem er logget ind?",
+        "sign_out": "Log ud",
+        "nobody": "Ingen er logget ind.",
         "sorry": "Det kan ikke lade sig gøre",
     },
     "en": {
@@ -44,6 +47,9 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "cpr": "CPR number",
         "cpr_hint": "10 digits, with or without a hyphen. You have three tries.",
         "cpr_wrong": "That is not the CPR number of this MitID. Try again.",
+        "sessions": "Who is signed in?",
+        "sign_out": "Sign out",
+        "nobody": "Nobody is signed in.",
         "sorry": "That cannot be done",
     },
 }

@@ -123,6 +123,7 @@ class OpenIdProvider:
         self.paths = paths or Paths()
         self.extra_metadata = extra_metadata or {}
         self.used_assertions: set[str] = set()
+        self.assertion_audience = issuer
         self._codes: Kept[Login] = Kept(clock, CODE_LIFE)
         self._pushed: Kept[Mapping[str, str]] = Kept(clock, PUSHED_LIFE)
         self._tokens: Kept[Login] = Kept(clock, ACCESS_TOKEN_LIFE)
@@ -261,8 +262,17 @@ class OpenIdProvider:
         }
         if "nonce" in login.wanted.parameters:
             claims["nonce"] = login.wanted.parameters["nonce"]
+        alg, key = self.signing(client)
+        return self.sealed(lie_about_token(claims, key, alg, self.lies()), client)
+
+    def signing(self, client: SimClient) -> tuple[str, Key]:
+        """Return the algorithm and the key that sign for a client."""
         alg = client.id_token_alg if client.id_token_alg in self._keys else next(iter(self._keys))
-        return lie_about_token(claims, self._keys[alg], alg, self.lies())
+        return alg, self._keys[alg]
+
+    def sealed(self, token: str, client: SimClient) -> str:
+        """Return what is sent of a signed token: itself."""
+        return token
 
     def login(self, authorization: str | None) -> Login:
         """Return the sign-in an access token stands for. OpError when there is none."""

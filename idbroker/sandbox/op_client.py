@@ -33,11 +33,13 @@ class SimClient:
     """One client of a simulated upstream. No redirect URI listed means any, as a demo client has it.
 
     `private` is a service provider of the private sector: it may match a CPR number, not read it.
+    `backchannel_logout_uri` is where it is told that somebody signed out (Back-Channel Logout 1.0, 2.2).
     """
 
     id: str
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str | None = None
     secret: str | None = field(default=None, repr=False)
     auth_method: str = "client_secret_basic"
     jwks: Callable[[], Mapping[str, Any]] | None = None
@@ -52,6 +54,7 @@ class Op(Protocol):
     clock: Clock
     clients: Mapping[str, SimClient]
     used_assertions: set[str]
+    assertion_audience: str
 
 
 def authenticate(op: Op, form: Mapping[str, str], authorization: str | None) -> SimClient:
@@ -95,7 +98,7 @@ def _by_assertion(op: Op, form: Mapping[str, str]) -> SimClient:
 
 def _check_assertion(op: Op, client: SimClient, claims: Mapping[str, Any]) -> None:
     now = op.clock.now().timestamp()
-    good = claims["iss"] == claims["sub"] == client.id and claims["aud"] == op.issuer
+    good = claims["iss"] == claims["sub"] == client.id and claims["aud"] == op.assertion_audience
     if not good or not now < claims["exp"] <= now + 600 or claims["jti"] in op.used_assertions:
         raise ValueError("assertion")
     op.used_assertions.add(claims["jti"])

@@ -10,9 +10,10 @@ import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.sandbox.faults import Faults
-from idbroker.sandbox.mitid import make_mitid
+from idbroker.sandbox.mitid import LIES, make_mitid
 from idbroker.sandbox.op import OpenIdProvider
-from idbroker.sandbox.op_lies import LIES
+from idbroker.sandbox.op_client import SimClient
+from idbroker.sandbox.op_logout import Sessions
 from idbroker.sandbox.people import SimPerson, cast
 from tests.providers.upstream import CLIENTS, Journey, journey
 from tests.sandbox.loopback import serve
@@ -26,6 +27,8 @@ class Broker:
     op: OpenIdProvider
     faults: Faults
     people: dict[str, SimPerson]
+    clients: dict[str, SimClient]
+    sessions: Sessions
 
     def lie(self, *lies: str) -> None:
         """Have it tell these lies, and no others."""
@@ -36,15 +39,16 @@ class Broker:
 def broker(clock: StoppedClock) -> Iterator[Broker]:
     """Serve the simulated MitID broker."""
     faults, people = Faults({"mitid": LIES}), cast(clock.now().date())
-    made: list[OpenIdProvider] = []
+    clients = dict(CLIENTS)
+    made: list[Any] = []
 
     def simulator(address: str) -> Any:
-        app = make_mitid(people, clock, faults, address, CLIENTS)
-        made.append(app.extensions["op"])
+        app = make_mitid(people, clock, faults, address, clients)
+        made.extend((app.extensions["op"], app.extensions["sessions"]))
         return app
 
     with serve(simulator) as issuer:
-        yield Broker(issuer, made[0], faults, {person.id: person for person in people})
+        yield Broker(issuer, made[0], faults, {person.id: person for person in people}, clients, made[1])
 
 
 @pytest.fixture

@@ -9,11 +9,13 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import SigningKey
+from idbroker.keyset import Use
 from idbroker.providers import Asked, Challenge, Form, Means, NoKeys, Redirect
 from idbroker.providers._http import kept_session
 from idbroker.providers.mitid import MitID, Settings, make
@@ -24,11 +26,16 @@ OUR_KEYS: Mapping[str, RSAKey | ECKey] = {
     "RS256": RSAKey.generate_key(2048, {"kid": "our-rs256", "use": "sig"}),
     "ES256": ECKey.generate_key("P-256", {"kid": "our-es256", "use": "sig"}),
 }
+# The active one, which is published, and one that is on its way out.
+OUR_ENCRYPTION = tuple((name, generate_private_key(65537, 2048)) for name in ("our-enc-2", "our-enc-1"))
 
 
 def our_jwks() -> Mapping[str, Any]:
-    """Return what we publish, for private_key_jwt."""
-    return KeySet(list(OUR_KEYS.values())).as_dict(private=False)
+    """Return what we publish, for private_key_jwt, signed requests and encrypted tokens."""
+    kid, key = OUR_ENCRYPTION[0]
+    public = RSAKey(key.public_key(), key.public_key()).as_dict(private=False)
+    signing = KeySet(list(OUR_KEYS.values())).as_dict(private=False)
+    return {"keys": [*signing["keys"], {**public, "kid": kid, "use": "enc", "alg": "RSA-OAEP"}]}
 
 
 CLIENTS = {
@@ -41,11 +48,15 @@ CLIENTS = {
 
 
 class OurKeys(NoKeys):
-    """Our keys for private_key_jwt, and no others."""
+    """Our keys for private_key_jwt, and those that open what is encrypted to us."""
 
     def client_key(self, alg: str) -> SigningKey:
         """Return the key that signs by an algorithm."""
         return SigningKey(kid=f"our-{alg.lower()}", alg=alg, key=OUR_KEYS[alg])
+
+    def decryption(self, use: Use) -> tuple[tuple[str, RSAPrivateKey], ...]:
+        """Return the keys that open encrypted tokens."""
+        return OUR_ENCRYPTION if use is Use.OIDC_ENC else super().decryption(use)
 
 
 def means(clock: StoppedClock, *, sandbox: bool = True, patience: float = 2) -> Means:
