@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from lxml import etree
 from signxml.verifier import SignatureConfiguration, XMLVerifier
 
+from idbroker import keeping
 from idbroker.clock import StoppedClock
 from idbroker.identity import LoA
-from idbroker.keeping import Copies, Copy, Shelf
 from idbroker.keyring import Certified
 from idbroker.keyset import Use
-from idbroker.providers import Asked, Leaving, Means, Message, NoKeys, Post, Redirect
+from idbroker.providers import Asked, Copies, Leaving, Means, Message, NoKeys, Post, Redirect
 from idbroker.providers._http import kept_session
 from idbroker.providers._saml import Party, SamlSettings, Terms, Wish
 from idbroker.saml.assertion import Assertion
@@ -278,6 +278,7 @@ class World:
     clock: StoppedClock
     transient: Transient
     keys: OurKeys = field(default_factory=OurKeys)
+    copies: Copies | None = None  # instead of those in the store
 
     def means(self) -> Means:
         """Return what one worker has: its own connections, the shared memory."""
@@ -287,7 +288,7 @@ class World:
             keys=self.keys,
             issuer=OURS,
             once=once(self.transient, self.clock),
-            copies=Copies(Shelf(self.transient, "m", Copy)),
+            copies=self.copies or keeping.Copies(keeping.Shelf(self.transient, "m", keeping.Copy)),
             sandbox=True,
         )
 
