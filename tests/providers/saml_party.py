@@ -154,7 +154,13 @@ class Idp:
         listed = "".join(described(certificate(name)) for name in keys or ("idp",))
         attributes = " ".join(f'{name}="{value}"' for name, value in entity_attributes.items())
         text = entity(role(keys=listed, logout=LOGOUT, sign_on=SIGN_ON), entity_id=IDP, attributes=attributes)
-        self.document = text.encode() if signer is None else signed(text, signer)
+        self.document = text.encode()
+        if signer is not None:
+            self.publish(text, signer)
+
+    def publish(self, text: str, signer: str = "federation") -> None:
+        """Publish any metadata, signed."""
+        self.document = signed(text, signer)
 
     def __call__(self, _environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         """Serve the metadata."""

@@ -175,7 +175,7 @@ def test_identity(world: World) -> None:
         given_name="Tessa Maaria",
         family_name="Testilä",
         birthdate=date(1980, 2, 1),
-        upstream_names=("index:AAdzZWNyZXQx\n_session1", "name:AAdzZWNyZXQx"),
+        upstream_names=('index:["AAdzZWNyZXQx", "_session1"]', "name:AAdzZWNyZXQx"),
         upstream_logout=identity.upstream_logout,
     )
     assert identity.number.key == "FI:010280-952L"

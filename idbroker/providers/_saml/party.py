@@ -286,7 +286,8 @@ def _by_name(name: str) -> str:
 
 
 def _by_index(name: str, index: str) -> str:
-    return f"index:{name}\n{index}"
+    # As JSON: no other name with another index is spelt so.
+    return f"index:{json.dumps([name, index])}"
 
 
 def _sign_on(idp: IdentityProvider, wished: str) -> tuple[Binding, str]:
