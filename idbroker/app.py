@@ -13,6 +13,7 @@ import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
+from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
@@ -29,7 +30,7 @@ from idbroker.moves import Moves
 from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.oidc.client_keys import ClientKeys
-from idbroker.outbound import GuardedFetch
+from idbroker.outbound import GuardedFetch, GuardedPost
 from idbroker.person import number_row
 from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
@@ -66,12 +67,14 @@ class House:
     providers: Mapping[str, Provider]
     sealed: SealedTransient
     lookout: Lookout
+    backchannel: Backchannel
     upstreams: list[requests.Session]
     sandbox: bool = False
 
     def close(self) -> None:
         """Let go of everything: stores, connections, threads."""
         self.lookout.close()
+        self.backchannel.close()
         for session in self.upstreams:
             session.close()
         self.transient.close()
@@ -105,16 +108,27 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         sandbox=sandbox,
     )
     made = _providers(settings, means)
+    clients = ConfiguredClients(settings.clients, durable.clients)
     return House(
         settings=settings,
         clock=clock,
         durable=durable,
         transient=transient,
         keyring=keyring,
-        clients=ConfiguredClients(settings.clients, durable.clients),
+        clients=clients,
         providers=made,
         sealed=sealed,
         lookout=Lookout(Shelf(sealed, "t", Transaction), transient, made, clock),
+        backchannel=Backchannel(
+            issuer=settings.server.issuer,
+            clock=clock,
+            outbox=durable.logout_notices,
+            clients=clients,
+            events=durable.events,
+            signing=keyring.signing,
+            subject_secret=lambda: keyring.secret(Use.SUBJECT),
+            post=GuardedPost(sandbox=sandbox),
+        ),
         upstreams=upstreams,
         sandbox=sandbox,
     )
@@ -225,8 +239,8 @@ def make_site(house: House) -> Site:
         tokens=tokens,
         clients=house.clients,
         providers=house.providers,
-        notify=lambda _: None,
-        wake=lambda: None,
+        notify=lambda session: durable.logout_notices.add(notices_for(session, house.clients, clock.now())),
+        wake=house.backchannel.wake,
         once=use_once,
         events=durable.events,
     )
@@ -280,7 +294,7 @@ def make_site(house: House) -> Site:
         proxies=house.settings.server.proxies,
         address_header=house.settings.server.address_header,
         streams=min(8, house.settings.server.threads // 4),
-        origins=lambda name: house.providers[name].origins,
+        origins=lambda name: house.providers[name].origins if name in house.providers else (),
     )
 
 
@@ -304,4 +318,6 @@ def wsgi() -> Flask:
     logs.set_up(settings.log.level, settings.log.format)
     house = open_house(settings, path.parent)
     atexit.register(house.close)
-    return make_web(make_site(house))
+    site = make_site(house)
+    house.backchannel.start()
+    return make_web(site)

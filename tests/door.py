@@ -265,6 +265,7 @@ def settings(
                     "issuer": mitid,
                     "client_id": "idbroker",
                     "client_secret": "upstream-secret",
+                    "end_session": "off",
                     **provider,
                 }
             },

@@ -57,7 +57,9 @@ def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
         # Not as `lang`: a language button is a second field of that name, and the yes would switch.
         fields["ui_locales"] = language
         fields["_n"] = mint_nonce(key_of(secret))
-        return screens.confirm_logout(asked.client, language, fields, asked.target)
+        # A browser checks a form against every redirect after it: to the eID, which ends its session too, and on.
+        eid = session.value.identity.provider
+        return screens.confirm_logout(asked.client, language, fields, asked.target, site.origins(eid))
     return _ended(site, screens, asked, language)
 
 

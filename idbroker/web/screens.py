@@ -239,12 +239,17 @@ class Screens:
         return self._page(self._site.pages.stayed(views.WayBackView(frame=frame, back_href=back)))
 
     def confirm_logout(
-        self, client: Client | None, language: str, fields: dict[str, str], target: str | None
+        self,
+        client: Client | None,
+        language: str,
+        fields: dict[str, str],
+        target: str | None,
+        eid_origins: Sequence[str] = (),
     ) -> Response:
         """Ask whether to sign out."""
         view = views.LogoutView(frame=self._plain_frame(client, language), action="/logout", fields=fields)
         origins = [origin_of(target)] if target else []
-        return self._page(self._site.pages.confirm_logout(view), origins)
+        return self._page(self._site.pages.confirm_logout(view), [*origins, *eid_origins])
 
     def document(self, name: str, language: str) -> Response:
         """Show help, privacy or the accessibility statement."""
