@@ -71,8 +71,8 @@ class Outbox(Protocol):
     ) -> tuple[LogoutNotice, ...]:
         """Take up to `most` that are due, `each` for one client, oldest first; they come back after `lease`.
 
-        Of many callers at once each notice goes to one. Those of the clients `without` stay, except
-        that have come to their end.
+        Of many callers at once each notice goes to one. Those of the clients `without` stay. What has come
+        to its end is taken whosever it is, and however many: nobody is told any more.
         """
         ...
 
@@ -95,10 +95,11 @@ class Outbox(Protocol):
 
 def notices_for(session: Session, clients: Clients, now: datetime) -> tuple[LogoutNotice, ...]:
     """Return a notice for each client that a session reached and that wants to be told."""
-    sids = {reached.client_id: reached.sid for reached in session.reached}
+    # A client may know it by two: what an earlier sign-on of the same person reached is carried on.
+    known = dict.fromkeys((reached.client_id, reached.sid) for reached in session.reached)
     return tuple(
         LogoutNotice(client_id=client_id, sid=sid, person=session.person, due_at=now, ends_at=now + TRIED_FOR)
-        for client_id, sid in sids.items()
+        for client_id, sid in known
         if _address(clients.find(client_id)) is not None
     )
 

@@ -52,7 +52,7 @@ class StoredLogoutNotices:
         taken = (
             select(table.c.client_id, table.c.sid)
             .join(ranked, same)
-            .where(ranked.c.place <= each, due)
+            .where(or_(ranked.c.place <= each, table.c.ends_at <= now), due)
             .order_by(ranked.c.place, table.c.due_at)
             .limit(most)
             .with_for_update(skip_locked=True, of=table)
