@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import requests
 
@@ -45,12 +44,14 @@ def _answer(octets: bytes) -> bool:
     return _ANSWERS[said]
 
 
-def _certificate(settings: Settings) -> tuple[str, ...]:
+def _certificate(settings: Settings) -> tuple[str, ...] | None:
     """Return what `kept_session` takes: the certificate, the key and, if the key is encrypted, its passphrase."""
-    passphrase = settings.service_passphrase_file
+    certificate, key, passphrase = (
+        settings.service_certificate_file,
+        settings.service_key_file,
+        settings.service_passphrase_file,
+    )
+    if certificate is None or key is None:
+        return None
     words = [] if passphrase is None else [passphrase.read_text("utf-8").strip()]
-    return (*map(_path, (settings.service_certificate_file, settings.service_key_file)), *words)
-
-
-def _path(file: Path | None) -> str:
-    return "" if file is None else str(file)
+    return (str(certificate), str(key), *words)
