@@ -142,7 +142,7 @@ def test_a_client_that_hangs_no_more(house: House, portals: Portals, clock: Stop
     clock.move(MOST_REST)
 
     assert courier.deliver(clock.now()) == 150
-    assert portals.most_at_once["hanging"] == EACH
+    assert 0 < portals.most_at_once["hanging"] <= EACH
     assert house.durable.logout_notices.count() == 0
 
 
