@@ -10,6 +10,7 @@ from typing import Any
 
 from joserfc import jwe
 from joserfc.jwk import OctKey, RSAKey
+from joserfc.registry import HeaderParameter
 
 from idbroker.sandbox.op_lies import LIES, make_token
 
@@ -17,7 +18,13 @@ Claims = dict[str, Any]
 
 STRANGER = RSAKey.generate_key(2048, {"kid": "stranger"})
 _BOMB = b" " * 30_000_000
+_CRITICAL = {"exp": HeaderParameter("when it is over", "int")}
 _FTN = "http://ftn.ficora.fi/2017/"
+
+
+def _without(name: str) -> Callable[[Claims], Claims]:
+    return lambda claims: {other: value for other, value in claims.items() if other != name}
+
 
 # Lies about what is in the signed token.
 CLAIMS: Mapping[str, Callable[[Claims], Claims]] = {
@@ -27,7 +34,7 @@ CLAIMS: Mapping[str, Callable[[Claims], Claims]] = {
     "low_acr": lambda c: {**c, "acr": "http://eidas.europa.eu/LoA/low"},
     "eidas_acr": lambda c: {**c, "acr": "http://eidas.europa.eu/LoA/substantial"},
     "list_acr": lambda c: {**c, "acr": [_FTN + "loa2"]},
-    "missing_acr": lambda c: {name: value for name, value in c.items() if name != "acr"},
+    **{f"missing_{name}": _without(name) for name in ("acr", "identityscheme", "ftn_idp")},
 }
 # Lies about the header of the encryption.
 _HEADERS: Mapping[str, Claims] = {
@@ -84,7 +91,7 @@ def _jwe(header: Claims, plain: bytes, key: RSAKey | OctKey) -> str:
     algorithms = [header["alg"], header["enc"], "DEF"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that RSA1_5 is not to be used is why we use it
-        registry = jwe.JWERegistry(algorithms=algorithms, strict_check_header=False)
+        registry = jwe.JWERegistry(_CRITICAL, algorithms=algorithms, strict_check_header=False)
         return jwe.encrypt_compact(header, plain, key, registry=registry)
 
 

@@ -17,7 +17,7 @@ from idbroker.providers.ftn import FinnishTrust, Settings, make
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.ftn import FTN_LIES, TrustNetworkBroker, make_ftn
 from idbroker.sandbox.op_client import SimClient
-from idbroker.sandbox.op_logout import LOGOUT_LIES
+from idbroker.sandbox.op_logout import LOGOUT_LIES, Sessions
 from idbroker.sandbox.people import SimPerson, cast
 from tests.providers.upstream import asked, means, our_jwks
 from tests.sandbox.loopback import serve
@@ -35,6 +35,7 @@ class Finland:
     faults: Faults
     people: Mapping[str, SimPerson]
     clients: dict[str, SimClient]
+    sessions: Sessions
     made: list[FinnishTrust]
 
     def lie(self, *lies: str) -> None:
@@ -84,11 +85,11 @@ def finland(clock: StoppedClock, dialect: str = "telia", *, test: bool = False) 
 
     def simulator(address: str) -> Any:
         app = make_ftn(people, clock, faults, address, clients, dialect=dialect, test=test)
-        made.append(app.extensions["op"])
+        made.extend((app.extensions["op"], app.extensions["sessions"]))
         return app
 
     with serve(simulator) as issuer:
-        there = Finland(issuer, made[0], clock, faults, {person.id: person for person in people}, clients, [])
+        there = Finland(issuer, made[0], clock, faults, {person.id: person for person in people}, clients, made[1], [])
         yield there
         for provider in there.made:
             provider._client.http.close()

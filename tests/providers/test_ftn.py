@@ -295,7 +295,8 @@ def test_it_is_a_kind_with_a_chain_of_its_own(telia: Finland) -> None:
     """The configuration finds it by name, and its encryption key is made at the first start with it."""
     assert "ftn" in kinds()
     assert kind("ftn").CHAINS == CHAINS == (Chain(Use.OIDC_ENC, "RSA-OAEP"),)
-    assert isinstance(telia.provider(), Federated)
+    there: Federated = telia.provider()
+    assert isinstance(there, Federated)
 
 
 WRONG: list[dict[str, Any]] = [
