@@ -1,4 +1,4 @@
-"""Another process with our keys, for tests: `python -m tests.key_worker follow|start|rotate|hold FOLDER`."""
+"""Another process with our keys, for tests: `python -m tests.key_worker follow|start|grow|rotate|hold FOLDER`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from idbroker.clock import StoppedClock
 from idbroker.keyfiles import Disk, KeyFiles
 from idbroker.keyring import Keyring, carry_out, ensure_keys
-from idbroker.keyset import Rules, Use
+from idbroker.keyset import CHAINS, Rules, Use
 from idbroker.rotation import plan_rotation
 from tests.conftest import NOW
 from tests.keystores import KillingDisk
@@ -31,6 +31,11 @@ def follow(folder: Path) -> None:
 def start(folder: Path, disk: Disk | None = None) -> None:
     """Start for the first time."""
     ensure_keys(KeyFiles(folder, disk=disk), StoppedClock(NOW))
+
+
+def grow(folder: Path) -> None:
+    """Start with eIDs that need every kind of key."""
+    ensure_keys(KeyFiles(folder), StoppedClock(NOW), chains=CHAINS)
 
 
 def rotate(folder: Path, disk: Disk | None = None) -> None:
@@ -67,4 +72,4 @@ if __name__ == "__main__":
     if command.startswith("kill-"):
         kill_everywhere(command.removeprefix("kill-"), where)
     else:
-        {"follow": follow, "start": start, "rotate": rotate, "hold": hold}[command](where)
+        {"follow": follow, "start": start, "grow": grow, "rotate": rotate, "hold": hold}[command](where)

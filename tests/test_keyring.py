@@ -19,7 +19,7 @@ from idbroker.clock import StoppedClock
 from idbroker.errors import OperatorError
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import Keyring, carry_out, ensure_keys
-from idbroker.keyset import NEEDED, KeySet, Rules, State, Use
+from idbroker.keyset import CHAINS, NEEDED, KeySet, Rules, State, Use
 from idbroker.oidc import jose
 from idbroker.rotation import TooEarly, plan_back, plan_revocation, plan_rotation
 from idbroker.sealing import Sealer
@@ -70,6 +70,17 @@ def test_two_first_starts(tmp_path: Path) -> None:
     keys = KeyFiles(tmp_path / "keys").load()
     assert all(len(keys.of(chain, State.ACTIVE)) == 1 for chain in NEEDED)
     assert len(KeyFiles(tmp_path / "keys").history()) == 1
+
+
+def test_two_later_starts(store: KeyFiles, tmp_path: Path) -> None:
+    """Of workers that start at once with a new kind of eID one makes the keys it needs, and the others use them."""
+    command = [sys.executable, "-m", "tests.key_worker", "grow", str(tmp_path / "keys")]
+    workers = [subprocess.Popen(command) for _ in range(3)]
+
+    assert [worker.wait(timeout=60) for worker in workers] == [0, 0, 0]
+    keys = store.load()
+    assert all(len(keys.of(chain, State.ACTIVE)) == 1 for chain in CHAINS)
+    assert len(store.history()) == 2
 
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])

@@ -18,6 +18,8 @@ from idbroker.rotation import (
     find_key,
     plan_back,
     plan_first,
+    plan_import,
+    plan_retirement,
     plan_revocation,
     plan_rewrapped,
     plan_rotation,
@@ -252,6 +254,43 @@ def test_saml_begins_with_rotate() -> None:
     assert plan.steps[1].moment == NOW + RULES.saml_cache + RULES.skew
 
 
+def test_encryption_key_by_rotate() -> None:
+    """A key that brokers encrypt to waits as long as key sets are cached, and a retiring one as long again."""
+    keys = _rotated(_first(), NOW, Use.OIDC_ENC)
+    with pytest.raises(TooEarly):
+        plan_rotation(keys, RULES, NOW + 24 * HOUR, Use.OIDC_ENC)
+
+    keys = _rotated(keys, NOW + 25 * HOUR, Use.OIDC_ENC)
+
+    assert not plan_retirement(keys, RULES, NOW + 49 * HOUR, Use.OIDC_ENC).steps
+    assert [step.becomes for step in plan_retirement(keys, RULES, NOW + 50 * HOUR).steps] == [State.RETIRED]
+
+
+def test_weeks_of_metadata() -> None:
+    """Where partners install metadata by hand, the operator's time for it counts."""
+    rules = replace(RULES, saml_cache=timedelta(days=14))
+    keys = _rotated(_first(), NOW, Use.SAML_SIGN)
+
+    with pytest.raises(TooEarly) as refused:
+        plan_rotation(keys, rules, NOW + timedelta(days=14), Use.SAML_SIGN)
+    assert refused.value.waiting.earliest == NOW + timedelta(days=14) + rules.skew
+
+
+def test_not_due_before_it_exists() -> None:
+    """A timer that rotates what is old makes no keys for eIDs that nobody has set up."""
+    assert not plan_rotation(_first(), RULES, NOW, Use.OIDC_ENC, timedelta(days=60)).steps
+
+
+def test_staged_certificate_ended() -> None:
+    """A staged key whose certificate has ended is not let sign: no partner would take it."""
+    keys = _rotated(_first(), NOW, Use.SAML_SIGN)
+    ended = tuple(replace(key, ends_at=NOW + HOUR) if key.use is Use.SAML_SIGN else key for key in keys.keys)
+
+    with pytest.raises(OperatorError, match="ended 2026-11-22") as refused:
+        plan_rotation(replace(keys, keys=ended), RULES, NOW + 80 * HOUR, Use.SAML_SIGN)
+    assert refused.value.exit_code == 3
+
+
 def test_repeats() -> None:
     """The same command within a minute is a repetition; another, or a later one, is not."""
     at = NOW + 25 * HOUR
@@ -277,8 +316,8 @@ def test_find_key() -> None:
 
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["rotate", "back", "lost", "compromised"]),
-        st.sampled_from([Use.OIDC_SIGN, Use.DATA, Use.SAML_SIGN]),
+        st.sampled_from(["rotate", "back", "lost", "compromised", "import", "retire"]),
+        st.sampled_from([Use.OIDC_SIGN, Use.DATA, Use.SAML_SIGN, Use.SAML_ENC, Use.OIDC_ENC]),
         st.integers(0, 200).map(lambda hours: hours * HOUR),
     ),
     max_size=12,
@@ -298,7 +337,7 @@ def test_whatever_is_done(moves: list[tuple[str, Use, timedelta]]) -> None:
         for step in plan.steps:
             if step.becomes is State.ACTIVE and step.kid is not None and not step.early:
                 assert now >= RULES.may_sign(find_key(keys, step.kid))
-            if step.becomes is State.RETIRED and plan.action == "rotate":
+            if step.becomes is State.RETIRED and plan.action in {"rotate", "retire"}:
                 gone = find_key(keys, step.kid or "")
                 assert (ends := RULES.may_go(gone, gone.since)) is not None
                 assert now >= ends
@@ -315,5 +354,9 @@ def _plan_of(move: str, use: Use, keys: KeySet, now: datetime) -> Plan:
         return plan_rotation(keys, RULES, now, use)
     if move == "back":
         return plan_back(keys, RULES, now, use)
+    if move == "import":
+        return plan_import(keys, RULES, now, next(chain for chain in CHAINS if chain.use is use))
+    if move == "retire":
+        return plan_retirement(keys, RULES, now, use)
     key = next((key for key in keys.keys if key.use is use and key.state is State.ACTIVE), keys.keys[0])
     return plan_revocation(keys, RULES, now, key, move)
