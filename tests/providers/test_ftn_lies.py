@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc import jwe
 from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64encode
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import ProviderError, Refused, Untrusted
@@ -25,6 +27,7 @@ from idbroker.sandbox.op_lies import LIES
 from tests.conftest import NOW
 from tests.providers.ftn_broker import Finland, finland
 from tests.providers.test_oidc import UNTRUSTED as WRONG_INSIDE
+from tests.providers.test_oidc_tokens import json_values
 
 ENCRYPTED_WRONGLY = [
     "unencrypted",
@@ -207,6 +210,14 @@ def test_no_change_of_a_letter_opens_to_something_else(place: int, letter: str) 
 
     with suppress(Untrusted):
         assert open_nested(CLOSED[:place] + letter + CLOSED[place + 1 :], OPENED, KEYS) == "a.b.c"
+
+
+@given(name=st.sampled_from(["alg", "enc", "kid", "zip", "crit", "typ", "p2c"]), value=json_values)
+def test_no_header_crashes_the_opener(name: str, value: object) -> None:
+    """Whatever a header's members are, the answer is Untrusted."""
+    header = json.dumps({"alg": "RSA-OAEP", "enc": "A128CBC-HS256", name: value}).encode()
+    with pytest.raises(Untrusted):
+        open_nested(urlsafe_b64encode(header).decode() + ".AA.AA.AA.AA", OPENED, KEYS)
 
 
 letters = st.text(alphabet='AZaz09-_.={}"ø', max_size=200)

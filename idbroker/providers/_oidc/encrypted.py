@@ -40,7 +40,7 @@ def open_nested(token: str, accepted: Encryption, keys: Sequence[tuple[str, RSAP
     raise Untrusted(_CLOSED)
 
 
-def _check_header(token: str, accepted: Encryption) -> object:
+def _check_header(token: str, accepted: Encryption) -> str | None:
     # An ID token in the open shows the number to whoever sees it, and is not what was agreed.
     if len(token) > _LONGEST or not token.isascii() or token.count(".") != 4:
         raise Untrusted("encrypted: not an encrypted token")
@@ -54,7 +54,10 @@ def _check_header(token: str, accepted: Encryption) -> object:
     # What is small when packed may be without end (CVE-2024-28102 and its kin); `crit` names rules we do not know.
     if "zip" in header or "crit" in header:
         raise Untrusted("encrypted: packed, or critical")
-    return header.get("kid")
+    kid = header.get("kid")
+    if not isinstance(kid, str | None):
+        raise Untrusted("encrypted: a key id that is none")
+    return kid
 
 
 def _checked(inside: bytes) -> str:
