@@ -301,9 +301,9 @@ def _pending(transaction: Transaction) -> PendingWait:
 def _switch() -> dict[str, Any]:
     """Return how a page without a form of its own switches language: by being asked for again.
 
-    Not a callback: its address holds a code, which has no business in a page.
+    Not what an eID sent: its address holds a code or a message, which has no business in a page.
     """
-    if request.method != "GET" or request.path.startswith("/callback/"):
+    if request.method != "GET" or request.path.startswith(("/callback/", "/logout/", "/metadata/")):
         return {"languages": ()}
     again = {name: value for name, value in request.args.items() if name != "lang"}
     # Encoded anew, with one slash in front: whatever the path holds, this is an address of ours.
