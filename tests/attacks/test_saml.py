@@ -198,6 +198,9 @@ def test_a_logout_request_again(door: SamlDoor) -> None:
     assert door.is_active(tokens)
 
 
+_OTHER_COLON = {"%3A": "%3a", "%3a": "%3A", ":": "%3A"}
+
+
 def caught(door: SamlDoor, browser: SamlBrowser) -> str:
     """Return a good logout request of the gateway's that has not reached us."""
     page = browser.get(door.gateway.logout_url)
@@ -216,7 +219,7 @@ def test_a_logout_request_changed_on_the_way(door: SamlDoor) -> None:
         "&".join([*rest, name]).replace("SigAlg", "sigalg"),
         f"{query}&{name}",
         f"{query}&RelayState=another",
-        query.replace("SigAlg=http%3A", "SigAlg=http%3a"),
+        re.sub(r"SigAlg=http(%3A|%3a|:)", lambda m: f"SigAlg=http{_OTHER_COLON[m[1]]}", query),
         query.replace("SAMLRequest=", "SAMLResponse="),
         re.sub(r"Signature=[^&]*", "Signature=AAAA", query),
         re.sub(r"&Sig.*", "", query),
