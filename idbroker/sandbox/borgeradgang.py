@@ -77,16 +77,18 @@ def make_borgeradgang(
     *,
     folder: Path,
     nemlogin: bool = False,
+    keys: IdpKeys | None = None,
 ) -> SimGateway:
     """Return the simulator; mount its application at the root of `origin`.
 
     `parties` are the services' metadata documents by entity id, asked for anew at each request. Into
     `folder` goes the certificate that its metadata is signed with. `nemlogin` makes it NemLog-in
     itself, whose faults go by the name of nemlogin; its entity id is its origin with a slash at the end.
+    Without `keys` it makes its own.
     """
     people = tuple(people)
     provider = NEMLOGIN if nemlogin else PROVIDER
-    keys = IdpKeys(provider, clock.now())
+    keys = keys or IdpKeys(provider, clock.now())
     profile = _profile(origin, nemlogin=nemlogin)
     idp = SamlIdp(profile, keys, clock, lambda: faults.of(provider).lies, parties)
     theirs = [person for person in people if PROVIDER in person.eids]

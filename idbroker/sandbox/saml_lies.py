@@ -155,6 +155,11 @@ def _added(*, first: bool, signed: bool, plain: bool) -> AnswerLie:
     return lie
 
 
+def _failing(*statuses: str) -> AnswerLie:
+    # A refusal is left as it is: it is no contradiction.
+    return lambda answer, _: replace(answer, statuses=statuses) if answer.told else answer
+
+
 # Lies in or about the response.
 _ANSWERS: Mapping[str, tuple[str, AnswerLie]] = {
     "wrong_destination": (
@@ -190,11 +195,11 @@ _ANSWERS: Mapping[str, tuple[str, AnswerLie]] = {
     "rsa_1_5": ("the content key is sealed with RSA 1.5", _each(_transported)),
     "nested_failure": (
         "the status is a failure inside a success, and an assertion comes with it",
-        lambda answer, _: replace(answer, statuses=(names.SUCCESS, names.AUTHN_FAILED)),
+        _failing(names.SUCCESS, names.AUTHN_FAILED),
     ),
     "failure_with_assertion": (
         "the status is a failure, and an assertion comes with it",
-        lambda answer, _: replace(answer, statuses=(names.RESPONDER, names.AUTHN_FAILED)),
+        _failing(names.RESPONDER, names.AUTHN_FAILED),
     ),
     **{word: (meaning, _in_assertion(lie)) for word, (meaning, lie) in _SAYS.items()},
 }

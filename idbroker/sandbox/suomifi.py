@@ -46,7 +46,6 @@ METADATA_PATH = "/static/metadata/idp-metadata.xml"
 LOGOUT_PATH = "/idp/profile/Logout"
 
 _LOA2, _LOA3 = METHODS["bank"][0], METHODS["card"][0]
-_EIDAS_HIGH = "http://eidas.europa.eu/LoA/high"
 _VTJ_REQUIRED = "urn:oid:1.2.246.517.3003.111.3"
 _FAILED = WhyNot((names.REQUESTER, names.AUTHN_FAILED), "An error occurred.")
 _OWN_KIND = {"eidas": "eidas", "foreign": "foreign"}
@@ -73,13 +72,14 @@ def make_suomifi(
     parties: Callable[[], Mapping[str, bytes]],
     *,
     folder: Path,
+    keys: IdpKeys | None = None,
 ) -> SimSuomiFi:
     """Return the simulator; mount its application at the root of `origin`.
 
     `parties` are the services' metadata documents by entity id, asked for anew at each request. Into
-    `folder` goes the certificate that its metadata is signed with.
+    `folder` goes the certificate that its metadata is signed with. Without `keys` it makes its own.
     """
-    keys = IdpKeys("suomi.fi", clock.now())
+    keys = keys or IdpKeys("suomi.fi", clock.now())
     profile = _profile(origin)
     idp = SamlIdp(profile, keys, clock, lambda: faults.of(PROVIDER).lies, parties)
     theirs = [person for person in people if PROVIDER in person.eids]
@@ -160,9 +160,8 @@ class _Front:
             qualifier=self._idp.profile.described.entity_id,
             sp_qualifier=asked.party.entity_id,
         )
-        context = _EIDAS_HIGH if proof.method == "eidas" and proof.person.loa is LoA.HIGH else METHODS[proof.method][0]
         told = attributes(found(proof), asked.party.wanted)
-        return Proved(name=name, context=context, attributes=told, address=address)
+        return Proved(name=name, context=METHODS[proof.method][0], attributes=told, address=address)
 
 
 def offered(asked: Asked) -> list[str]:
