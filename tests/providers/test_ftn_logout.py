@@ -1,17 +1,22 @@
-"""Signing out with the Finnish Trust Network, where the broker has a session of its own."""
+"""Signing out with the Finnish Trust Network, where the broker has a session of its own; and our keys for it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import requests
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import Untrusted
-from idbroker.keyset import Use
+from idbroker.keyfiles import KeyFiles
+from idbroker.keyring import Keyring, ensure_keys
+from idbroker.keyset import NEEDED, Use
 from idbroker.providers import Leaving, Message, Post, Redirect
+from idbroker.providers.ftn import CHAINS
 from tests.conftest import NOW
 from tests.providers.ftn_broker import Finland, finland
 from tests.providers.upstream import OurKeys, means
@@ -94,3 +99,15 @@ def test_without_our_key_nothing_opens(idura: Finland) -> None:
 
     with pytest.raises(Untrusted, match="does not open"):
         idura.go(provider)
+
+
+def test_the_houses_own_keyring_will_do(idura: Finland, clock: StoppedClock, tmp_path: Path) -> None:
+    """The keys that a first start makes for this provider sign what goes out and open what comes back."""
+    store = KeyFiles(tmp_path / "keys")
+    ensure_keys(store, clock, sandbox=True, chains=(*NEEDED, *CHAINS))
+    keyring = Keyring(store, sandbox=True)
+    idura.clients["us"] = replace(idura.clients["us"], jwks=lambda: json.loads(keyring.jwks().body))
+    provider = idura.provider()
+    provider._client._means = replace(means(clock), keys=keyring)
+
+    assert idura.go(provider).number is not None
