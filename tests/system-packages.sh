@@ -19,6 +19,8 @@ has apache2 || want apache2
 [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] || want libapache2-mod-auth-openidc
 has node || want nodejs
 has npm || want npm
+has php || want php-cli
+[ -d /usr/share/simplesamlphp ] || want simplesamlphp php-xml
 
 [ -n "$wanted" ] || exit 0
 
