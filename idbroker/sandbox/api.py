@@ -142,6 +142,8 @@ class _Calls:
             "issuer": self._world.addresses.issuer,
             "redirect_uris": client.redirect_uris,
             "post_logout_redirect_uris": client.post_logout_redirect_uris,
+            "backchannel_logout_uri": client.backchannel_logout_uri,
+            "frontchannel_logout_uri": client.frontchannel_logout_uri,
             "auth_method": client.auth_method,
             "scopes": client.scopes,
             "clinic": client.clinic,

@@ -17,13 +17,13 @@ import click
 
 from idbroker import logs
 from idbroker.errors import OperatorError
-from idbroker.sandbox.run import LOOPBACK, Running, running
+from idbroker.sandbox.run import LOOPBACK, MOST_PORT, Running, running
 
 _INTERRUPTED = 130
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65531), default=8080, show_default=True, help="0 takes free ports.")
+@click.option("--port", type=click.IntRange(0, MOST_PORT), default=8080, show_default=True, help="0 takes free ports.")
 @click.option("--json", "for_scripts", is_flag=True, help="Print one JSON line when ready, and nothing else.")
 @click.option("--host", default=LOOPBACK, show_default=True, help="An address of this machine alone.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Keep everything in this folder.")
@@ -31,8 +31,8 @@ _INTERRUPTED = 130
 def sandbox(port: int, for_scripts: bool, host: str, data: Path | None, open_: bool) -> None:
     r"""Try everything: simulated people, no real eID, data gone when you stop.
 
-    Serves the broker on the port, then the demo portals and the simulated MitID, BankID and Freja on
-    the next ones; a busy port gives way to the next free one.
+    Serves the broker on the port, then the demo portals and the simulated MitID, suomi.fi, citizen
+    gateway, BankID and Freja on the next ones; a busy port gives way to the next free one.
 
     \b
     Examples:

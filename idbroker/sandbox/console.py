@@ -21,7 +21,13 @@ from idbroker.sandbox.world import RegistrationRefused, World
 
 _COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 _COUNTRIES = {"DK": "Denmark", "SE": "Sweden", "FI": "Finland"}
-_EIDS = {"mitid": "MitID", "bankid": "BankID", "freja": "Freja", "suomifi": "Suomi.fi", "borgeradgang": "Borgeradgang"}
+_EIDS = {
+    "mitid": "MitID",
+    "bankid": "BankID",
+    "freja": "Freja",
+    "suomifi": "suomi.fi",
+    "borgeradgang": "the citizen gateway",
+}
 # What the buttons of the panel do to an eID.
 _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "fine": ("Works", {}),
@@ -37,6 +43,12 @@ _TRIES = (
     ("Cancel, or something worse", "Be Åke, or choose Something else happens on the phone: the login page says why."),
     ("The phone is elsewhere", "Give the phone another address and open the app by the login page’s link."),
     ("No Plus, no entry", "Be somebody whose Freja is not Plus: Min Hälsa needs more than that proves."),
+    ("Too early", "Follow Aino’s invitation in the inbox: one can ask to join once the clock has got there."),
+    (
+        "The gateway",
+        "Log in to Patientportalen through borgeradgang: MitID again, by way of an authority.",
+    ),
+    ("Out everywhere", "Log in at two portals in one go, log out at one, and reload the other: it has been told."),
     ("Not a patient", "Log in to Neuroreg as somebody else than Björn: only its register’s patients get in."),
     ("An outage", "Break an eID and open a login page; then let it work again."),
     ("A level too high", "Ask for the level high at a Swedish portal: no eID there gives it."),

@@ -74,6 +74,7 @@ CLAIMS: Mapping[str, str] = {
     "at_hash": "Ties the access token to this ID token: half of its SHA-256.",
     "sid": "The sign-on this belongs to. A logout message would name it.",
     "jti": "The token's own number.",
+    "events": "What has happened. In a logout token: that this sign-on is over.",
     "name": "The whole name.",
     "given_name": "First names.",
     "family_name": "Last name.",

@@ -1,4 +1,4 @@
-"""Five servers in one process, on this machine's own addresses."""
+"""Seven servers in one process, on this machine's own addresses."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from idbroker.sandbox.world import Addresses
 LOOPBACK = "127.0.0.1"
 MOST_PORTS = 100
 _BACKLOG = 128
+_SERVERS = 7
+MOST_PORT = 65535 - _SERVERS + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +58,15 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
     Raises OperatorError when nothing is free, or the folder holds keys that are not a sandbox's.
     """
     with ExitStack() as stack:
-        issuer, portals, mitid, bankid, freja = [stack.enter_context(sock) for sock in _listen_all(host, port)]
+        sockets = [stack.enter_context(sock) for sock in _listen_all(host, port)]
+        issuer, portals, mitid, suomifi, borgeradgang, bankid, freja = sockets
         addresses = Addresses(
             issuer=f"http://localhost:{_port(issuer)}",
             portals=f"http://localhost:{_port(portals)}",
-            # Another host than ours: its pages are as foreign to the browser as the real ones.
+            # Another host than ours: their pages are as foreign to the browser as the real ones.
             mitid=f"http://{LOOPBACK}:{_port(mitid)}",
+            suomifi=f"http://{LOOPBACK}:{_port(suomifi)}",
+            borgeradgang=f"http://{LOOPBACK}:{_port(borgeradgang)}",
             bankid=f"https://{LOOPBACK}:{_port(bankid)}",
             freja=f"https://{LOOPBACK}:{_port(freja)}",
         )
@@ -70,6 +75,8 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
         stack.enter_context(_serving(issuer, scenes.application(lambda scene: scene.issuer)))
         stack.enter_context(_serving(portals, scenes.application(lambda scene: scene.portals)))
         stack.enter_context(_serving(mitid, scenes.application(lambda scene: scene.mitid)))
+        stack.enter_context(_serving(suomifi, scenes.application(lambda scene: scene.world.suomifi.app)))
+        stack.enter_context(_serving(borgeradgang, scenes.application(lambda scene: scene.world.borgeradgang.app)))
         for sock, scene_of in ((bankid, lambda scene: scene.world.bankid), (freja, lambda scene: scene.world.freja)):
             stack.enter_context(_serving_secure(sock, scenes, scene_of))
         yield Running(
@@ -127,10 +134,10 @@ def _context(sim: SimBankID | SimFreja) -> ssl.SSLContext:
 
 
 def _listen_all(host: str, port: int) -> list[socket.socket]:
-    """Return five listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
+    """Return seven listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
     sockets: list[socket.socket] = []
     try:
-        for _ in range(5):
+        for _ in range(_SERVERS):
             after = _port(sockets[-1]) + 1 if sockets else port
             sockets.append(_listen(host, after if port else 0))
     except BaseException:

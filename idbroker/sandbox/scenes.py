@@ -1,4 +1,4 @@
-"""A world with its three applications in front, and how a reset puts another one in its place."""
+"""A world with its applications in front, and how a reset puts another one in its place."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from idbroker.sandbox.api import make_api
 from idbroker.sandbox.console import console
+from idbroker.sandbox.invitations import booked, invite
 from idbroker.sandbox.phone import make_phone
 from idbroker.sandbox.portal.doors import Service
 from idbroker.sandbox.portal.pages import Portal, make_portals
 from idbroker.sandbox.portal.relying import Registration, RelyingParty
+from idbroker.sandbox.portal.rooms import Bookings
 from idbroker.sandbox.portal.services import SERVICES
-from idbroker.sandbox.settings import FRAMED, NEUROREG, NEUROREG_PATIENTS
+from idbroker.sandbox.settings import FRAMED, NEUROREG, NEUROREG_PATIENTS, VIDEOVISIT
 from idbroker.sandbox.skin import skin
 from idbroker.sandbox.world import Addresses, World, make_world
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """One world, and what each of the three servers serves of it."""
+    """One world, and what the servers serve of it."""
 
     world: World
     issuer: WSGIApplication
@@ -36,6 +38,8 @@ class Scene:
 def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) -> Scene:
     """Make a world and put its applications in front."""
     world = make_world(folder, addresses)
+    bookings = booked(world.people, world.clock.now())
+    invite(world, bookings)
     world.web.register_blueprint(skin())
     world.web.register_blueprint(console(world, reset))
     return Scene(
@@ -47,7 +51,7 @@ def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) ->
                 "/sandbox/phone": make_phone(world.phones, world.people, addresses.issuer),
             },
         ),
-        portals=make_portals([_portal(service, world) for service in SERVICES], addresses.issuer),
+        portals=make_portals([_portal(service, world, bookings) for service in SERVICES], addresses.issuer),
         mitid=world.mitid,
     )
 
@@ -95,11 +99,12 @@ class Scenes:
         return make_scene(folder, self._addresses, self.reset)
 
 
-def _portal(service: Service, world: World) -> Portal:
+def _portal(service: Service, world: World, bookings: Bookings) -> Portal:
     return Portal(
         service=service,
         party=_party(service, world),
         register=_register(world) if service.id == NEUROREG else None,
+        bookings=bookings if service.id == VIDEOVISIT else Bookings(),
     )
 
 

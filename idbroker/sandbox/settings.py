@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 PATIENTPORTALEN = "patientportalen"
@@ -10,12 +11,14 @@ ALERIS = "aleris"
 MINHALSA = "minhalsa"
 NEUROREG = "neuroreg"
 VIDEOVISIT = "videovisit"
-KEYED = (ALERIS, MINHALSA)  # prove who they are with a key of their own
+KEYED = (ALERIS, MINHALSA, VIDEOVISIT)  # prove who they are with a key of their own
 SECRET = (PATIENTPORTALEN, NEUROREG)  # prove it with a secret
 # Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
 FRAMED = (NEUROREG,)
 # Whom the register's staff have entered, by id; the rest of the cast has never been a patient there.
 NEUROREG_PATIENTS = ("bjorn", "marta")
+# Video visits: the number in the link, whom it is for, and how long after the start of the sandbox it begins.
+VISITS = (("4107", "aino", timedelta(minutes=15)), ("4108", "jaana", timedelta()))
 OWN_CLINIC = "clinea"
 MITID_CLIENT = "idbroker-sandbox"
 
@@ -25,15 +28,14 @@ def document(
     issuer: str,
     portals: str,
     mitid: str,
-    bankid: Mapping[str, Any],
-    freja: Mapping[str, Any],
+    eids: Mapping[str, Mapping[str, Any]],
     secrets: Mapping[str, str],
     jwks: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the document that `config.read` checks.
 
-    `bankid` and `freja` are what their provider tables hold besides the kind: addresses and files of
-    the simulators. `secrets` are digests and `jwks` key sets, by client.
+    `eids` are the provider tables of the other simulators but for the kind, by kind: their addresses
+    and files. `secrets` are digests and `jwks` key sets, by client.
     """
     return {
         "server": {"issuer": issuer, "workers": 1},
@@ -46,14 +48,13 @@ def document(
                 "auth_method": "private_key_jwt",
                 "pushed": True,
             },
-            "bankid": {"kind": "bankid", "environment": "test", **bankid},
-            "freja": {"kind": "freja", "environment": "test", **freja},
+            **{kind: {"kind": kind, **table} for kind, table in eids.items()},
         },
         "clinics": {
             "clinea": {
                 "name": "Test klinik 2",
                 "country": "DK",
-                "providers": ["mitid"],
+                "providers": ["borgeradgang", "mitid"],
                 "phone": "+45 70 00 00 02",
                 "help_url": f"{portals}/{PATIENTPORTALEN}/hjaelp",
             },
@@ -79,6 +80,14 @@ def document(
                 "phone": "+46 980 31 92 20",
                 "help_url": f"{portals}/{NEUROREG}/hjalp",
             },
+            "hyvinvointialue": {
+                "name": "Esimerkkilän hyvinvointialue",
+                "country": "FI",
+                "providers": ["suomifi"],
+                "languages": ["fi", "sv", "en"],
+                "phone": "+358 9 000 0000",
+                "help_url": f"{portals}/{VIDEOVISIT}/ohje",
+            },
         },
         "clients": {
             PATIENTPORTALEN: {
@@ -98,7 +107,7 @@ def document(
                 "jwks": jwks[ALERIS],
                 "scopes": ["openid", "profile"],
             },
-            # Both find a person by the personnummer: bookings there, the register here.
+            # These find a person by the national number: bookings, the register, whom a visit is for.
             MINHALSA: {
                 **_addresses(portals, MINHALSA),
                 "name": "Min Hälsa",
@@ -113,6 +122,15 @@ def document(
                 "name": "Neuroreg PER",
                 "clinic": "neuroreg",
                 "secret_digests": [secrets[NEUROREG]],
+                "scopes": ["openid", "profile", "national_number"],
+                "national_number": True,
+            },
+            VIDEOVISIT: {
+                **_addresses(portals, VIDEOVISIT),
+                "name": "Videovisit",
+                "clinic": "hyvinvointialue",
+                "auth_method": "private_key_jwt",
+                "jwks": jwks[VIDEOVISIT],
                 "scopes": ["openid", "profile", "national_number"],
                 "national_number": True,
             },

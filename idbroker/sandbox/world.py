@@ -20,10 +20,12 @@ from idbroker.clock import Clock, MovableClock
 from idbroker.errors import ConfigError, OperatorError
 from idbroker.keyring import carry_out
 from idbroker.keyset import Rules, Use
+from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
-from idbroker.sandbox import bankid, freja, mitid
+from idbroker.sandbox import bankid, borgeradgang, freja, mitid, suomifi
 from idbroker.sandbox.bankid import PREFIX, SimBankID, make_bankid
+from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.freja import SimFreja, make_freja
 from idbroker.sandbox.inbox import Inbox
@@ -32,6 +34,7 @@ from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
 from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, SECRET, document
+from idbroker.sandbox.suomifi import SimSuomiFi, make_suomifi
 from idbroker.web.front import make_web
 
 # Nobody outside has cached a key set of the sandbox for a day: here a rotation takes effect at once.
@@ -45,6 +48,8 @@ class Addresses:
     issuer: str
     portals: str
     mitid: str
+    suomifi: str
+    borgeradgang: str
     bankid: str
     freja: str
 
@@ -99,6 +104,8 @@ class World:
     mitid: WSGIApplication
     bankid: SimBankID
     freja: SimFreja
+    suomifi: SimSuomiFi
+    borgeradgang: SimGateway
 
     @property
     def phones(self) -> Mapping[str, Phone]:
@@ -139,7 +146,12 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     clock = MovableClock()
     people = cast(clock.now().date())
     check_cast(people)
-    faults = Faults({"mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES})
+    faults = Faults(
+        {
+            "mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES, "suomifi": suomifi.LIES,
+            "borgeradgang": borgeradgang.LIES,
+        }
+    )  # fmt: skip
     credentials = Credentials(
         secrets={portal: secrets.token_urlsafe(32) for portal in SECRET},
         keys={portal: new_portal_key() for portal in KEYED},
@@ -148,18 +160,29 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         people, clock, faults, app_link=f"{addresses.phone}/bankid", folder=_folder(folder / "bankid")
     )
     sim_freja = make_freja(people, clock, faults, app_link=f"{addresses.phone}/freja", folder=_folder(folder / "freja"))
+    ours = OurMetadata(clock)
+    sim_suomifi = make_suomifi(people, clock, faults, addresses.suomifi, ours, folder=_folder(folder / "suomifi"))
+    sim_borgeradgang = make_borgeradgang(
+        people, clock, faults, addresses.borgeradgang, ours, folder=_folder(folder / "borgeradgang")
+    )
     settings = document(
         issuer=addresses.issuer,
         portals=addresses.portals,
         mitid=addresses.mitid,
-        bankid=_bankid_table(sim_bankid, addresses),
-        freja=_freja_table(sim_freja, addresses),
+        eids={
+            "bankid": _bankid_table(sim_bankid, addresses),
+            "freja": _freja_table(sim_freja, addresses),
+            "suomifi": _suomifi_table(sim_suomifi),
+            "borgeradgang": _borgeradgang_table(sim_borgeradgang),
+        },
         secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
         jwks={portal: key.jwks for portal, key in credentials.keys.items()},
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
+    ours.know(addresses.issuer, house.providers)
     web = make_web(make_site(house))
+    house.backchannel.start()
     return World(
         addresses=addresses,
         folder=folder,
@@ -174,7 +197,31 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         mitid=_mitid(people, clock, faults, addresses, house),
         bankid=sim_bankid,
         freja=sim_freja,
+        suomifi=sim_suomifi,
+        borgeradgang=sim_borgeradgang,
     )
+
+
+class OurMetadata:
+    """What the simulators of SAML eIDs know of us: our metadata as it is now, by our entity id.
+
+    In real life an operator uploads it; here they read it whenever they need it, so that a rotation of
+    our keys reaches them.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._described: Mapping[str, Described] = {}
+
+    def know(self, issuer: str, providers: Mapping[str, Provider]) -> None:
+        """Know these providers, once there are any: the simulators are made before them."""
+        found = {name: provider for name, provider in providers.items() if isinstance(provider, Described)}
+        self._described = {f"{issuer}/metadata/{name}": provider for name, provider in found.items()}
+
+    def __call__(self) -> Mapping[str, bytes]:
+        """Return the documents."""
+        now = self._clock.now()
+        return {entity_id: provider.metadata(now) for entity_id, provider in self._described.items()}
 
 
 def check_cast(people: Iterable[SimPerson]) -> None:
@@ -196,6 +243,7 @@ def _folder(path: Path) -> Path:
 
 def _bankid_table(sim: SimBankID, addresses: Addresses) -> Mapping[str, Any]:
     return {
+        "environment": "test",
         "address": f"{addresses.bankid}{PREFIX}",
         "server_root_file": str(sim.server_root),
         "certificate_file": str(sim.client_certificate),
@@ -209,6 +257,7 @@ def _bankid_table(sim: SimBankID, addresses: Addresses) -> Mapping[str, Any]:
 
 def _freja_table(sim: SimFreja, addresses: Addresses) -> Mapping[str, Any]:
     return {
+        "environment": "test",
         "address": addresses.freja,
         "server_root_file": str(sim.server_root),
         "certificate_file": str(sim.client_certificate),
@@ -218,12 +267,47 @@ def _freja_table(sim: SimFreja, addresses: Addresses) -> Mapping[str, Any]:
     }
 
 
+def _suomifi_table(sim: SimSuomiFi) -> Mapping[str, Any]:
+    texts = {"fi": "idbroker-hiekkalaatikko", "sv": "idbrokers sandlåda", "en": "idbroker sandbox"}
+    privacy = dict.fromkeys(texts, "https://idbroker.invalid/privacy")
+    return {
+        **_saml_table(sim),
+        "environment": "test",
+        "extent": "medium",
+        "eidas": "full",
+        "foreign": True,
+        "service_names": texts,
+        "display": {"names": texts, "descriptions": texts, "privacy_statements": privacy},
+    }
+
+
+def _borgeradgang_table(sim: SimGateway) -> Mapping[str, Any]:
+    return {
+        **_saml_table(sim),
+        "gateway": "seb",
+        "environment": "test",
+        "public": True,
+        "title": "MitID via borgeradgang",
+        "service_names": {"da": "idbrokers sandkasse", "en": "idbroker sandbox"},
+    }
+
+
+def _saml_table(sim: SimSuomiFi | SimGateway) -> Mapping[str, Any]:
+    return {
+        "idp": sim.entity_id,
+        "metadata_url": sim.metadata_url,
+        "metadata_signer_file": str(sim.signer_certificate),
+    }
+
+
 def _mitid(
     people: Iterable[SimPerson], clock: Clock, faults: Faults, addresses: Addresses, house: House
 ) -> WSGIApplication:
     client = SimClient(
         id=MITID_CLIENT,
         redirect_uris=(f"{addresses.issuer}/callback/mitid",),
+        post_logout_redirect_uris=(f"{addresses.issuer}/logout/mitid",),
+        backchannel_logout_uri=f"{addresses.issuer}/logout/mitid",
         auth_method="private_key_jwt",
         jwks=lambda: json.loads(house.keyring.jwks().body),
     )

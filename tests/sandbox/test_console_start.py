@@ -13,9 +13,10 @@ def test_start(sandbox: Sandbox, browser: Browser) -> None:
     """Every portal, the phone and what may go wrong is on the first page, and no link of it is dead."""
     browser.open(sandbox.issuer)
 
-    for name in ("Aleris Online", "Patientportalen", "Min Hälsa", "Neuroreg PER"):
+    for name in ("Aleris Online", "Patientportalen", "Min Hälsa", "Neuroreg PER", "Videovisit"):
         assert name in browser.text
     assert "What to try" in browser.text
+    assert "No eID of this country" not in browser.text
     links = set(re.findall(r'href="((?:/|http)[^"]*)"', browser.page.text))
     assert "/sandbox/phone/" in links
     for link in links:
@@ -36,10 +37,11 @@ def test_phone(sandbox: Sandbox, browser: Browser, person: str) -> None:
     assert 'action="/sandbox/phone/of/' in browser.page.text
 
 
-@pytest.mark.parametrize("eid", ["bankid", "freja"])
-def test_break_an_app(sandbox: Sandbox, browser: Browser, eid: str) -> None:
-    """An eID in an app is broken and healed on the panel, as any other is."""
-    title = {"bankid": "BankID", "freja": "Freja eID Plus"}[eid]
+@pytest.mark.parametrize("eid", ["bankid", "freja", "suomifi", "borgeradgang"])
+def test_break_an_eid(sandbox: Sandbox, browser: Browser, eid: str) -> None:
+    """An eID in an app, or one that speaks SAML, is broken and healed on the panel, as any other is."""
+    titles = {"bankid": "BankID", "freja": "Freja eID Plus", "suomifi": "Suomi.fi", "borgeradgang": "via borgeradgang"}
+    title = titles[eid]
     browser.open(f"{sandbox.issuer}/sandbox/break")
     assert title in browser.text
     origin = {"Origin": sandbox.issuer}

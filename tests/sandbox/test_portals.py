@@ -185,6 +185,7 @@ def test_step_up_that_cannot_be(sandbox: Sandbox, browser: Browser) -> None:
 def test_log_out(sandbox: Sandbox, browser: Browser) -> None:
     """Logging out ends the session at the portal and at the broker: the next login asks MitID again (R47)."""
     browser.open(sandbox.portal("patientportalen", "tidsbestilling")).log_in().press("Log ud")
+    browser.press("post_logout_redirect_uri")  # on the way through MitID, whose session ends too
     assert browser.page.url.startswith(sandbox.portal("patientportalen", "goodbye"))
     assert "Luk alle browservinduer" in browser.text
 

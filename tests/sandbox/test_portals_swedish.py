@@ -150,6 +150,7 @@ def test_translations_are_whole(service: Service) -> None:
         assert [(door.path, door.public) for door in other.doors] == [(d.path, d.public) for d in service.doors]
         assert (other.id, other.scope, other.help_path) == (service.id, service.scope, service.help_path)
         assert set(other.words) == set(service.words)
+        assert set(other.room) == set(service.room)
         assert bool(other.stranger) is bool(service.stranger)
 
 

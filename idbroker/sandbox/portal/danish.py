@@ -31,11 +31,15 @@ PATIENTPORTALEN_PORTAL = Service(
             action="Du har ingen recepter, der kan fornyes.",
         ),
     ),
-    notes=("MitID kan ikke bruges af eller på vegne af børn under 15 år.",),
+    notes=(
+        "Du kan logge ind med MitID gennem Sundhedsdatastyrelsens borgeradgang, eller med MitID direkte.",
+        "MitID kan ikke bruges af eller på vegne af børn under 15 år.",
+    ),
     help_path="hjaelp",
     help_before=(
         "Du logger ind med MitID. Vælg det, du vil, på forsiden, og tryk på Log ind.",
-        "Du sendes til en fælles loginside, videre til MitID og tilbage hertil, lige dér, hvor du ville hen.",
+        "Du sendes til en fælles loginside. Dér vælger du borgeradgangen, Sundhedsdatastyrelsens indgang, eller MitID.",
+        "Med MitID-app eller kodeviser viser du, hvem du er. Så er du tilbage her, lige dér, hvor du ville hen.",
         "Du har ét login for alle klinikker, der bruger Patientportalen.",
         "Virker det ikke, så ring til klinikken på 70 00 00 02.",
     ),

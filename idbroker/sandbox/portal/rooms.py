@@ -22,9 +22,10 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One visit: its number in the link, the national number of whom it is for, and when it begins."""
+    """One visit: its number in the link, the person it is for, by id and national number, and when it begins."""
 
     number: str
+    person: str
     invited: str = field(repr=False)
     opens: datetime
 
@@ -43,11 +44,14 @@ class Bookings:
     def __init__(self, bookings: Iterable[Booking] = ()) -> None:
         self._all = {booking.number: booking for booking in bookings}
 
+    def all(self) -> tuple[Booking, ...]:
+        """Return every visit, the earliest first."""
+        return tuple(sorted(self._all.values(), key=lambda booking: booking.opens))
+
     def find(self, number: str) -> Booking | None:
         """Return one visit, or None."""
         return self._all.get(number)
 
     def of(self, national_number: object) -> tuple[Booking, ...]:
         """Return the visits of one person, the earliest first."""
-        mine = [booking for booking in self._all.values() if booking.invited == national_number]
-        return tuple(sorted(mine, key=lambda booking: booking.opens))
+        return tuple(booking for booking in self.all() if booking.invited == national_number)

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from idbroker.sandbox.portal.danish import ALERIS_PORTAL, PATIENTPORTALEN_PORTAL
 from idbroker.sandbox.portal.doors import Service
+from idbroker.sandbox.portal.finnish import VIDEOVISIT_PORTAL
 from idbroker.sandbox.portal.swedish import MINHALSA_PORTAL, NEUROREG_PORTAL
 
-SERVICES: tuple[Service, ...] = (ALERIS_PORTAL, PATIENTPORTALEN_PORTAL, MINHALSA_PORTAL, NEUROREG_PORTAL)
+SERVICES: tuple[Service, ...] = (
+    ALERIS_PORTAL,
+    PATIENTPORTALEN_PORTAL,
+    MINHALSA_PORTAL,
+    NEUROREG_PORTAL,
+    VIDEOVISIT_PORTAL,
+)
