@@ -103,6 +103,19 @@ def test_import_back(context: KeysContext, clock: StoppedClock, tmp_path: Path) 
     assert Keyring(context.store).saml_signing().certificate == before
 
 
+def test_import_at_once(context: KeysContext, tmp_path: Path) -> None:
+    """While nobody has our metadata, the key we made is revoked, and the authority's signs, alone."""
+    certified = certificate(rsa_key(0))
+    _import(context, pair_files(tmp_path / "a", rsa_key(0), certified), "--yes")
+    ours = context.store.load().active(SIGN)
+    assert ours is not None
+
+    _run(context, "revoke", ours.kid, "--reason", "test", "--confirm", ours.kid[-4:])
+
+    assert Keyring(context.store).saml_certificates(Use.SAML_SIGN) == (certified,)
+    assert Keyring(context.store).saml_signing().certificate == certified
+
+
 def test_import_encryption_key(context: KeysContext, tmp_path: Path) -> None:
     """What was staged to encrypt to leaves the metadata, and opens until that is forgotten."""
     ours = _staged(context, ENC)[0]
