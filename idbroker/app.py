@@ -89,7 +89,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     clock = clock or SystemClock()
     durable, transient = open_stores(settings, base, clock)
     key_store = open_keys(settings, base)
-    ensure_keys(key_store, clock, sandbox=sandbox, chains=_chains(settings))
+    ensure_keys(key_store, clock, sandbox=sandbox, chains=needed_chains(settings))
     keyring = Keyring(key_store, sandbox=sandbox)
     upstreams: list[requests.Session] = []
 
@@ -186,7 +186,7 @@ def at_home(url: str, base: Path) -> str:
     return f"sqlite:///{file}"
 
 
-def _chains(settings: config.Settings) -> tuple[Chain, ...]:
+def needed_chains(settings: config.Settings) -> tuple[Chain, ...]:
     """Return the keys that this configuration needs: every start's, and what its eIDs want besides."""
     kinds = {table.kind: None for table in settings.providers.values()}
     wanted = [chain for name in kinds for chain in getattr(providers.kind(name), "CHAINS", ())]

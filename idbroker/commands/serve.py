@@ -12,7 +12,7 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from idbroker import config, logs
-from idbroker.app import CONFIG_VARIABLE, check_providers, config_path, open_keys, open_tables
+from idbroker.app import CONFIG_VARIABLE, check_providers, config_path, needed_chains, open_keys, open_tables
 from idbroker.clock import SystemClock
 from idbroker.keyring import ensure_keys
 
@@ -38,7 +38,7 @@ def serve(given: str | None) -> None:
     check_providers(settings)
     clock = SystemClock()
     open_tables(settings, path.parent, clock).close()
-    ensure_keys(open_keys(settings, path.parent), clock)
+    ensure_keys(open_keys(settings, path.parent), clock, chains=needed_chains(settings))
     os.environ[CONFIG_VARIABLE] = str(path)
     server = settings.server
     _log.info("serving", issuer=server.issuer, address=f"{server.host}:{server.port}", workers=server.workers)

@@ -223,7 +223,7 @@ class Federated(Provider, Protocol):
         ...
 
     def summoned(self, message: Message) -> Summons:
-        """Read that the eID's session is over. Raises Untrusted for what it did not say, or not to us."""
+        """Read that the eID's session is over. Untrusted for what it did not say, or not to us; Unreachable."""
         ...
 
     def dismissed(self, summons: Summons, now: datetime, *, complete: bool) -> Redirect | Post | None:
@@ -252,7 +252,7 @@ class Secrets(Protocol):
         ...
 
     def saml_certificates(self, use: Use) -> tuple[Certificate, ...]:
-        """Return what our metadata holds for `Use.SAML_SIGN` or `SAML_ENC`: the active one, then the staged one."""
+        """Return what our metadata holds: the active one, the staged one; for SAML_SIGN the retiring ones too."""
         ...
 
     def decryption(self, use: Use) -> tuple[tuple[str, RSAPrivateKey], ...]:

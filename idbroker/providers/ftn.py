@@ -108,8 +108,7 @@ class Dialect:
 
     `number_scope` is asked for with a number. `lasting` says that its `sub` is the same at every sign-in. `acr` is
     asked for instead of a level, by brokers who do not tell one either: `network` is the claim, and how it begins,
-    by which those say that the network proved the person, and nothing in the network is less than substantial
-    (Act 617/2009, 8 a §).
+    by which those say that the network proved the person, and nothing in the network is less than substantial.
     """
 
     scopes: tuple[str, ...]

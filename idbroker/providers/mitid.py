@@ -11,16 +11,14 @@ import base64
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from idbroker.codec import Codec
-from idbroker.errors import Cancelled, ConfigError, Refused, StoreError, Unreachable, Untrusted
+from idbroker.errors import Cancelled, ConfigError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
-from idbroker.providers import Asked, Challenge, Form, Means, Redirect
+from idbroker.providers import Asked, Challenge, Means, Redirect, _match
 from idbroker.providers._oidc import (
     AUTH_METHODS,
     END_SESSION,
@@ -40,8 +38,6 @@ from idbroker.providers._oidc import (
 
 # Brokers forward the browser to MitID itself; both are redirects of the same form post.
 _MITID_HOSTS = ("www.mitid.dk", "pp.mitid.dk")
-MATCH_TRIES = 3
-MATCH_WINDOW = timedelta(minutes=15)
 _LONGEST_TEXT = 130
 _LONGEST_NUMBER = 64
 _COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -186,22 +182,6 @@ DIALECTS: Mapping[str, Dialect] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Matching:
-    """The person proved who they are and is now asked for their CPR number, once.
-
-    The access token is what the match is asked with; the transaction this is kept in is sealed.
-    """
-
-    identity: Identity = field(repr=False)
-    access_token: str = field(repr=False)
-    tries: int = 0
-
-
-_MATCHING = Codec(_Matching)
-_MATCH = b"match:"
-
-
 class MitID(EndsSessions):
     """Signs people in with MitID."""
 
@@ -221,15 +201,16 @@ class MitID(EndsSessions):
 
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
         """Read the broker's answer, or the CPR number typed on our page (field `number`)."""
-        if state.startswith(_MATCH):
-            return self._match(asked, _matching(state), reply.get("number"))
+        if _match.is_matching(state):
+            return _match.go_on(asked, state, reply.get("number"), self._matches)
         try:
             proof = self._client.finish(asked, state, reply, userinfo=self._dialect.userinfo)
         except Cancelled as cancelled:
             raise _why(reply, cancelled) from cancelled
         identity = self._identity(asked, proof)
         if self._must_match(asked, identity, proof):
-            return _form(_Matching(identity=identity, access_token=proof.access_token))
+            until = identity.proved_at + _match.WINDOW
+            return _match.form(_match.Matching(identity=identity, ticket=proof.access_token, until=until))
         return identity
 
     def _scopes(self, asked: Asked) -> tuple[str, ...]:
@@ -273,23 +254,6 @@ class MitID(EndsSessions):
         if not asked.want_number or identity.number is not None or self._settings.cpr != "match":
             return False
         return str(proof.claims.get(self._dialect.has_number, "true")).lower() == "true"
-
-    def _match(self, asked: Asked, matching: _Matching, typed: str | None) -> Challenge | Identity:
-        # MitID allows three tries in fifteen minutes; after that the person must sign in again.
-        if asked.now > matching.identity.proved_at + MATCH_WINDOW:
-            raise Refused("cpr_match_failed", "too late")
-        if typed is None:  # the browser went back to the broker's answer, or only looks at the form
-            return _form(matching)
-        try:
-            number = parse(typed, "DK", now=_today(asked))
-        except NotANumber:
-            return _form(matching, typed=typed, error="p.e.id")
-        if self._matches(matching.access_token, number):
-            return replace(matching.identity, number=number)
-        matching = replace(matching, tries=matching.tries + 1)
-        if matching.tries >= MATCH_TRIES:
-            raise Refused("cpr_match_failed", "three tries")
-        return _form(matching, typed=typed, error="q.e.match")
 
     def _matches(self, access_token: str, number: NationalNumber) -> bool:
         response = ask(
@@ -345,23 +309,6 @@ def _why(reply: Mapping[str, str], cancelled: Cancelled) -> Cancelled | Refused:
     return cancelled if reason is None else Refused(reason, cancelled.detail)
 
 
-def _matching(state: bytes) -> _Matching:
-    try:
-        return _MATCHING.unpack(state.removeprefix(_MATCH))
-    except StoreError as error:
-        raise Untrusted("a state that does not read") from error
-
-
-def _form(matching: _Matching, *, typed: str = "", error: str | None = None) -> Form:
-    left = {"left": str(MATCH_TRIES - matching.tries)} if matching.tries else {}
-    return Form(
-        page="cpr",
-        state=_MATCH + _MATCHING.pack(matching),
-        values={"number": typed[:_LONGEST_NUMBER], **left},
-        errors={} if error is None else {"number": error},
-    )
-
-
 def _language(asked: Asked) -> str:
     return "da" if asked.language == "da" else "en"
 
@@ -372,15 +319,11 @@ def _text(asked: Asked) -> str:
     return base64.b64encode(text[:_LONGEST_TEXT].encode()).decode()
 
 
-def _today(asked: Asked) -> date:
-    return asked.now.astimezone(_COPENHAGEN).date()
-
-
 def _number(claim: str | None, asked: Asked) -> NationalNumber | None:
     if not claim:
         return None
     try:
-        return parse("".join(filter(str.isdigit, claim)), "DK", now=_today(asked))
+        return parse("".join(filter(str.isdigit, claim)), "DK", now=_match.today(asked.now))
     except NotANumber as error:
         raise Untrusted(f"number: {error.reason}") from error
 

@@ -61,7 +61,6 @@ _DANISH_CITIZEN = (
     RequestedAttribute(name=f"{_DANISH}model/core/eid/fullName", friendly_name="FullName"),
     RequestedAttribute(name=f"{_DANISH}model/core/eid/firstName", friendly_name="FirstName"),
     RequestedAttribute(name=f"{_DANISH}model/core/eid/lastName", friendly_name="LastName"),
-    RequestedAttribute(name=f"{_DANISH}model/core/eid/cprUuid", friendly_name="CPRUUID"),
     RequestedAttribute(name=f"{_DANISH}model/core/eid/dateOfBirth", friendly_name="DateOfBirth"),
 )
 _DANISH_PUBLIC = (
