@@ -19,7 +19,7 @@ from idbroker import config
 from idbroker.app import House, make_site, open_house, open_keys
 from idbroker.clock import SystemClock
 from idbroker.keyring import carry_out
-from idbroker.keyset import Rules, Use
+from idbroker.keyset import Rules, State, Use
 from idbroker.rotation import plan_rotation
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.people import cast
@@ -119,7 +119,8 @@ def silently(browser: Browser) -> dict[str, str]:
 def rotate(door: Door, use: Use) -> None:
     """Have the staged key of a use take over, and see that the broker follows."""
     store, rules = open_keys(door.house.settings, door.folder), Rules()
-    later = SystemClock().now() + rules.saml_cache + rules.skew + timedelta(minutes=1)
+    staged = [key for key in store.load().alive() if key.use is use and key.state is State.STAGED]
+    later = max(rules.may_sign(key) for key in staged)
     made = carry_out(store, plan_rotation(store.load(), rules, later, use), "test", later)
     eventually(lambda: door.house.keyring.loaded_version == made.version)
 

@@ -169,7 +169,7 @@ def test_an_answer_that_was_changed_is_refused(world: World, tag: str | None) ->
 
 
 def test_an_answer_is_good_for_one_request_in_one_browser(world: World) -> None:
-    """In another browser, or given as the answer to another request of ours, it signs nobody in (SAML profiles, 4.1.4.3)."""
+    """In another browser, or as the answer to another request of ours, nobody is signed in (SAML profiles, 4.1.4.3)."""
     door, _ = world
     browser, other = door.browser(), door.browser()
     page = shown(browser, sent_to(browser, "suomi"))
