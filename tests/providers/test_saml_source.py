@@ -238,6 +238,14 @@ def test_a_copy_is_verified_again(world: World, *, packed: bool) -> None:
     assert signers(world) == ("idp",)
 
 
+def test_a_copy_from_the_future(world: World) -> None:
+    """A copy of a worker whose clock is wrong is not taken: counted from there it would live too long."""
+    document = zlib.compress(world.idp.document)
+    world.means().copies.put(f"eid {IDP} {world.idp.address}/metadata", world.clock.now() + DAY, document, 2 * DAY)
+
+    assert (signers(world), world.idp.looks) == (("idp",), 1)
+
+
 def test_a_copy_of_another_address(world: World) -> None:
     """A table that names another address, or another identity provider, takes no copy of the earlier one's."""
     signers(world)
@@ -315,6 +323,19 @@ def test_eight_threads_find_nothing(world: World) -> None:
 
     assert all_at_once(lambda: signers(world, source)) == [("idp",)] * 8
     assert world.idp.looks == 1
+
+
+def test_eight_threads_find_it_down(world: World) -> None:
+    """When it is down at the start one thread finds that out for all, and the others do not ask again."""
+    world.idp.status = 503
+    source = world.party().source
+
+    def work() -> tuple[str, ...]:
+        with pytest.raises(Unreachable):
+            source.get(world.clock.now())
+        return ()
+
+    assert (all_at_once(work), world.idp.looks) == ([()] * 8, 1)
 
 
 # ---- a file of the operator's -------------------------------------------------------------------------
