@@ -116,6 +116,15 @@ def silently(browser: Browser) -> dict[str, str]:
     return answer_of(browser.authorize(prompt="none"))
 
 
+def framed(door: Door, browser: Browser) -> Browser:
+    """Return the browser as it is inside a page of somebody else's: it keeps our cookies to itself (SameSite)."""
+    frame = door.browser()
+    frame.session.cookies.update(browser.session.cookies)
+    for name in {"s"} & set(frame.session.cookies.keys()):
+        frame.session.cookies.clear("127.0.0.1", "/", name)
+    return frame
+
+
 def rotate(door: Door, use: Use) -> None:
     """Have the staged key of a use take over, and see that the broker follows."""
     store, rules = open_keys(door.house.settings, door.folder), Rules()

@@ -22,6 +22,7 @@ from tests.servers import LOOPBACK, missing, program, serving
 INSTALLED = Path(os.environ.get("TEST_SIMPLESAMLPHP", "/usr/share/simplesamlphp"))
 PASSWORD = "only-for-this-test"
 REGISTERED = "urn:oid:1.2.246.517.3002.111.2"
+DESCRIBES = "describes"  # the pair of keys that signs metadata, and nothing else
 CANCELS = "cancels"  # an attribute of those who do
 SETS = ("config", "authsources", "metadata/saml20-idp-hosted")
 # PHP reads all of its configuration from JSON that is written here.
@@ -53,9 +54,14 @@ class SimpleSaml:
         """Return where its metadata is put for us."""
         return self.folder / "idp.xml"
 
+    @property
+    def metadata_url(self) -> str:
+        """Return where it publishes that itself, signed."""
+        return f"{self.address}/saml2/idp/metadata.php"
+
     def describe(self) -> None:
         """Have it write its metadata, for us to read."""
-        response = requests.get(f"{self.address}/saml2/idp/metadata.php", timeout=10)
+        response = requests.get(self.metadata_url, timeout=10)
         assert response.status_code == 200, response.text
         self.metadata_file.write_bytes(response.content)
 
@@ -97,6 +103,10 @@ class SimpleSaml:
             "errorreporting": False,
             "showerrors": True,
             "enable.saml20-idp": True,
+            "metadata.sign.enable": True,
+            "metadata.sign.privatekey": f"{DESCRIBES}.key",
+            "metadata.sign.certificate": f"{DESCRIBES}.crt",
+            "metadata.sign.algorithm": names.RSA_SHA256,
             "module.enable": {"exampleauth": True, "saml": True, "core": True},
             "store.type": "phpsession",
             "session.cookie.secure": False,
@@ -148,7 +158,7 @@ def simplesaml(people: Mapping[str, Mapping[str, list[str]]]) -> Iterator[Simple
         for kind in SETS:
             variable = {"metadata/saml20-idp-hosted": "metadata"}.get(kind, "config")
             (folder / f"{kind}.php").write_text(_READS.format(variable, Path(kind).name))
-        for pair in ("first", "second", "unknown"):
+        for pair in ("first", "second", "unknown", DESCRIBES):
             make_pair(folder, pair)
         made: list[SimpleSaml] = []
 
@@ -166,7 +176,7 @@ def simplesaml(people: Mapping[str, Mapping[str, list[str]]]) -> Iterator[Simple
 
 def _answers(peer: SimpleSaml) -> bool:
     try:
-        return requests.get(f"{peer.address}/saml2/idp/metadata.php", timeout=5).status_code == 200
+        return requests.get(peer.metadata_url, timeout=5).status_code == 200
     except requests.ConnectionError:
         return False
 

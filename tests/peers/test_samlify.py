@@ -16,7 +16,7 @@ from idbroker.saml.names import ds, xenc
 from tests.door import Browser, Door, answer_of, claims_of, form_of
 from tests.peers.node import RunningClock
 from tests.peers.portals import way_back
-from tests.peers.saml_world import BYE, carried, rotate, sent_to, sign_out, silently
+from tests.peers.saml_world import BYE, carried, framed, rotate, sent_to, sign_out, silently
 from tests.peers.samlify import DANE, FINN, Samlify, left_there, samlify
 
 pytestmark = pytest.mark.peers
@@ -153,18 +153,37 @@ def test_leaving_the_portal_ends_its_session(world: World, eid: str, binding: st
 @BOTH
 @pytest.mark.parametrize("binding", ["redirect", "post"])
 def test_leaving_there_ends_our_session(world: World, eid: str, binding: str) -> None:
-    """Its LogoutRequest finds our session by its own names, and it verifies our answer (SAML profiles, 4.4.3)."""
+    """Its LogoutRequest, without our cookie, ends that session and no other; it verifies our answer (S36)."""
     door, idp = world
-    browser = door.browser()
+    browser, elsewhere = door.browser(), door.browser()
     signed_in(door, browser, eid)
+    signed_in(door, elsewhere, eid)
     idp.peer.does("heard")
     idp.peer.does("set", slo=binding)
     assert "code" in silently(browser)
 
-    page = carried(browser, left_there(idp, browser, eid))
+    frame = framed(door, browser)
+
+    page = carried(frame, left_there(idp, frame, eid))
 
     assert (page.status_code, page.text) == (200, "signed out")
     assert idp.peer.does("heard") == ["LogoutResponse redirect to ours"]
+    assert silently(browser)["error"] == "login_required"
+    assert "code" in silently(elsewhere)
+
+
+@BOTH
+def test_a_logout_that_was_changed_ends_nothing(world: World, eid: str) -> None:
+    """Its LogoutRequest with another RelayState than it signed is refused; as it was, it ends our session."""
+    door, idp = world
+    browser = door.browser()
+    signed_in(door, browser, eid)
+    told = browser.fetch(f"{idp.address}/leave?party={eid}").headers["Location"]
+
+    refused = browser.fetch(told.replace("RelayState=", "RelayState=x"))
+
+    assert (refused.status_code, "code" in silently(browser)) == (400, True)
+    assert browser.get(told).text == "signed out"
     assert silently(browser)["error"] == "login_required"
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -21,8 +22,18 @@ from idbroker.sandbox.people import cast
 from tests.door import Browser, Door, answer_of, claims_of, form_of
 from tests.peers.node import RunningClock
 from tests.peers.portals import way_back
-from tests.peers.saml_world import BYE, carried, open_saml_door, our_metadata, rotate, sent_to, sign_out, silently
-from tests.peers.simplesaml import PASSWORD, SimpleSaml, finn, simplesaml
+from tests.peers.saml_world import (
+    BYE,
+    carried,
+    framed,
+    open_saml_door,
+    our_metadata,
+    rotate,
+    sent_to,
+    sign_out,
+    silently,
+)
+from tests.peers.simplesaml import DESCRIBES, PASSWORD, SimpleSaml, finn, simplesaml
 from tests.servers import missing, program
 
 pytestmark = pytest.mark.peers
@@ -30,7 +41,7 @@ pytestmark = pytest.mark.peers
 ASKS = 'name="password"'
 CBC = {"cbc": True, "cipher": "AES-CBC"}
 SKEW = 180  # seconds: the tests move our clock past what an old metadata file is believed for
-TABLES = {"suomi": CBC, "posted": {**CBC, "binding": "post"}, "strict": {}}
+TABLES = ("suomi", "posted", "strict", "fetched")
 
 World = tuple[Door, SimpleSaml]
 
@@ -40,17 +51,23 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Serve both; each has read the other's metadata. The packaged version encrypts by AES-CBC only."""
     people = {one.id: finn(one) for one in cast(SystemClock().now().date()) if one.country == "FI"}
     with simplesaml(people) as idp:
-        table = {
-            "kind": "suomifi",
-            "environment": "test",
-            "idp": idp.entity_id,
-            "metadata_file": idp.metadata_file,
-            "skew": SKEW,
-        }
-        made = {name: {**table, **more} for name, more in TABLES.items()}
+        made = tables(idp)
         with open_saml_door(tmp_path_factory.mktemp("broker"), lambda _: made) as door:
             acquaint(door, idp)
             yield door, idp
+
+
+def tables(idp: SimpleSaml) -> Mapping[str, Mapping[str, Any]]:
+    """Return what we know of it, four times: by file or by address, by this binding or that, with CBC or without."""
+    shared = {"kind": "suomifi", "environment": "test", "idp": idp.entity_id, "skew": SKEW}
+    file = {**shared, "metadata_file": idp.metadata_file}
+    signer = {"metadata_url": idp.metadata_url, "metadata_signer_file": idp.folder / f"{DESCRIBES}.crt"}
+    return {
+        "suomi": {**file, **CBC},
+        "posted": {**file, **CBC, "binding": "post"},
+        "strict": file,
+        "fetched": {**shared, **CBC, **signer},
+    }
 
 
 def acquaint(door: Door, idp: SimpleSaml) -> None:
@@ -78,9 +95,9 @@ def response_in(page: requests.Response) -> etree._Element:
     return etree.fromstring(base64.b64decode(form_of(page).hidden["SAMLResponse"]))
 
 
-@pytest.mark.parametrize("eid", ["suomi", "posted"])
+@pytest.mark.parametrize("eid", ["suomi", "posted", "fetched"])
 def test_a_person_signs_in_through_simplesamlphp(world: World, eid: str) -> None:
-    """It verifies our request, by Redirect or by POST; we open and verify its answer; the portal is told who it is."""
+    """It verifies our request, by Redirect or POST; we verify its metadata and its answer; the portal is told who."""
     door, _ = world
     browser, aino = door.browser(), door.people["aino"]
 
@@ -196,13 +213,14 @@ def test_leaving_the_portal_ends_its_session(world: World) -> None:
 
 
 def test_leaving_there_ends_our_session(world: World) -> None:
-    """Its LogoutRequest finds our session by its own names, and it takes our signed answer (SAML profiles, 4.4.3)."""
+    """Its LogoutRequest, without our cookie, finds our session; it takes our signed answer (SAML profiles, 4.4.3)."""
     door, idp = world
     browser = door.browser()
     signed_in(door, browser)
     assert "code" in silently(browser)
+    frame = framed(door, browser)
 
-    page = carried(browser, browser.get(f"{idp.address}/saml2/idp/initSLO.php?RelayState={idp.address}/logout.php"))
+    page = carried(frame, frame.get(f"{idp.address}/saml2/idp/initSLO.php?RelayState={idp.address}/logout.php"))
 
     assert (page.status_code, page.url) == (200, f"{idp.address}/logout.php")
     assert silently(browser)["error"] == "login_required"
