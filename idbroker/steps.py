@@ -89,7 +89,9 @@ _REFUSAL_NOTICES = {
     "freja_expired": "b.e.exp",
     "freja_lost": "b.e.again",
     "freja_rejected": "b.e.again",
+    "not_a_citizen": "e.work",
     "too_many": "x.429",
+    "vtj_not_verified": "e.vtj",
 }
 
 

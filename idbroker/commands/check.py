@@ -65,13 +65,21 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
         name = settings.server.address_header
         yield "server", f"address_header = {name}: a proxy that passes {name.replace('-', '_')} on lets anybody choose"
     yield from test_doors(settings)
-    for name, table in settings.providers.items():
-        weigh = getattr(kind(table.kind), "advice", None)
-        yield from ((f"providers.{name}", what) for what in (weigh(table.settings) if weigh else ()))
+    yield from weighed(settings)
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
         yield "store", "SQLite serves one host; use Redis and PostgreSQL for more"
+
+
+def weighed(settings: config.Settings) -> Iterator[Finding]:
+    """Say what each kind of provider thinks of its own settings."""
+    for name, table in settings.providers.items():
+        weigh = getattr(kind(table.kind), "advice", None)
+        yield from ((f"providers.{name}", what) for what in (weigh(table.settings) if weigh else ()))
+        valid = getattr(table.settings, "metadata_valid", None)
+        if valid is not None and valid > settings.keys.saml_cache:
+            yield f"providers.{name}", "metadata_valid is longer than keys.saml_cache: a partner may keep an old key"
 
 
 def test_doors(settings: config.Settings) -> Iterator[Finding]:
