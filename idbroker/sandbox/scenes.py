@@ -51,7 +51,11 @@ def make_scene(folder: Path, addresses: Addresses, reset: Callable[[], None]) ->
                 "/sandbox/phone": make_phone(world.phones, world.people, addresses.issuer),
             },
         ),
-        portals=make_portals([_portal(service, world, bookings) for service in SERVICES], addresses.issuer),
+        portals=make_portals(
+            [_portal(service, world, bookings) for service in SERVICES],
+            addresses.issuer,
+            (addresses.suomifi, addresses.borgeradgang),
+        ),
         mitid=world.mitid,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -41,15 +41,18 @@ class Portal:
     bookings: Bookings = field(default_factory=Bookings)
 
 
-def make_portals(portals: Iterable[Portal], issuer: str) -> Flask:
-    """Return the application that serves all demo portals, each below its own name."""
+def make_portals(portals: Iterable[Portal], issuer: str, eids: Sequence[str] = ()) -> Flask:
+    """Return the application that serves all demo portals, each below its own name.
+
+    `eids` are the origins of those eIDs that a logout leads to.
+    """
     app = Flask("idbroker.sandbox.portals", static_folder=None, template_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.register_blueprint(skin())
     each = tuple(portals)
     services = [portal.service for portal in each]
     for portal in each:
-        app.register_blueprint(_Pages(portal, issuer).routes(), url_prefix=f"/{portal.service.id}")
+        app.register_blueprint(_Pages(portal, issuer, tuple(eids)).routes(), url_prefix=f"/{portal.service.id}")
     app.add_url_rule("/", "all", lambda: page("portal/all.html", services=services, issuer=issuer))
     app.before_request(_guard)
     app.register_error_handler(404, lambda _: page("portal/none.html", services=services, issuer=issuer, status=404))
@@ -64,8 +67,10 @@ def _guard() -> Response | None:
 class _Pages:
     """The pages of one portal."""
 
-    def __init__(self, portal: Portal, issuer: str) -> None:
+    def __init__(self, portal: Portal, issuer: str, eids: tuple[str, ...]) -> None:
         self._portal, self._party, self._issuer = portal.service, portal.party, issuer
+        # The logout is a form, and Chromium holds every redirect after a post against form-action.
+        self._origins = (issuer, *eids)
         self._register, self._bookings = portal.register, portal.bookings
         self._visits = Visits()
 
@@ -282,7 +287,7 @@ class _Pages:
         clock = _clock(service)
         shown = _shown(visit.login, clock) if visit.login else {}
         return page(
-            template, origins=(self._issuer,), status=status, service=service, words=service.words, at=self._at,
+            template, origins=self._origins, status=status, service=service, words=service.words, at=self._at,
             others=[one for one in (self._portal, *self._portal.also) if one is not service],
             login=visit.login, ended=visit.ended, issuer=self._issuer, has_trail=bool(visit.trail), clock=clock,
             room=service.room, framed=self._party.registration.framed, **shown, **values,
