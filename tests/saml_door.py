@@ -102,11 +102,15 @@ class SamlDoor:
 
 @dataclass(kw_only=True)
 class SamlBrowser(Browser):
-    """Posts by itself what a page posts by itself, on this machine."""
+    """Goes on by itself where a page does, on this machine."""
 
     def _follow(self, response: requests.Response) -> requests.Response:
         page = super()._follow(response)
         for _ in range(10):
+            onward = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
+            if onward:
+                page = super()._follow(self.fetch(urljoin(page.url, html.unescape(onward[1]))))
+                continue
             if page.status_code != 200 or "submit.js" not in page.text:
                 return page
             form = form_of(page)
@@ -114,7 +118,7 @@ class SamlBrowser(Browser):
             if urlsplit(target).hostname not in ("127.0.0.1", "localhost"):
                 return page
             page = super()._follow(self.session.post(target, data=form.hidden, allow_redirects=False, timeout=10))
-        raise AssertionError("too many forms")
+        raise AssertionError("too many pages that go on by themselves")
 
     def prove(
         self, provider: str, person: str, outcome: str = "approve", method: str = "", **asked: str

@@ -26,7 +26,7 @@ def farewells(site: Site) -> Blueprint:
 
     @routes.get("/goodbye/<name>")
     def tell(name: str) -> Response:
-        """Show the page whose frames tell services that the sign-on is over."""
+        """Show the page that goes on by itself; its frames tell services that the sign-on is over."""
         return screens.telling(site.signout.found(name))
 
     @routes.get("/goodbye/<name>/on")
@@ -51,6 +51,17 @@ def farewells(site: Site) -> Blueprint:
     return routes
 
 
+def begun(site: Site, screens: Screens, farewell: Farewell) -> Response:
+    """Go on with a logout: by a page of ours if anybody is to be told by the browser, else to where it ends.
+
+    By a page, for a logout may begin with a service's form: browsers check that form's policy against
+    every redirect after it, and no service can name in it where eIDs live (CSP Level 3, 6.4.1).
+    """
+    if farewell.frames or site.signout.leave(farewell) is not None:
+        return see_other(f"/goodbye/{farewell.id}")
+    return _done(screens, site.signout.found(farewell.id))
+
+
 def onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
     """Send the browser to the eID if it is to hear of it, else to where a logout ends."""
     errand = site.signout.leave(farewell)
@@ -58,7 +69,8 @@ def onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
         return _done(screens, site.signout.found(farewell.id))
     if errand.fields is None:
         return see_other(errand.action)
-    return screens.post_to(errand.action, errand.fields, farewell.language)
+    origins = site.origins(farewell.provider or "")
+    return screens.post_to(errand.action, errand.fields, farewell.language, onward=origins, target=farewell.target)
 
 
 def _done(screens: Screens, farewell: Farewell) -> Response:

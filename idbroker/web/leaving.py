@@ -12,7 +12,7 @@ from idbroker.oidc import logout
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
 from idbroker.session import key_of
-from idbroker.web.farewells import onward
+from idbroker.web.farewells import begun
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
@@ -57,9 +57,7 @@ def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
         # Not as `lang`: a language button is a second field of that name, and the yes would switch.
         fields["ui_locales"] = language
         fields["_n"] = mint_nonce(key_of(secret))
-        # A browser checks a form against every redirect after it: to the eID, which ends its session too, and on.
-        eid = session.value.identity.provider
-        return screens.confirm_logout(asked.client, language, fields, asked.target, site.origins(eid))
+        return screens.confirm_logout(asked.client, language, fields, asked.target)
     return _ended(site, screens, asked, language)
 
 
@@ -82,6 +80,6 @@ def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) ->
         response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
     else:
         farewell = site.signout.farewell(session, asked, language)
-        response = see_other(f"/goodbye/{farewell.id}") if farewell.frames else onward(site, screens, farewell)
+        response = begun(site, screens, farewell)
     site.cookies.drop_session(response)
     return response

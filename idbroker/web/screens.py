@@ -95,10 +95,24 @@ class Screens:
         )
         return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
 
-    def post_to(self, action: str, fields: Mapping[str, str], language: str, *, framed: Sequence[str] = ()) -> Response:
-        """Send the browser somewhere by a form that posts itself; `framed` are origins that may frame the page."""
+    def post_to(
+        self,
+        action: str,
+        fields: Mapping[str, str],
+        language: str,
+        *,
+        onward: Sequence[str] = (),
+        target: str | None = None,
+        framed: Sequence[str] = (),
+    ) -> Response:
+        """Send the browser somewhere by a form that posts itself.
+
+        `onward` are origins, and `target` an address, that it may be redirected to from there; `framed` are
+        origins that may show the page in a frame.
+        """
         view = views.FormPostView(frame=views.Frame(language=language, languages=()), action=action, fields=fields)
-        return self._page(self._site.pages.form_post(view), [origin_of(action)], ancestors=tuple(framed))
+        origins = [origin_of(action), *onward, *([origin_of(target)] if target else [])]
+        return self._page(self._site.pages.form_post(view), origins, ancestors=tuple(framed))
 
     def wait(self, transaction: Transaction, nonce: str) -> Response:
         """Show the page that waits for an app."""
@@ -208,7 +222,7 @@ class Screens:
         return self._page(self._site.pages.logged_out(views.WayBackView(frame=frame, back_href=back, shared=True)))
 
     def telling(self, farewell: Farewell) -> Response:
-        """Show the page whose frames tell services that the sign-on is over; it goes on when they are loaded."""
+        """Show the page that goes on by itself, when its frames have told services that the sign-on is over."""
         view = views.TellingView(
             frame=self._leaving_frame(farewell), frames=farewell.frames, onward_href=f"/goodbye/{farewell.id}/on"
         )
@@ -244,12 +258,11 @@ class Screens:
         language: str,
         fields: dict[str, str],
         target: str | None,
-        eid_origins: Sequence[str] = (),
     ) -> Response:
         """Ask whether to sign out."""
         view = views.LogoutView(frame=self._plain_frame(client, language), action="/logout", fields=fields)
         origins = [origin_of(target)] if target else []
-        return self._page(self._site.pages.confirm_logout(view), [*origins, *eid_origins])
+        return self._page(self._site.pages.confirm_logout(view), origins)
 
     def document(self, name: str, language: str) -> Response:
         """Show help, privacy or the accessibility statement."""

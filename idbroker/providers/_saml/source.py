@@ -18,6 +18,7 @@ from idbroker.saml.metadata import IdentityProvider, Keep, Lapsed, Take
 REFRESH = timedelta(hours=1)
 LONGEST = timedelta(hours=24)
 PAUSE = timedelta(minutes=1)  # after a look that failed, and between two at a file
+SOON = timedelta(seconds=5)
 _PATIENCE = 5.0  # seconds that one thread waits for another's look
 _log = structlog.get_logger("idbroker.saml")
 
@@ -66,7 +67,8 @@ class Source:
         if self._next is not None and now < self._next:
             return  # another worker has looked a while ago
         decision = metadata.newer(self._known, self._fetched(now), now)
-        self._next = now + PAUSE
+        # Who has nothing keeps people out: the source is looked at again as soon as may be.
+        self._next = now + (SOON if self._lapsed(now) else PAUSE)
         match decision:
             case Take(provider=provider, changed=changed):
                 self._known, self._fetched_at = provider, now
