@@ -14,7 +14,7 @@ $(shell [ "$$(cat .venv/made-in 2>/dev/null)" = "$(CURDIR)" ] && $(python) -c ''
 help:
 	@echo "make sandbox       set up and start the sandbox: everything works, nothing is real"
 	@echo "make install       set up .venv with everything"
-	@echo "make test          run every test (ARGS='-k words' for some)"
+	@echo "make test          run every test (ARGS='-k words' for some; '-n0' in one process)"
 	@echo "make check         lint, types, import rules, translations"
 	@echo "make format        format the code"
 	@echo "make bench         run the benchmarks"
@@ -33,9 +33,12 @@ $(all): $(ran) requirements/test.txt requirements/dev.txt
 sandbox: $(ran)
 	.venv/bin/idbroker sandbox $(ARGS)
 
+# A process for each core; the tests of one file stay together, in their order, in one of them.
+parallel := --numprocesses=auto --maxprocesses=8 --dist=loadfile
+
 test: $(all) $(peers)
 	tests/system-packages.sh
-	$(python) -m pytest $(ARGS)
+	$(python) -m pytest $(parallel) $(ARGS)
 
 # Third-party peers of the tests: exact versions, known by their hashes, and none of their install scripts is run.
 $(peers): tests/peers/package.json tests/peers/package-lock.json

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import shutil
@@ -23,6 +24,11 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 30.0  # seconds a server may take to start or to stop
 ATTEMPTS = 3  # another process may take a free port before our server does
 POSTGRES_USER = "idbroker"
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+# Linux takes the ports of connections, and those of servers that ask for any, from 32768 up: below it no port is
+# taken between our asking and a server's start. Each worker of a run has a thousand of its own, and each run starts
+# somewhere else among them.
+_PORTS = itertools.cycle(13_000 + 1_000 * (WORKER % 19) + (os.getpid() + number) % 1_000 for number in range(1_000))
 
 
 class DidNotStart(RuntimeError):
@@ -30,12 +36,17 @@ class DidNotStart(RuntimeError):
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on now."""
+    """Return a port of the loopback address that nobody listens on now, nor another worker of this run later."""
+    return next(port for port in itertools.islice(_PORTS, 1_000) if _is_free(port))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
-    assert isinstance(port, int)
-    return port
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def missing(part: str, remedy: str) -> NoReturn:

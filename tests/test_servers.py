@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from idbroker.clock import StoppedClock
 from tests.conftest import Guard, NetworkIsOff
-from tests.servers import missing
+from tests.servers import LOOPBACK, free_port, missing
 
 
 def test_redis_is_real(redis_url: str) -> None:
@@ -30,6 +30,16 @@ def test_postgres_databases_are_fresh(postgres_database: str, turn: int) -> None
         connection.execute("CREATE TABLE visits (turn integer)")
 
         assert connection.execute("SELECT count(*) FROM visits").fetchone() == (0,)
+
+
+def test_free_ports_stay_free() -> None:
+    """A free port is given out once, is not taken by a server that asks for any, and can be listened on."""
+    given = [free_port() for _ in range(20)]
+    with socket.create_server((LOOPBACK, 0)) as anywhere, socket.create_server((LOOPBACK, given[0])) as there:
+        assert anywhere.getsockname()[1] not in given
+        assert there.getsockname()[1] == given[0]
+
+    assert len(set(given)) == 20
 
 
 def test_chromium_renders(chromium: Browser) -> None:
