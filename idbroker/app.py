@@ -19,9 +19,9 @@ from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
 from idbroker.errors import ConfigError
 from idbroker.evidence import evidence_row
-from idbroker.farewell import Farewell
+from idbroker.farewell import Afterwards, Farewell
 from idbroker.grant import Grant
-from idbroker.keeping import Copies, Copy, SealedTransient, Shelf
+from idbroker.keeping import Copies, Copy, SealedTransient, Shelf, Tallies
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import Keyring, ensure_keys
 from idbroker.keyset import NEEDED, Chain, Use
@@ -105,6 +105,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         issuer=settings.server.issuer,
         once=once(transient, clock),
         copies=Copies(Shelf(sealed, "m", Copy)),
+        tally=Tallies(transient),
         sandbox=sandbox,
     )
     made = _providers(settings, means)
@@ -229,13 +230,17 @@ def make_site(house: House) -> Site:
         sealer=sealer,
     )
     use_once = once(house.transient, clock)
-    index = SessionIndex(Shelf(sealed, "u", Resting), house.settings.session.absolute)
+    afterwards = Shelf(sealed, "a", Afterwards)
+    index = SessionIndex(
+        Shelf(sealed, "u", Resting), house.settings.session.absolute, lambda key: sessions.get(key) is not None
+    )
     signout = Signout(
         issuer=issuer,
         clock=clock,
         sessions=sessions,
         index=index,
         farewells=Shelf(sealed, "f", Farewell),
+        afterwards=afterwards,
         tokens=tokens,
         clients=house.clients,
         providers=house.providers,
@@ -248,6 +253,7 @@ def make_site(house: House) -> Site:
         clock=clock,
         sessions=sessions,
         index=index,
+        afterwards=afterwards,
         grants=grants,
         records=durable,
         events=durable.events,

@@ -95,6 +95,8 @@ class Broker:
         if not self.signon.suffices(kept.value, request, client, clinic):
             return None
         code = self.signon.again(kept, request, client, clinic)
+        if code is None:
+            return None
         return Answered(response=authorize.code_response(request, code, self.moves.issuer), language=language)
 
     # ---- the transaction -------------------------------------------------------------------------

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from idbroker.session import Rests
+
 LIFE = timedelta(minutes=30)  # suomi.fi shows a page of its own and waits for the person
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """Where the browser goes to end the eID's session: an address, or a form that posts itself there."""
+    """Where the browser goes to end an eID's session: an address, or a form that posts itself there."""
 
     action: str = field(repr=False)
     fields: Mapping[str, str] | None = field(default=None, repr=False)
@@ -19,12 +21,12 @@ class Errand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Farewell:
-    """One logout, from the moment that our own session has ended.
+    """One logout, from the moment that our own session ends.
 
-    `id` goes to the eID and comes back (SAML RelayState, OpenID Connect `state`). `services` are the
-    clients that were reached, `frames` the addresses of those that are told in a frame. `logout` is the
-    provider's own (`Identity.upstream_logout`), `state` what it remembers of its errand. `left` says whether
-    the eID has ended its session: None until it is known.
+    `id` goes to the eIDs and comes back (SAML RelayState, OpenID Connect `state`). `services` are the
+    clients that were reached, `frames` the addresses of those that are told in a frame. `waiting` are the
+    sessions at eIDs that are still to be ended, one after the other; `errand` and `state` belong to the
+    first of them. `ended` are the eIDs that have said that theirs is over, `unsure` those that have not.
     """
 
     id: str
@@ -33,16 +35,37 @@ class Farewell:
     target: str | None = field(repr=False)
     services: tuple[str, ...] = ()
     frames: tuple[str, ...] = field(default=(), repr=False)
-    provider: str | None = None
-    logout: str | None = field(default=None, repr=False)
+    waiting: tuple[Rests, ...] = field(default=(), repr=False)
     errand: Errand | None = None
     state: bytes = field(default=b"", repr=False)
-    left: bool | None = None
+    ended: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
+
+    @property
+    def provider(self) -> str | None:
+        """Return the eID whose turn it is."""
+        return self.waiting[0].provider if self.waiting else None
 
     def sent(self, errand: Errand, state: bytes) -> Farewell:
         """Return it with the person gone to the eID: the same errand again leads there again."""
         return replace(self, errand=errand, state=state)
 
-    def back(self, *, left: bool) -> Farewell:
-        """Return it with the eID's answer; what could end a session there is forgotten."""
-        return replace(self, logout=None, errand=None, state=b"", left=left)
+    def next(self, *, ended: bool | None) -> Farewell:
+        """Return it with the eID's answer, None if it has nothing to end; what could end it there is forgotten."""
+        first, *rest = self.waiting
+        return replace(
+            self,
+            waiting=tuple(rest),
+            errand=None,
+            state=b"",
+            ended=(*self.ended, first.provider) if ended is True else self.ended,
+            unsure=(*self.unsure, first.provider) if ended is False else self.unsure,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Afterwards:
+    """What became of a sign-on that is not there any more: the one in its place, or the logout that ended it."""
+
+    successor: str | None = None
+    farewell: str | None = None

@@ -55,7 +55,7 @@ class Identity:
 
     `upstream_names` are the words by which the eID may say that its own session is over (a session
     index, a name); `upstream_logout` is what the provider needs to end that session, and only
-    it reads; `upstream_until` is how long the eID says that ours may last.
+    it reads; `upstream_issued` is when it told us of it, `upstream_until` how long it says that ours may last.
     """
 
     provider: str
@@ -73,6 +73,7 @@ class Identity:
     powers: tuple[Power, ...] = field(default=(), repr=False)
     upstream_names: tuple[str, ...] = field(default=(), repr=False)
     upstream_logout: str | None = field(default=None, repr=False)
+    upstream_issued: datetime | None = None
     upstream_until: datetime | None = None
     app_ip: str | None = field(default=None, repr=False)
     evidence: Mapping[str, str] = field(default_factory=dict, repr=False)

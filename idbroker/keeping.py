@@ -149,6 +149,21 @@ class Copies:
         self._shelf.put(_digest(name), Copy(fetched_at=fetched_at, document=document), life)
 
 
+class Tallies:
+    """Counts in the transient store (`providers.Tally`); names are kept hashed."""
+
+    def __init__(self, transient: Transient) -> None:
+        self._transient = transient
+
+    def add(self, name: str, life: timedelta) -> int:
+        """Add one and return the sum; life starts at the first."""
+        return self._transient.count(f"n:{{{_digest(name)}}}", life)
+
+    def clear(self, name: str) -> None:
+        """Begin at nought again."""
+        self._transient.take(f"n:{{{_digest(name)}}}")
+
+
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 

@@ -18,7 +18,7 @@ from idbroker import policy
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
-from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused
+from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused, Untrusted
 from idbroker.events import Event, Events
 from idbroker.grant import wants_number
 from idbroker.identity import Identity
@@ -217,6 +217,8 @@ class Moves:
         session_secret: str | None,
     ) -> Step:
         transaction, request = kept.value, kept.value.request
+        if self.signon.is_over(identity):
+            return self.failed(kept, identity.provider, Untrusted("the eID has ended this session since"))
         person = self.signon.meet(transaction, client, clinic, identity)
         if person is None:
             error = OAuthError("login_required", "Another person signed in than the hint names")

@@ -28,8 +28,22 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rests:
+    """A session at an eID that a sign-on here rests on: as in `Identity`, and when it was proved to us."""
+
+    provider: str
+    issued: datetime
+    names: tuple[str, ...] = field(default=(), repr=False)
+    logout: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """The person is signed on here. Kept under the hash of the secret in the browser's cookie."""
+    """The person is signed on here. Kept under the hash of the secret in the browser's cookie.
+
+    `rests` are the sessions at eIDs behind it, the newest first: who stepped up by a second eID has two,
+    and what the first one's reached is carried on.
+    """
 
     key: str
     person: str
@@ -37,6 +51,7 @@ class Session:
     language: str
     started_at: datetime
     seen_at: datetime
+    rests: tuple[Rests, ...] = ()
     reached: tuple[Reached, ...] = ()
 
     def alive(self, now: datetime, settings: Settings) -> bool:
@@ -53,6 +68,20 @@ class Session:
     def sid(self, client_id: str) -> str:
         """Return the `sid` one client knows this session by; two clients cannot compare theirs."""
         return hashlib.sha256(f"{self.key}\n{client_id}".encode()).hexdigest()[:32]
+
+
+def rests_of(identity: Identity) -> tuple[Rests, ...]:
+    """Return the session at an eID that a proof came from, if the eID has any that can end."""
+    if not identity.upstream_names and identity.upstream_logout is None:
+        return ()
+    return (
+        Rests(
+            provider=identity.provider,
+            issued=identity.upstream_issued or identity.proved_at,
+            names=identity.upstream_names,
+            logout=identity.upstream_logout,
+        ),
+    )
 
 
 def new_secret() -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from idbroker.errors import StoreError
 from idbroker.keeping import Shelf
-from idbroker.session import Session
+from idbroker.session import Rests, Session
 
 MOST = 32  # sign-ons under one name: somebody's browsers; the oldest is forgotten
 _TRIES = 50
@@ -16,42 +17,67 @@ _TRIES = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resting:
-    """The sign-ons that rest on one session of an eID, by key, the oldest first."""
+    """The sign-ons that rest on one session of an eID, by key, the oldest first; and when the eID ended it."""
 
     keys: tuple[str, ...] = ()
+    over_at: datetime | None = None
 
 
 class SessionIndex:
     """Finds sign-ons by the eID's names for its own session (`Identity.upstream_names`).
 
     A message about them comes without our cookie: from a server, or in a frame (SAML profiles, 4.4;
-    Back-Channel Logout, 2.5). Names are kept hashed: some are a person's.
+    Back-Channel Logout, 2.5). Names are kept hashed: some are a person's. `lives` tells whether a
+    sign-on is still there.
     """
 
-    def __init__(self, shelf: Shelf[Resting], life: timedelta) -> None:
-        self._shelf, self._life = shelf, life
+    def __init__(self, shelf: Shelf[Resting], life: timedelta, lives: Callable[[str], bool]) -> None:
+        self._shelf, self._life, self._lives = shelf, life, lives
 
     def note(self, session: Session) -> None:
-        """Remember a sign-on under each of its names."""
-        for name in session.identity.upstream_names:
-            self._add(_hashed(session.identity.provider, name), session.key)
+        """Remember a sign-on under each name of each session it rests on."""
+        for rests in session.rests:
+            for name in rests.names:
+                self._change(rests.provider, name, lambda resting: self._with(resting, session.key))
 
-    def find(self, provider: str, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the keys of the sign-ons that have one of these names; some may have ended already."""
-        kept = [self._shelf.get(_hashed(provider, name)) for name in names]
-        return tuple(dict.fromkeys(key for one in kept if one is not None for key in one.value.keys))
+    def close(self, provider: str, names: tuple[str, ...], at: datetime) -> tuple[str, ...]:
+        """Remember that the eID ended its session at a moment; return the keys of the sign-ons that rest on it."""
+        closed = [self._change(provider, name, lambda resting: _over(resting, at)) for name in names]
+        return tuple(dict.fromkeys(key for resting in closed for key in resting.keys))
 
-    def _add(self, name: str, key: str) -> None:
+    def is_over(self, rests: Rests) -> bool:
+        """Tell whether the eID has ended this session since it told us of it (SAML core, 3.7.3.1).
+
+        Its answer may come after its logout: held back, or by a browser's back button.
+        """
+        kept = [self._shelf.get(_hashed(rests.provider, name)) for name in rests.names]
+        ends = [one.value.over_at for one in kept if one is not None and one.value.over_at is not None]
+        return any(rests.issued < end for end in ends)
+
+    def _with(self, resting: Resting, key: str) -> Resting:
+        if key in resting.keys:
+            return resting
+        others = resting.keys
+        if len(others) >= MOST:
+            others = tuple(one for one in others if self._lives(one))[-(MOST - 1) :]
+        return replace(resting, keys=(*others, key))
+
+    def _change(self, provider: str, name: str, change: Callable[[Resting], Resting]) -> Resting:
+        where = _hashed(provider, name)
         for _ in range(_TRIES):
-            kept = self._shelf.get(name)
-            before = kept.value.keys if kept is not None else ()
-            if key in before:
-                return
-            resting = Resting(keys=(*before[-(MOST - 1) :], key))
-            if self._shelf.swap(name, kept.raw if kept is not None else None, resting, self._life):
-                return
+            kept = self._shelf.get(where)
+            before = kept.value if kept is not None else Resting()
+            after = change(before)
+            if kept is not None and after == before:
+                return after
+            if self._shelf.swap(where, kept.raw if kept is not None else None, after, self._life):
+                return after
         # A sign-on that the eID could not end must not come to be.
         raise StoreError("too many changes at once")
+
+
+def _over(resting: Resting, at: datetime) -> Resting:
+    return replace(resting, over_at=at if resting.over_at is None else max(at, resting.over_at))
 
 
 def _hashed(provider: str, name: str) -> str:

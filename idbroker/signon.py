@@ -11,8 +11,10 @@ from idbroker import policy
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.clock import Clock
+from idbroker.errors import StoreError
 from idbroker.events import Event, Events
 from idbroker.evidence import Evidence, SealedEvidence, new_id, seal
+from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, make_grant
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
@@ -22,14 +24,15 @@ from idbroker.oidc.token import CODE_LIFE
 from idbroker.person import PersonKey, pairwise_subject, person_keys
 from idbroker.request import SigninRequest
 from idbroker.sealing import Sealer
-from idbroker.session import Reached, Session, Settings, key_of
+from idbroker.session import Reached, Rests, Session, Settings, key_of, rests_of
 from idbroker.session_index import SessionIndex
 from idbroker.transaction import Transaction
 
 # Longer than a code lives: one that comes late, or again, must still find its family to end it.
 GRANT_LIFE = CODE_LIFE + timedelta(minutes=5)
 MOST_GRANTS = 50  # of one client in one sign-on
-_TRIES = 5
+MOST_NAMES = 16  # of one eID's session
+_TRIES = 50
 
 
 class Records(Protocol):
@@ -53,6 +56,7 @@ class Signon:
     clock: Clock
     sessions: Shelf[Session]
     index: SessionIndex
+    afterwards: Shelf[Afterwards]
     grants: Shelf[Grant]
     records: Records
     events: Events
@@ -77,10 +81,14 @@ class Signon:
             request, client, session.person
         )
 
-    def again(self, kept: Kept[Session], request: SigninRequest, client: Client, clinic: Clinic) -> str:
-        """Make a grant on the strength of a sign-on; return its code."""
+    def again(self, kept: Kept[Session], request: SigninRequest, client: Client, clinic: Clinic) -> str | None:
+        """Make a grant on the strength of a sign-on; return its code, None if the person signed out meanwhile."""
         session = kept.value
         grant, code = self.new_grant(request, client, clinic, session)
+        # First, or whoever signs out just now ends all but this one: nothing would ever find it again.
+        if not self._reach(kept, _reached(session, grant)):
+            self.grants.take(grant.id)
+            return None
         self.events.record(
             Event(
                 at=self.clock.now(),
@@ -91,19 +99,22 @@ class Signon:
                 person=session.person,
             )
         )
-        self._reach(kept, _reached(session, grant))
         return code
 
-    def _reach(self, kept: Kept[Session], reached: Reached) -> None:
-        """Note the client on the session; of two tabs at once neither is lost, or logout would miss it."""
+    def _reach(self, kept: Kept[Session], reached: Reached) -> bool:
+        """Note the client on the session, and tell whether it is there.
+
+        Of two tabs at once neither is lost, or logout would miss it.
+        """
         newest: Kept[Session] | None = kept
         for _ in range(_TRIES):
             if newest is None:
-                return  # signed out meanwhile
+                return False  # signed out meanwhile
             moved = _noted(newest.value.seen(self.clock.now()), reached)
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
-                return
+                return True
             newest = self.sessions.get(moved.key)
+        raise StoreError("too many changes at once")
 
     def spent(self, code: str) -> bool:
         """Tell whether a code has been redeemed: a client that gets it again would lose what came of it."""
@@ -157,11 +168,16 @@ class Signon:
         return Session(
             key=key_of(secret),
             person=person,
-            identity=replace(identity, app_ip=None, evidence={}),
+            identity=replace(identity, upstream_names=(), upstream_logout=None, app_ip=None, evidence={}),
             language=language,
             started_at=now,
             seen_at=now,
+            rests=rests_of(identity),
         )
+
+    def is_over(self, identity: Identity) -> bool:
+        """Tell whether the eID has ended the session that a proof came from: its answer came after its logout."""
+        return any(self.index.is_over(rests) for rests in rests_of(identity))
 
     def new_grant(self, request: SigninRequest, client: Client, clinic: Clinic, session: Session) -> tuple[Grant, str]:
         """Return a grant, which is kept from now on, and its code."""
@@ -189,11 +205,16 @@ class Signon:
         same = earlier is not None and earlier.person == session.person
         if earlier is not None and not same:
             self.end(earlier)
-        carried = earlier.reached if earlier is not None and same else ()
-        whole = _noted(replace(session, reached=carried), _reached(session, grant))
-        # First, so that the eID cannot say in between that its session is over, and nobody hears it.
+        if earlier is not None and same:
+            session = replace(session, reached=earlier.reached, rests=_carried(session.rests, earlier.rests))
+        whole = _noted(session, _reached(session, grant))
+        # Before it is there, and looked at again after: whenever the eID says that its session is over, it is heard.
         self.index.note(whole)
-        self.sessions.put(session.key, whole, self.settings.absolute)
+        self.sessions.put(whole.key, whole, self.settings.absolute)
+        if earlier is not None and same:
+            self.afterwards.put(earlier.key, Afterwards(successor=whole.key), LIFE)
+        if any(self.index.is_over(rests) for rests in whole.rests) and self.sessions.take(whole.key) is not None:
+            self.end(whole)
 
     # ---- small words -----------------------------------------------------------------------------
 
@@ -213,6 +234,16 @@ class Signon:
 
     def _is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
         return request.required_subject in (None, self._subject(client, person))
+
+
+def _carried(new: tuple[Rests, ...], earlier: tuple[Rests, ...]) -> tuple[Rests, ...]:
+    """Return what a sign-on rests on when it takes another's place: of each eID one session, under all its names."""
+    found = {rests.provider: rests for rests in new}
+    for rests in earlier:
+        known = found.get(rests.provider)
+        names = tuple(dict.fromkeys((*known.names, *rests.names)))[:MOST_NAMES] if known is not None else rests.names
+        found[rests.provider] = replace(known or rests, names=names)
+    return tuple(found.values())
 
 
 def _noted(session: Session, reached: Reached) -> Session:

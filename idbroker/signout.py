@@ -10,15 +10,18 @@ from urllib.parse import urlencode
 
 from idbroker.client import Clients
 from idbroker.clock import Clock
-from idbroker.errors import NotFound, ProviderError, Unreachable, Untrusted
+from idbroker.errors import NotFound, ProviderError, StoreError, Untrusted
 from idbroker.events import Event, Events
-from idbroker.farewell import LIFE, Errand, Farewell
-from idbroker.keeping import Shelf
+from idbroker.farewell import LIFE, Afterwards, Errand, Farewell
+from idbroker.keeping import Kept, Shelf
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.providers import Federated, Leaving, Message, Post, Provider, Redirect, Summons
 from idbroker.session import Session, key_of
 from idbroker.session_index import SessionIndex
 from idbroker.tokens import Tokens
+
+MOST_SUCCESSORS = 8
+_TRIES = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class Signout:
     sessions: Shelf[Session]
     index: SessionIndex
     farewells: Shelf[Farewell]
+    afterwards: Shelf[Afterwards]
     tokens: Tokens
     clients: Clients
     providers: Mapping[str, Provider]
@@ -53,24 +57,55 @@ class Signout:
 
     # ---- here ------------------------------------------------------------------------------------
 
-    def end(self, session_secret: str) -> Session | None:
-        """End the sign-on of a cookie and all that rests on it; return what was ended."""
-        return self._end(key_of(session_secret), "asked")
+    def session(self, secret: str | None) -> Session | None:
+        """Return the sign-on of a cookie, idle for however long: what rests on it may still live, and end."""
+        kept = self.sessions.get(self._newest(key_of(secret))) if secret else None
+        return kept.value if kept is not None else None
+
+    def end(self, secret: str, request: LogoutRequest, language: str) -> Farewell | None:
+        """End the sign-on of a cookie and all that rests on it; return what is still to be done elsewhere.
+
+        Asked again, by a second press or a reload, it returns the same: on a shared computer nobody may
+        be told that they are out while the eID would let the next person in.
+        """
+        for _ in range(_TRIES):
+            key = self._newest(key_of(secret))
+            kept = self.sessions.get(key)
+            if kept is None:
+                return self._begun(key)
+            farewell = self._farewell(kept.value, request, language)
+            self.farewells.put(farewell.id, farewell, LIFE)
+            mine = self.afterwards.swap(key, None, Afterwards(farewell=farewell.id), LIFE)
+            begun = farewell if mine else self._begun(key)
+            if begun is not None:
+                self._end(kept, "asked")
+                return begun
+        raise StoreError("too many changes at once")
 
     def end_all(self, session: Session) -> None:
-        """End all that rests on a sign-on that is no longer kept: another has taken its place."""
+        """End all that rests on a sign-on that is no longer kept: another has taken its place, or must not."""
         self._end_rest(session, "replaced")
 
-    def _end(self, key: str, why: str) -> Session | None:
-        kept = self.sessions.get(key)
-        if kept is None:
-            return None
+    def _newest(self, key: str) -> str:
+        """Return the key of the sign-on that has taken this one's place, which a late logout means as well."""
+        for _ in range(MOST_SUCCESSORS):
+            kept = self.afterwards.get(key)
+            if kept is None or kept.value.successor is None:
+                return key
+            key = kept.value.successor
+        return key
+
+    def _begun(self, key: str) -> Farewell | None:
+        kept = self.afterwards.get(key)
+        found = self.farewells.get(kept.value.farewell) if kept is not None and kept.value.farewell else None
+        return found.value if found is not None else None
+
+    def _end(self, kept: Kept[Session], why: str) -> None:
         # Before the sign-on is gone, so that a crash in between leaves nobody untold.
         self.notify(kept.value)
-        session = self.sessions.take(key)
+        session = self.sessions.take(kept.value.key)
         if session is not None:
             self._end_rest(session, why)
-        return session
 
     def _end_rest(self, session: Session, why: str) -> None:
         self.notify(session)
@@ -89,64 +124,77 @@ class Signout:
 
     # ---- then elsewhere --------------------------------------------------------------------------
 
-    def farewell(self, session: Session, request: LogoutRequest, language: str) -> Farewell:
-        """Return what is still to be done for a sign-on that has just ended, kept from now on."""
-        logout = session.identity.upstream_logout
-        farewell = Farewell(
+    def _farewell(self, session: Session, request: LogoutRequest, language: str) -> Farewell:
+        return Farewell(
             id=secrets.token_urlsafe(16),
             language=language,
             client_id=request.client.id if request.client else None,
             target=request.target,
             services=tuple(dict.fromkeys(reached.client_id for reached in session.reached)),
             frames=self._frames(session),
-            provider=session.identity.provider if logout else None,
-            logout=logout,
+            waiting=tuple(rests for rests in session.rests if rests.logout is not None),
         )
-        self.farewells.put(farewell.id, farewell, LIFE)
-        return farewell
 
-    def found(self, name: str) -> Farewell:
+    def unfinished(self, name: str) -> Farewell | None:
+        """Return a farewell if an eID is still to be told."""
+        kept = self.farewells.get(name)
+        return kept.value if kept is not None and kept.value.waiting else None
+
+    def found(self, name: str) -> Kept[Farewell]:
         """Return a farewell by its id. NotFound when its time is up."""
         kept = self.farewells.get(name) if len(name) == 22 else None
         if kept is None:
             raise NotFound("no such farewell, or its time is up")
-        return kept.value
+        return kept
 
-    def leave(self, farewell: Farewell) -> Errand | None:
-        """Return where the browser goes to end the eID's session; None when there is nothing more to do."""
-        provider = self.providers.get(farewell.provider or "")
-        if farewell.errand is not None:
-            return farewell.errand
-        if farewell.logout is None or not isinstance(provider, Federated):
-            return None
+    def leave(self, name: str) -> Farewell:
+        """Return a farewell with the errand to the eID whose turn it is; without one there is nothing more to do."""
+        for _ in range(_TRIES):
+            kept = self.found(name)
+            farewell = kept.value
+            if farewell.errand is not None or not farewell.waiting:
+                return farewell
+            moved = self._asked(farewell)
+            if self.farewells.swap(name, kept.raw, moved, LIFE) and (moved.errand or not moved.waiting):
+                return moved
+        raise StoreError("too many changes at once")
+
+    def _asked(self, farewell: Farewell) -> Farewell:
+        rests = farewell.waiting[0]
+        provider = self.providers.get(rests.provider)
+        if not isinstance(provider, Federated):
+            return farewell.next(ended=None)
         try:
-            sent = provider.leave(self._leaving(farewell, farewell.logout))
-        except Unreachable as error:
-            self._record("logout.unfinished", farewell.provider, error)
-            self._keep(farewell.back(left=False))
-            return None
-        if sent is None:
-            return None
-        errand = Errand(action=sent.action, fields=sent.fields) if isinstance(sent, Post) else Errand(action=sent.url)
-        self._keep(farewell.sent(errand, sent.state))
-        return errand
-
-    def left(self, name: str, provider_name: str, message: Message) -> Farewell:
-        """Take the eID's answer; return the farewell as it is now.
-
-        An answer that does not verify says that nothing is known: our own session has ended whatever it says.
-        """
-        farewell, provider = self.found(name), self.providers.get(provider_name)
-        if farewell.provider != provider_name or farewell.errand is None or not isinstance(provider, Federated):
-            return farewell  # the same answer again, or another eID's: nothing is believed
-        try:
-            left = provider.left(self._leaving(farewell, farewell.logout or ""), farewell.state, message)
+            sent = provider.leave(self._leaving(farewell))
         except ProviderError as error:
-            self._record("logout.untrusted", provider_name, error)
-            left = False
-        farewell = farewell.back(left=left)
-        self._keep(farewell)
-        return farewell
+            self._record("logout.unfinished", rests.provider, error.detail or error.code)
+            return farewell.next(ended=False)
+        match sent:
+            case Redirect(url=url, state=state):
+                return farewell.sent(Errand(action=url), state)
+            case Post(action=action, fields=fields, state=state):
+                return farewell.sent(Errand(action=action, fields=fields), state)
+            case None:
+                return farewell.next(ended=None)
+
+    def left(self, name: str, provider_name: str, message: Message) -> None:
+        """Take an eID's answer.
+
+        One that does not verify says that nothing is known: our own session has ended whatever it says.
+        """
+        kept, provider = self.found(name), self.providers.get(provider_name)
+        farewell = kept.value
+        if farewell.provider != provider_name or farewell.errand is None or not isinstance(provider, Federated):
+            return  # the same answer again, or another eID's: nothing is believed
+        try:
+            ended = provider.left(self._leaving(farewell), farewell.state, message)
+            if not ended:
+                self._record("logout.unfinished", provider_name, "the eID has not ended all")
+        except ProviderError as error:
+            self._record("logout.untrusted", provider_name, error.detail or error.code)
+            ended = False
+        # Of two answers at once the first counts.
+        self.farewells.swap(name, kept.raw, farewell.next(ended=ended), LIFE)
 
     # ---- because the eID says so -----------------------------------------------------------------
 
@@ -158,23 +206,24 @@ class Signout:
         provider = self.providers.get(provider_name)
         if not isinstance(provider, Federated):
             raise NotFound("no such provider")
-        summons = self._once(provider.summoned(message))
-        ended = [self._end(key, "eid") for key in self.index.find(provider_name, summons.names)]
-        # Whom a frame would have to tell is not told from within the eID's own frame (SAML core, 3.7.3.2).
-        untold = any(self._frames(session) for session in ended if session is not None)
-        return provider.dismissed(summons, self.clock.now(), complete=not untold)
-
-    def _once(self, summons: Summons) -> Summons:
-        # Kept and sent again it would end whatever sign-on there is now (S36; Back-Channel Logout, 2.6).
+        summons = provider.summoned(message)
+        found = [self.sessions.get(key) for key in self.index.close(provider_name, summons.names, summons.issued)]
+        # One that was proved afterwards is another: a message that was kept and sent again ends nothing (S36).
+        meant = [kept for kept in found if kept is not None and _rests_on(kept.value, provider_name, summons)]
+        for kept in meant:
+            self._end(kept, "eid")
+        # Only now: had the store been away in the midst, the same message must be able to end the rest.
         if not self.once(summons.id, summons.until):
             raise Untrusted("logout: said before")
-        return summons
+        # Whom a frame would have to tell is not told from within the eID's own frame (SAML core, 3.7.3.2).
+        untold = any(self._frames(kept.value) for kept in meant)
+        return provider.dismissed(summons, self.clock.now(), complete=not untold)
 
     # ---- small words -----------------------------------------------------------------------------
 
-    def _leaving(self, farewell: Farewell, logout: str) -> Leaving:
+    def _leaving(self, farewell: Farewell) -> Leaving:
         return Leaving(
-            logout=logout,
+            logout=farewell.waiting[0].logout or "",
             handle=farewell.id,
             return_url=f"{self.issuer}/logout/{farewell.provider}",
             language=farewell.language,
@@ -192,10 +241,13 @@ class Signout:
                 found[f"{client.frontchannel_logout_uri}{joint}{query}"] = None
         return tuple(found)
 
-    def _keep(self, farewell: Farewell) -> None:
-        self.farewells.put(farewell.id, farewell, LIFE)
+    def _record(self, kind: str, provider: str | None, why: str) -> None:
+        self.events.record(Event(at=self.clock.now(), kind=kind, provider=provider, detail={"why": why}))
 
-    def _record(self, kind: str, provider: str | None, error: ProviderError) -> None:
-        self.events.record(
-            Event(at=self.clock.now(), kind=kind, provider=provider, detail={"why": error.detail or error.code})
-        )
+
+def _rests_on(session: Session, provider: str, summons: Summons) -> bool:
+    names = set(summons.names)
+    return any(
+        rests.provider == provider and rests.issued <= summons.issued and names & set(rests.names)
+        for rests in session.rests
+    )

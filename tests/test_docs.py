@@ -20,7 +20,8 @@ from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import ConfigError
 from idbroker.oidc import authorize, discovery, levels
-from idbroker.providers import bankid, freja, kinds, mitid
+from idbroker.providers import bankid, borgeradgang, freja, ftn, kinds, mitid, suomifi
+from idbroker.providers._saml import SamlSettings
 from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.web.words import read_texts
 
@@ -37,9 +38,17 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     'kind = "mitid"': (mitid.Settings,),
     'kind = "bankid"': (bankid.Settings,),
     'kind = "freja"': (freja.Settings,),
+    'kind = "suomifi"': (suomifi.Settings,),
+    'kind = "borgeradgang"': (borgeradgang.Settings,),
+    'kind = "ftn"': (ftn.Settings,),
     "[clinics.NAME]": (Clinic,),
 }
-BY_TABLE = {("[providers.NAME]", "kind"): "the table's name", ("[clinics.NAME]", "id"): "the table's name"}
+BY_TABLE = {
+    ("[providers.NAME]", "kind"): "the table's name",
+    ("[clinics.NAME]", "id"): "the table's name",
+    ('kind = "borgeradgang"', "levels"): "NSIS'",
+}
+SHARED = "### What SAML eIDs share"
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
 
@@ -65,7 +74,7 @@ def _rows(section: str) -> dict[str, str]:
 def _written(field: dataclasses.Field[Any]) -> str:
     """Return a default as the documents write it."""
     value = field.default
-    if field.default_factory is dict or value in (None, ()):
+    if field.default_factory is dict or value in (None, (), ""):
         return "none"
     if value is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
         return "required"
@@ -93,12 +102,12 @@ def test_the_example_is_a_configuration_that_works() -> None:
 def test_the_examples_of_other_eids_work() -> None:
     """What config.example.toml shows behind `#`, other eIDs and their clinic, is read without a mistake too."""
     text = _read("config.example.toml").replace("SUBSTITUTE-SECRET-DIGEST", "0" * 64)
-    before, eids = text.split("# [providers.bankid]")
-    shown = re.sub(r"^# (\[[\w.-]+\]|\w+ = .*)$", r"\1", "# [providers.bankid]" + eids, flags=re.MULTILINE)
+    before, first, eids = text.partition("# [providers.")
+    shown = re.sub(r"^# (\[[\w.-]+\]|\w+ = .*)$", r"\1", first + eids, flags=re.MULTILINE)
 
     settings = config.read(tomllib.loads(before + shown))
 
-    assert {table.kind for table in settings.providers.values()} == {"mitid", "bankid", "freja"}
+    assert {table.kind for table in settings.providers.values()} == set(kinds())
     assert [set(clinic.requirements) for clinic in settings.clinics.by_id.values()] == [set(), {"bankid", "freja"}]
 
 
@@ -111,7 +120,9 @@ def test_the_example_names_only_placeholders_as_secrets() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_setting_is_documented_with_its_default(table: str) -> None:
     """docs/operating.md has each setting of each table, no other, and the default the code has."""
-    rows = _rows(_section(_read("docs/operating.md"), f"### `{table}`"))
+    text = _read("docs/operating.md")
+    shared = _rows(_section(text, SHARED)) if any(issubclass(kind, SamlSettings) for kind in TABLES[table]) else {}
+    rows = {**shared, **_rows(_section(text, f"### `{table}`"))}
     fields = [field for kind in TABLES[table] for field in dataclasses.fields(kind) if field.name != "settings"]
     defaults = {field.name: BY_TABLE.get((table, field.name)) or _written(field) for field in fields}
 
@@ -152,8 +163,9 @@ def test_every_line_of_the_log_is_documented() -> None:
 
 def test_words_quoted_from_the_log_are_the_codes() -> None:
     """What docs/operating.md has operators look for is what the code writes."""
-    section = _section(_read("docs/operating.md"), "### BankID or Freja does not work")
-    rows = re.findall(r"^\| (`.+?`.*?) \|", section, re.MULTILINE)[1:]
+    text, headings = _read("docs/operating.md"), ("BankID or Freja", "A SAML eID or the trust network")
+    sections = [_section(text, f"### {heading} does not work") for heading in headings]
+    rows = [row for one in sections for row in re.findall(r"^\| (`.+?`.*?) \|", one, re.MULTILINE)[1:]]
     source = "\n".join(p.read_text("utf-8") for p in (ROOT / "idbroker").rglob("*.py") if "sandbox" not in p.parts)
     quoted = {word for row in rows for word in re.findall(r"`([^`]+)`", row)}
 
@@ -308,7 +320,7 @@ def test_the_layout_names_what_is_there() -> None:
 def test_tests_that_prove_exist() -> None:
     """Each test file that docs/security.md names is there."""
     text = _section(_read("docs/security.md"), "## Threats and answers")
-    named = set(re.findall(r"`((?:[a-z]+/)?test_[a-z_]+\.py)`", text))
+    named = set(re.findall(r"`((?:[a-z]+/)?test_[a-z0-9_]+\.py)`", text))
 
     assert named
     assert [name for name in named if not (ROOT / "tests" / name).exists()] == []
@@ -319,8 +331,10 @@ def test_every_known_attack_has_its_row() -> None:
     text = _section(_read("docs/security.md"), "## Threats and answers")
     firsts = " ".join(re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE))
     ours = {f"A{n}" for n in range(1, 28)} - {"A23"}  # DPoP, which there is not yet
-    upstream = {f"B{n}" for n in range(1, 12)} | {f"E{n}" for n in range(1, 6)}
+    upstream = {f"B{n}" for n in range(1, 12)} | {f"E{n}" for n in range(1, 6)} | {f"S{n}" for n in range(1, 41)}
     wanted = {f"4.{n}" for n in range(1, 18)} | ours | upstream
+    ranges = re.findall(r"\bS([0-9]+) to S([0-9]+)", firsts)
+    firsts += "".join(f" S{n}" for first, last in ranges for n in range(int(first), int(last)))
 
     assert [row for row in wanted if not re.search(rf"\b{re.escape(row)}\b", firsts)] == []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,11 +12,13 @@ import pytest
 from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Shelf
-from idbroker.session import Session, Settings
+from idbroker.session import Session, Settings, rests_of
 from idbroker.session_index import MOST, Resting, SessionIndex
 from idbroker.store import TransientStore, open_transient
 
 LIFE = timedelta(hours=8)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GONE: set[str] = set()
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def store(tmp_path: Path, clock: StoppedClock) -> Iterator[TransientStore]:
 @pytest.fixture
 def index(store: TransientStore) -> SessionIndex:
     """Return the index over it."""
-    return SessionIndex(Shelf(store, "u", Resting), LIFE)
+    return SessionIndex(Shelf(store, "u", Resting), LIFE, lambda key: key not in GONE)
 
 
 def session(key: str, *names: str, provider: str = "suomifi", clock: StoppedClock) -> Session:
@@ -39,7 +41,13 @@ def session(key: str, *names: str, provider: str = "suomifi", clock: StoppedCloc
     identity = Identity(
         provider=provider, issuer="i", subject="s", loa=LoA.SUBSTANTIAL, proved_at=now, upstream_names=names
     )
-    return Session(key=key, person="p", identity=identity, language="fi", started_at=now, seen_at=now)
+    rests = rests_of(identity)
+    return Session(key=key, person="p", identity=identity, language="fi", started_at=now, seen_at=now, rests=rests)
+
+
+def found(index: SessionIndex, provider: str, *names: str) -> tuple[str, ...]:
+    """Return whom an eID's word would end, long before anybody signed on."""
+    return index.close(provider, names, EPOCH)
 
 
 def test_found_by_any_of_its_names(index: SessionIndex, clock: StoppedClock) -> None:
@@ -47,17 +55,17 @@ def test_found_by_any_of_its_names(index: SessionIndex, clock: StoppedClock) -> 
     index.note(session("k1", "index:n\n1", "name:n", clock=clock))
     index.note(session("k2", "index:n\n2", "name:n", clock=clock))
 
-    assert index.find("suomifi", ("index:n\n1",)) == ("k1",)
-    assert index.find("suomifi", ("name:n",)) == ("k1", "k2")
-    assert index.find("suomifi", ("index:n\n2", "name:n", "index:n\n1")) == ("k2", "k1")
-    assert index.find("suomifi", ("name:other",)) == ()
+    assert found(index, "suomifi", "index:n\n1") == ("k1",)
+    assert found(index, "suomifi", "name:n") == ("k1", "k2")
+    assert found(index, "suomifi", "index:n\n2", "name:n", "index:n\n1") == ("k2", "k1")
+    assert found(index, "suomifi", "name:other") == ()
 
 
 def test_an_eid_ends_only_its_own(index: SessionIndex, clock: StoppedClock) -> None:
     """S32: another eID that uses, or invents, the same name finds nothing by it."""
     index.note(session("k1", "sub:1", provider="mitid", clock=clock))
 
-    assert index.find("suomifi", ("sub:1",)) == ()
+    assert found(index, "suomifi", "sub:1") == ()
 
 
 def test_noted_twice_is_there_once(index: SessionIndex, clock: StoppedClock) -> None:
@@ -65,7 +73,7 @@ def test_noted_twice_is_there_once(index: SessionIndex, clock: StoppedClock) -> 
     for _ in range(3):
         index.note(session("k1", "name:n", clock=clock))
 
-    assert index.find("suomifi", ("name:n",)) == ("k1",)
+    assert found(index, "suomifi", "name:n") == ("k1",)
 
 
 def test_the_oldest_give_way(index: SessionIndex, clock: StoppedClock) -> None:
@@ -73,7 +81,29 @@ def test_the_oldest_give_way(index: SessionIndex, clock: StoppedClock) -> None:
     for number in range(MOST + 2):
         index.note(session(f"k{number}", "name:n", clock=clock))
 
-    assert index.find("suomifi", ("name:n",)) == tuple(f"k{number}" for number in range(2, MOST + 2))
+    assert found(index, "suomifi", "name:n") == tuple(f"k{number}" for number in range(2, MOST + 2))
+
+
+def test_the_gone_give_way_first(index: SessionIndex, clock: StoppedClock) -> None:
+    """A sign-on that lives is not forgotten while there are others that have ended."""
+    for number in range(MOST):
+        index.note(session(f"k{number}", "name:n", clock=clock))
+    GONE.update(f"k{number}" for number in range(1, MOST))
+    index.note(session("new", "name:n", clock=clock))
+    GONE.clear()
+
+    assert found(index, "suomifi", "name:n") == ("k0", "new")
+
+
+def test_an_answer_after_the_logout(index: SessionIndex, clock: StoppedClock) -> None:
+    """SAML core 3.7.3.1: what the eID told before it ended its session is over; what it tells afterwards is not."""
+    early = rests_of(session("k1", "name:n", clock=clock).identity)[0]
+    clock.move(timedelta(seconds=5))
+    index.close("suomifi", ("name:n",), clock.now())
+    late = rests_of(session("k2", "name:n", clock=clock).identity)[0]
+    other = rests_of(session("k3", "name:other", clock=clock).identity)[0]
+
+    assert [index.is_over(one) for one in (early, late, other)] == [True, False, False]
 
 
 def test_names_are_not_readable(
@@ -102,7 +132,7 @@ def test_of_many_at_once_none_is_lost(index: SessionIndex, clock: StoppedClock) 
     for thread in threads:
         thread.join()
 
-    assert sorted(index.find("suomifi", ("name:n",))) == [f"k{number}" for number in range(8)]
+    assert sorted(found(index, "suomifi", "name:n")) == [f"k{number}" for number in range(8)]
 
 
 def test_over_when_the_eid_says_so(clock: StoppedClock) -> None:

@@ -197,11 +197,12 @@ class Message:
 class Summons:
     """An eID says, and has proved, that a session of its own is over.
 
-    `names` are as in `Identity.upstream_names`: any sign-on that has one of them ends. `id` counts once,
-    until `until`. `state` is what `dismissed` needs for the answer.
+    `names` are as in `Identity.upstream_names`: any sign-on that has one of them and was proved no later
+    than `issued` ends. `id` counts once, until `until`. `state` is what `dismissed` needs for the answer.
     """
 
     id: str
+    issued: datetime
     until: datetime
     names: tuple[str, ...] = field(repr=False)
     state: bytes = field(default=b"", repr=False)
@@ -261,6 +262,29 @@ class Secrets(Protocol):
         `Use.SAML_ENC`, or `Use.OIDC_ENC` for encrypted ID tokens.
         """
         ...
+
+
+class Tally(Protocol):
+    """Counts across all workers and transactions: what must not be tried for ever."""
+
+    def add(self, name: str, life: timedelta) -> int:
+        """Add one and return the sum; life starts at the first."""
+        ...
+
+    def clear(self, name: str) -> None:
+        """Begin at nought again."""
+        ...
+
+
+class NoTally:
+    """Refuses to count: who cannot count must not let anybody guess."""
+
+    def add(self, _name: str, _life: timedelta) -> int:
+        """Raise OperatorError."""
+        raise OperatorError("nothing is counted here", code="no_memory")
+
+    def clear(self, name: str) -> None:
+        """Forget nothing."""
 
 
 class Copies(Protocol):
@@ -328,6 +352,7 @@ class Means:
     issuer: str = "https://idbroker.invalid"
     once: Callable[[str, datetime], bool] = no_memory
     copies: Copies = field(default_factory=NoCopies)
+    tally: Tally = field(default_factory=NoTally)
     sandbox: bool = False
 
 

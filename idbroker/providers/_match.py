@@ -1,7 +1,8 @@
 """The person tells their Danish number on a page of ours, and the eID says whether it is theirs.
 
 For services that may not be told the number: they may only have one compared. Three tries in fifteen
-minutes, after which the person must sign in again, or anybody who found an open browser could guess on.
+minutes for each person, in however many sign-ins: anybody who found an open browser, with the eID's
+session in it, could guess on otherwise.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from idbroker.codec import Codec
 from idbroker.errors import Refused, StoreError, Untrusted
 from idbroker.identity import Identity
 from idbroker.numbers import NationalNumber, NotANumber, parse
-from idbroker.providers import Asked, Challenge, Form
+from idbroker.providers import Asked, Challenge, Form, Tally
 
 TRIES = 3
 WINDOW = timedelta(minutes=15)
@@ -35,7 +36,6 @@ class Matching:
     identity: Identity = field(repr=False)
     ticket: str = field(repr=False)
     until: datetime
-    tries: int = 0
 
 
 _CODEC = Codec(Matching)
@@ -52,9 +52,9 @@ def is_matching(state: bytes) -> bool:
     return state.startswith(_PREFIX)
 
 
-def form(matching: Matching, *, typed: str = "", error: str | None = None) -> Form:
+def form(matching: Matching, *, typed: str = "", error: str | None = None, tried: int = 0) -> Form:
     """Return the form to show, with what was typed and what is wrong with it."""
-    left = {"left": str(TRIES - matching.tries)} if matching.tries else {}
+    left = {"left": str(TRIES - tried)} if tried else {}
     return Form(
         page="cpr",
         state=_PREFIX + _CODEC.pack(matching),
@@ -63,7 +63,7 @@ def form(matching: Matching, *, typed: str = "", error: str | None = None) -> Fo
     )
 
 
-def go_on(asked: Asked, state: bytes, typed: str | None, matches: Matches) -> Challenge | Identity:
+def go_on(asked: Asked, state: bytes, typed: str | None, matches: Matches, tally: Tally) -> Challenge | Identity:
     """Return the identity with the number that was typed, or the form again. Refused after too many, or too late."""
     matching = _unpacked(state)
     if asked.now > matching.until:
@@ -74,12 +74,17 @@ def go_on(asked: Asked, state: bytes, typed: str | None, matches: Matches) -> Ch
         number = parse(typed, "DK", now=today(asked.now))
     except NotANumber:
         return form(matching, typed=typed, error="p.e.id")
+    # Counted before it is asked: of many posts at once no more than three are.
+    counted = f"match {matching.identity.provider} {matching.identity.issuer} {matching.identity.subject}"
+    tried = tally.add(counted, WINDOW)
+    if tried > TRIES:
+        raise Refused("cpr_match_failed", "too many tries")
     if matches(matching.ticket, number):
+        tally.clear(counted)
         return replace(matching.identity, number=number)
-    matching = replace(matching, tries=matching.tries + 1)
-    if matching.tries >= TRIES:
+    if tried == TRIES:
         raise Refused("cpr_match_failed", "three tries")
-    return form(matching, typed=typed, error="q.e.match")
+    return form(matching, typed=typed, error="q.e.match", tried=tried)
 
 
 def _unpacked(state: bytes) -> Matching:

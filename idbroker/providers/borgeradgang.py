@@ -55,13 +55,15 @@ class Borgeradgang:
     def begin(self, asked: Asked) -> Redirect | Post:
         """Send the person to the gateway."""
         # Who is not in the federation's single sign-on takes nobody's word but the person's, now.
-        asked = replace(asked, fresh=asked.fresh or not self._settings.single_sign_on)
+        # And who may type a number shows first that they are the person whose number it is.
+        typed = self._match is not None and asked.want_number
+        asked = replace(asked, fresh=asked.fresh or typed or not self._settings.single_sign_on)
         return self._party.begin(asked, wish(self._settings, asked))
 
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
         """Read the gateway's answer, or the CPR number typed on our page (field `number`)."""
         if self._match is not None and _match.is_matching(state):
-            return _match.go_on(asked, state, reply.get("number"), self._match)
+            return _match.go_on(asked, state, reply.get("number"), self._match, self._party.means.tally)
         assertion = self._party.finish(asked, state, reply, _TERMS)
         identity = identity_of(self._name, self._settings, assertion, asked)
         if self._match is None or not asked.want_number:

@@ -36,6 +36,7 @@ from idbroker.providers._oidc import (
     session_names,
     words,
 )
+from idbroker.providers._oidc.id_token import moment
 
 # Its tokens are encrypted to us: this key is made at the first start with this provider.
 CHAINS = (Chain(Use.OIDC_ENC, "RSA-OAEP"),)
@@ -263,6 +264,7 @@ class FinnishTrust(EndsSessions):
             family_name=family,
             birthdate=born or (number.birthdate if number else None),
             upstream_names=session_names(claims, dialect.session, proof.subject),
+            upstream_issued=moment(proof.id_claims, "iat"),
             upstream_logout=proof.id_token,
         )
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from idbroker.errors import Cancelled, ConfigError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
-from idbroker.providers import Asked, Challenge, Means, Redirect, _match
+from idbroker.providers import Asked, Challenge, Means, Redirect, Tally, _match
 from idbroker.providers._oidc import (
     AUTH_METHODS,
     END_SESSION,
@@ -35,6 +35,7 @@ from idbroker.providers._oidc import (
     told,
     words,
 )
+from idbroker.providers._oidc.id_token import moment
 
 # Brokers forward the browser to MitID itself; both are redirects of the same form post.
 _MITID_HOSTS = ("www.mitid.dk", "pp.mitid.dk")
@@ -187,12 +188,12 @@ class MitID(EndsSessions):
 
     loa = LoA.HIGH
 
-    def __init__(self, name: str, settings: Settings, client: OpenIdClient) -> None:
+    def __init__(self, name: str, settings: Settings, client: OpenIdClient, tally: Tally) -> None:
         dialect = DIALECTS[settings.broker]
         super().__init__(client, settings.end_session or dialect.end_session, hint_in_address=dialect.bare_token)
         self.title = settings.title
         self.origins = origins(settings.issuer, *settings.hosts, *_MITID_HOSTS)
-        self._name, self._settings, self._dialect = name, settings, dialect
+        self._name, self._settings, self._dialect, self._tally = name, settings, dialect, tally
 
     def begin(self, asked: Asked) -> Redirect:
         """Send the person to the broker."""
@@ -202,7 +203,7 @@ class MitID(EndsSessions):
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:
         """Read the broker's answer, or the CPR number typed on our page (field `number`)."""
         if _match.is_matching(state):
-            return _match.go_on(asked, state, reply.get("number"), self._matches)
+            return _match.go_on(asked, state, reply.get("number"), self._matches, self._tally)
         try:
             proof = self._client.finish(asked, state, reply, userinfo=self._dialect.userinfo)
         except Cancelled as cancelled:
@@ -234,6 +235,7 @@ class MitID(EndsSessions):
             number=_number(words(claims, dialect.number), asked),
             birthdate=birthdate(words(claims, dialect.birthdate)),
             upstream_names=session_names(claims, dialect.session, proof.subject),
+            upstream_issued=moment(proof.id_claims, "iat"),
             upstream_logout=proof.id_token,
         )
         return _named(identity, claims, dialect)
@@ -285,7 +287,7 @@ def make(name: str, settings: Settings, means: Means) -> MitID:
         pushed=settings.pushed,
         hosts=settings.hosts,
     )
-    return MitID(name, settings, OpenIdClient(upstream, means))
+    return MitID(name, settings, OpenIdClient(upstream, means), means.tally)
 
 
 def _mistakes(settings: Settings, means: Means) -> list[str]:

@@ -332,6 +332,7 @@ def _identity(name: str, settings: Settings, assertion: Assertion, method: Metho
         protected=_one(assertion, _PROTECTION) not in (None, "0"),
         upstream_names=names_of(assertion),
         upstream_logout=logout_of(assertion),
+        upstream_issued=assertion.issued,
         upstream_until=assertion.session_not_on_or_after,
     )
 

@@ -45,6 +45,7 @@ class Assertion:
 
     id: str
     issuer: str
+    issued: datetime
     name_id: NameID = field(repr=False)
     context: str
     authenticated_at: datetime

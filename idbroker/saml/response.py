@@ -291,6 +291,7 @@ def _value(reading: _Reading) -> Assertion:
     return Assertion(
         id=assertion.get("ID", ""),
         issuer=reading.expected.idp,
+        issued=read_instant(assertion.get("IssueInstant"), name="assertion: IssueInstant"),
         name_id=reading.name_id,
         context=_context(statement),
         authenticated_at=_authenticated_at(statement),

@@ -23,7 +23,8 @@ _COUNT = etree.XPath("count(//*)")
 _INSTRUCTIONS = etree.XPath("boolean(//processing-instruction())")
 _COMMENTS = etree.XPath("boolean(//comment())")
 _BROKEN_TEXTS = etree.XPath("boolean(//comment()[../text()[normalize-space()]])")
-_RELATIVE = re.compile(rb"""xmlns(?::[^\s=]*)?\s*=\s*(?:"[^":]+"|'[^':]+')""")
+# A prefix ends at the next colon or quote: else a row of "xmlns:" would be read to its end from each of them (ReDoS).
+_RELATIVE = re.compile(rb"""xmlns(?::[^\s=:"'<>]*)?\s*=\s*(?:"[^":]+"|'[^':]+')""")
 
 
 def parser() -> etree.XMLParser:

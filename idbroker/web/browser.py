@@ -13,6 +13,7 @@ MOST_TRANSACTIONS = 8
 TRANSACTION_DAYS = 7
 COMFORT_DAYS = 365
 DEVICE_DAYS = 365
+FAREWELL_MINUTES = 30
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
 
 
@@ -89,6 +90,14 @@ class Cookies:
     def drop_session(self, response: Response) -> None:
         """Remove it."""
         self._drop(response, self._name("s"))
+
+    def farewell(self, request: Request) -> str:
+        """Return the id of the logout that this browser is at, or nothing."""
+        return request.cookies.get(self._name("f"), "")
+
+    def keep_farewell(self, response: Response, name: str) -> None:
+        """Set it."""
+        self._set(response, "f", name, FAREWELL_MINUTES * 60)
 
     # ---- the browser itself ----------------------------------------------------------------------
 

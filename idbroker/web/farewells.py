@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import structlog
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
@@ -27,15 +29,11 @@ def farewells(site: Site) -> Blueprint:
     @routes.get("/goodbye/<name>")
     def tell(name: str) -> Response:
         """Show the page that goes on by itself; its frames tell services that the sign-on is over."""
-        return screens.telling(site.signout.found(name))
+        return screens.telling(_own(site, name))
 
     @routes.get("/goodbye/<name>/on")
     def go_on(name: str) -> Response:
-        return onward(site, screens, site.signout.found(name))
-
-    @routes.get("/goodbye/<name>/done")
-    def done(name: str) -> Response:
-        return _done(screens, site.signout.found(name))
+        return _onward(site, screens, _own(site, name))
 
     @routes.route("/logout/<provider>", methods=["GET", "POST"])
     def spoken(provider: str) -> Response:
@@ -57,25 +55,35 @@ def begun(site: Site, screens: Screens, farewell: Farewell) -> Response:
     By a page, for a logout may begin with a service's form: browsers check that form's policy against
     every redirect after it, and no service can name in it where eIDs live (CSP Level 3, 6.4.1).
     """
-    if farewell.frames or site.signout.leave(farewell) is not None:
+    farewell = site.signout.leave(farewell.id)
+    if farewell.frames or farewell.errand is not None:
         return see_other(f"/goodbye/{farewell.id}")
-    return _done(screens, site.signout.found(farewell.id))
+    return _done(screens, farewell)
 
 
-def onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
-    """Send the browser to the eID if it is to hear of it, else to where a logout ends."""
-    errand = site.signout.leave(farewell)
-    if errand is None:
-        return _done(screens, site.signout.found(farewell.id))
-    if errand.fields is None:
-        return see_other(errand.action)
+def _own(site: Site, name: str) -> Farewell:
+    """Return a farewell, only to the browser that leaves: its address lies in histories and is told to eIDs."""
+    if not hmac.compare_digest(site.cookies.farewell(request).encode(), name.encode()):
+        raise NotFound("a farewell of another browser")
+    return site.signout.found(name).value
+
+
+def _onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
+    """Send the browser to the eID whose turn it is, else to where a logout ends."""
+    farewell = site.signout.leave(farewell.id)
+    if farewell.errand is None:
+        return _done(screens, farewell)
+    if farewell.errand.fields is None:
+        return see_other(farewell.errand.action)
     origins = site.origins(farewell.provider or "")
-    return screens.post_to(errand.action, errand.fields, farewell.language, onward=origins, target=farewell.target)
+    return screens.post_to(
+        farewell.errand.action, farewell.errand.fields, farewell.language, onward=origins, target=farewell.target
+    )
 
 
 def _done(screens: Screens, farewell: Farewell) -> Response:
     """Return to the service, which asked for it; or say what has ended, and what perhaps has not."""
-    if farewell.target is not None and farewell.left is not False:
+    if farewell.target is not None and not farewell.unsure:
         return see_other(farewell.target)
     return screens.farewell(farewell)
 
@@ -87,13 +95,13 @@ def _spoken(site: Site, screens: Screens, provider: str, message: Message) -> Re
         return _summoned(site, screens, provider, message)
     handle = told.get("RelayState", told.get("state", ""))
     try:
-        farewell = site.signout.left(handle, provider, message)
+        site.signout.left(handle, provider, message)
     except NotFound:
         if site.broker.signon.session(site.cookies.session(request)) is not None:
             raise
         return screens.logged_out(None, screens.language())
     # Our cookies do not come with an eID's post, and what follows may show a page: so it goes on by GET.
-    return see_other(f"/goodbye/{farewell.id}/done")
+    return see_other(f"/goodbye/{handle}/on")
 
 
 def _summoned(site: Site, screens: Screens, provider: str, message: Message) -> Response:

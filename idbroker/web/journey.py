@@ -77,17 +77,25 @@ class _Walk:
         return self.handed_on("/authorize", parameters)
 
     def answered_by_post(self, provider: str, reply: Parameters) -> Response:
-        """Keep an eID's answer to a transaction that lives; whose browser this is shows at the GET."""
-        if self._site.broker.transactions.get(_named(reply)) is None:
-            raise Gone("an answer to no living transaction")
-        return self.handed_on(f"/callback/{provider}", reply)
+        """Keep an eID's answer to a transaction that waits for it; whose browser this is shows at the GET.
 
-    def handed_on(self, path: str, parameters: Parameters) -> Response:
+        One answer is kept for each: whoever has a transaction of their own could fill the store otherwise.
+        """
+        kept = self._site.broker.transactions.get(_named(reply))
+        if kept is None:
+            raise Gone("an answer to no living transaction")
+        awaited = kept.value.provider == provider and kept.value.handle == _handle(reply)
+        if not awaited:
+            # Late, or not the eID's: the page that the transaction is at says the rest, in its own browser.
+            return see_other(f"/t/{kept.value.id}/choose")
+        return self.handed_on(f"/callback/{provider}", reply, f"answer.{kept.value.id}")
+
+    def handed_on(self, path: str, parameters: Parameters, handle: str | None = None) -> Response:
         """Keep a cross-site post and go on by GET: our SameSite=Lax cookies only come with that.
 
         Duplicates are kept visible, so that the checks refuse them as they would in a query.
         """
-        handle = secrets.token_urlsafe(16)
+        handle = handle or secrets.token_urlsafe(16)
         kept = dict(parameters)
         if parameters.duplicates:
             kept[_DUPLICATES] = " ".join(sorted(parameters.duplicates))

@@ -51,8 +51,9 @@ def _asked(site: Site, screens: Screens, parameters: Parameters) -> Response:
     asked = logout.parse(parameters, site.clients, find_key=site.keys.verification_key, issuer=site.issuer)
     language = screens.language(asked.ui_locales)
     secret = site.cookies.session(request)
-    session = site.broker.signon.session(secret)
-    if secret and session and site.signout.must_confirm(asked, session.value):
+    # Idle for however long: a page anywhere must not end what a person may still want (A22).
+    session = site.signout.session(secret)
+    if secret and session and site.signout.must_confirm(asked, session):
         fields = {name: parameters[name] for name in _CARRIED if name in parameters}
         # Not as `lang`: a language button is a second field of that name, and the yes would switch.
         fields["ui_locales"] = language
@@ -75,11 +76,13 @@ def _answered(site: Site, screens: Screens, fields: Parameters) -> Response:
 
 def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) -> Response:
     secret = site.cookies.session(request)
-    session = site.signout.end(secret) if secret else None
-    if session is None:
+    # Pressed again, the cookie may be gone: the same logout goes on all the same.
+    ended = site.signout.end(secret, asked, language) if secret else None
+    farewell = ended or site.signout.unfinished(site.cookies.farewell(request))
+    if farewell is None:
         response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
     else:
-        farewell = site.signout.farewell(session, asked, language)
         response = begun(site, screens, farewell)
+        site.cookies.keep_farewell(response, farewell.id)
     site.cookies.drop_session(response)
     return response

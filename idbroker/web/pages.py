@@ -125,7 +125,7 @@ class Pages:
         """Return x.out with what has ended, and what perhaps has not."""
         say = self._say(view.frame)
         paragraphs = [say("x.out.of", names=_named(", ".join(view.ended)))] if view.ended else []
-        paragraphs += [say("x.out.part", eid=_named(view.unsure))] if view.unsure else []
+        paragraphs += [say("x.out.part", eid=_named(eid)) for eid in view.unsure]
         ways_on = self._onward(view.frame, view.back_href, "x.in.go")
         return self._page("plain", view, say("x.out"), paragraphs=[*paragraphs, say("x.outshared")], ways_on=ways_on)
 

@@ -233,12 +233,11 @@ class Screens:
         client = self._site.clients.find(farewell.client_id) if farewell.client_id else None
         found = [self._site.clients.find(name) for name in farewell.services]
         services = [one.called(farewell.language) for one in found if one is not None]
-        eid = self._title(farewell.provider) if farewell.provider and farewell.left is not None else None
         view = views.FarewellView(
             frame=self._leaving_frame(farewell),
             back_href=farewell.target or (client.way_back if client else None),
-            ended=(*services, *([eid] if eid and farewell.left else [])),
-            unsure=eid if not farewell.left else None,
+            ended=(*services, *map(self._title, farewell.ended)),
+            unsure=tuple(map(self._title, farewell.unsure)),
         )
         return self._page(self._site.pages.farewell(view))
 

@@ -151,12 +151,12 @@ class TellingView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FarewellView:
-    """What has ended, by name; `unsure` is an eID that has not said so."""
+    """What has ended, by name; `unsure` are eIDs that have not said so."""
 
     frame: Frame
     back_href: str | None = None
     ended: tuple[str, ...] = ()
-    unsure: str | None = None
+    unsure: tuple[str, ...] = ()
 
 
 class Problem(enum.StrEnum):

@@ -14,12 +14,14 @@ from joserfc.jwk import ECKey, KeySet, RSAKey
 
 from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
+from idbroker.keeping import Tallies
 from idbroker.keyring import SigningKey
 from idbroker.keyset import Use
 from idbroker.providers import Asked, Challenge, Form, Means, NoKeys, Redirect
 from idbroker.providers._http import kept_session
 from idbroker.providers.mitid import MitID, Settings, make
 from idbroker.sandbox.op_client import SimClient
+from idbroker.store import open_transient
 
 BACK = "http://127.0.0.1:9/callback/mitid"
 OUR_KEYS: Mapping[str, RSAKey | ECKey] = {
@@ -65,6 +67,7 @@ def means(clock: StoppedClock, *, sandbox: bool = True, patience: float = 2) -> 
         clock=clock,
         http=lambda: kept_session(timeout=(patience, patience), deadline=timedelta(seconds=patience), sandbox=sandbox),
         keys=OurKeys(),
+        tally=Tallies(open_transient("sqlite://", clock)),
         sandbox=sandbox,
     )
 

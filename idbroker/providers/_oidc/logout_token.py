@@ -35,6 +35,7 @@ def read_logout_token(claims: Claims, expected: Expected) -> Summons:
     session, subject = claims.get("sid"), claims.get("sub")
     return Summons(
         id=f"{expected.issuer} {claims['jti']}",
+        issued=moment(claims, "iat") or expected.now,
         until=_ends(claims) + SKEW,
         # With a session named, only that one is meant (2.7).
         names=(f"sub:{subject}",) if session is None else (f"sid:{session}",),

@@ -67,6 +67,7 @@ def identity_of(provider: str, settings: Settings, assertion: Assertion, asked: 
         birthdate=_birthdate(told, number),
         powers=_powers(told, number),
         upstream_names=names_of(assertion),
+        upstream_issued=assertion.issued,
         upstream_until=assertion.session_not_on_or_after,
         # Who shares no session there has none to end there.
         upstream_logout=logout_of(assertion) if settings.single_sign_on else None,

@@ -112,6 +112,8 @@ def _own(settings: Settings) -> Iterator[str]:
     checks = {
         # OIOSAML: requests travel by Redirect and no other way.
         "binding: redirect": settings.binding == "redirect",
+        # It is opened under a signed response only, and OIOSAML's is not signed.
+        "cbc: OIOSAML leaves no way to open it safely": not settings.cbc,
         f"cpr: one of {', '.join(WAYS)}": settings.number_by in WAYS,
         "cpr: a private service may not be told the number; match, or none": settings.public
         or settings.number_by != "attribute",

@@ -180,6 +180,7 @@ class Party:
         indexes = tuple(_by_index(name, index) for index in request.session_indexes)
         return Summons(
             id=f"logout {request.issuer} {request.id}",
+            issued=request.issued,
             until=request.acceptable_until + self.settings.skew + timedelta(seconds=1),
             # Without an index all sessions of that name are meant (SAML core, 3.7.1).
             names=indexes or (_by_name(name),),
