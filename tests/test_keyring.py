@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import logging
@@ -267,23 +268,33 @@ def test_swapped_file(store: KeyFiles, tmp_path: Path) -> None:
         Keyring(store)
 
 
+@functools.cache
+def _verified(token: str, jwk: str) -> None:
+    """Raise unless a token verifies with a public key: once for a pair, however many clients come to it."""
+    alg = jwt.get_unverified_header(token)["alg"]
+    jwt.decode(token, jwt.PyJWK(json.loads(jwk)), algorithms=[alg], options={"verify_exp": False})
+
+
+@functools.cache
+def _name(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
 class Verifier:
     """A client that fetches our key set once a day and never in between, whatever it meets."""
 
     def __init__(self, begins: datetime) -> None:
         self._fetch_at = begins
-        self._keys: dict[str, jwt.PyJWK] = {}
+        self._keys: dict[str, str] = {}
 
     def verify(self, token: str, keyring: Keyring, now: datetime) -> None:
         """Raise unless the token verifies with the cached keys, once it has begun."""
         if now >= self._fetch_at:
             self._fetch_at = now + 24 * HOUR
             listed: list[Any] = json.loads(keyring.jwks().body)["keys"]
-            self._keys = {jwk["kid"]: jwt.PyJWK(jwk) for jwk in listed}
+            self._keys = {jwk["kid"]: json.dumps(jwk) for jwk in listed}
         if self._keys:
-            header = jwt.get_unverified_header(token)
-            key = self._keys[header["kid"]]
-            jwt.decode(token, key, algorithms=[header["alg"]], options={"verify_exp": False})
+            _verified(token, self._keys[_name(token)])
 
 
 def _rotations(store: KeyFiles, rules: Rules, life: int, most: int) -> int:
