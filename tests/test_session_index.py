@@ -13,7 +13,7 @@ from idbroker.clock import StoppedClock
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Shelf
 from idbroker.session import Session, Settings, rests_of
-from idbroker.session_index import MOST, Resting, SessionIndex
+from idbroker.session_index import FOR_GOOD, MOST, Resting, SessionIndex
 from idbroker.store import TransientStore, open_transient
 
 LIFE = timedelta(hours=8)
@@ -100,10 +100,19 @@ def test_an_answer_after_the_logout(index: SessionIndex, clock: StoppedClock) ->
     early = rests_of(session("k1", "name:n", clock=clock).identity)[0]
     clock.move(timedelta(seconds=5))
     index.close("suomifi", ("name:n",), clock.now())
+    clock.move(timedelta(seconds=1))
     late = rests_of(session("k2", "name:n", clock=clock).identity)[0]
     other = rests_of(session("k3", "name:other", clock=clock).identity)[0]
 
     assert [index.is_over(one) for one in (early, late, other)] == [True, False, False]
+
+
+def test_a_session_that_never_comes_again(index: SessionIndex, clock: StoppedClock) -> None:
+    """A session index or `sid` that has ended is over whenever its answer was made: the eID's clocks may differ."""
+    index.close("suomifi", ("index:1",), FOR_GOOD)
+    clock.move(timedelta(hours=1))
+
+    assert index.is_over(rests_of(session("k1", "index:1", "name:n", clock=clock).identity)[0])
 
 
 def test_names_are_not_readable(

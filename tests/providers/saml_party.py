@@ -295,6 +295,7 @@ class World:
             issuer=OURS,
             once=once(self.transient, self.clock),
             copies=self.copies or keeping.Copies(keeping.Shelf(self.transient, "m", keeping.Copy)),
+            tally=keeping.Tallies(self.transient),
             sandbox=True,
         )
 

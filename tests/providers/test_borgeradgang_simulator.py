@@ -14,7 +14,7 @@ from flask import Flask
 from lxml import html
 
 from idbroker.clock import StoppedClock
-from idbroker.errors import Cancelled, ProviderError, Refused, Unreachable, Untrusted
+from idbroker.errors import Cancelled, ConfigError, ProviderError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.providers import Form, Message, Redirect
 from idbroker.providers.borgeradgang import Borgeradgang, Settings, make
@@ -252,10 +252,16 @@ def test_other_ways_of_being_honest(sandbox: Sandbox, manner: str) -> None:
     assert isinstance(sandbox.sign_in(provider), Identity)
 
 
+def test_cbc_cannot_be_set(sandbox: Sandbox) -> None:
+    """S27: no setting makes us offer AES-CBC, which nobody signs around here."""
+    with pytest.raises(ConfigError, match="cbc"):
+        sandbox.provider(cbc=True)
+
+
 @pytest.mark.parametrize("cipher", sorted(c for c in _CIPHERS if "cbc" in c))
 def test_cbc(sandbox: Sandbox, cipher: str) -> None:
-    """AES-CBC under no signature is refused, whatever the settings say."""
-    provider = sandbox.provider(cbc=True)
+    """S27: AES-CBC under no signature is refused: whoever may send it again and again can read it."""
+    provider = sandbox.provider()
     sandbox.lie(cipher)
 
     with pytest.raises(Untrusted):

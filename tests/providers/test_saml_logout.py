@@ -26,7 +26,13 @@ def proved(world: World, **more: Any) -> Assertion:
     now = world.clock.now()
     usual: dict[str, Any] = {"session_index": "_session1", "name_id": NAMED} | more
     return Assertion(
-        id="_a", issuer=IDP, context="urn:x", authenticated_at=now, not_on_or_after=now + timedelta(minutes=5), **usual
+        id="_a",
+        issuer=IDP,
+        issued=now,
+        context="urn:x",
+        authenticated_at=now,
+        not_on_or_after=now + timedelta(minutes=5),
+        **usual,
     )
 
 
@@ -309,7 +315,7 @@ def test_an_empty_relay_state(world: World) -> None:
 @pytest.mark.parametrize("state", [b"", b"{}", b"[]", b'{"id":1}'])
 def test_a_state_of_something_else(world: World, state: bytes) -> None:
     """A state that is another kind of provider's breaks nothing, here too."""
-    summons = Summons(id="x", until=world.clock.now(), names=(), state=state)
+    summons = Summons(id="x", issued=world.clock.now(), until=world.clock.now(), names=(), state=state)
 
     with pytest.raises(Untrusted, match="state"):
         world.party().dismissed(summons, world.clock.now(), complete=True)

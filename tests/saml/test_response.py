@@ -60,6 +60,7 @@ def test_everything_is_read() -> None:
     assert found == Assertion(
         id="_assertion1",
         issuer=IDP,
+        issued=NOW,
         name_id=NameID(value="AAdzZWNyZXQx", format=names.TRANSIENT, name_qualifier=IDP, sp_name_qualifier=SP),
         context=LOA2,
         authenticated_at=NOW - timedelta(seconds=30),
