@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from idbroker.errors import StoreError
 from idbroker.keeping import Shelf
 from idbroker.session import Rests, Session
 
-MOST = 32  # sign-ons under one name: somebody's browsers; the oldest is forgotten
+MOST = 100  # sign-ons under one name: somebody's browsers; the oldest is forgotten
+FOR_GOOD = datetime.max.replace(tzinfo=UTC)
 _TRIES = 50
 
 
@@ -41,7 +42,10 @@ class SessionIndex:
                 self._change(rests.provider, name, lambda resting: self._with(resting, session.key))
 
     def close(self, provider: str, names: tuple[str, ...], at: datetime) -> tuple[str, ...]:
-        """Remember that the eID ended its session at a moment; return the keys of the sign-ons that rest on it."""
+        """Remember that the eID ended its session; return the keys of the sign-ons that rest on it.
+
+        What is proved later than `at` rests on another session of that name; `FOR_GOOD` says that there is none.
+        """
         closed = [self._change(provider, name, lambda resting: _over(resting, at)) for name in names]
         return tuple(dict.fromkeys(key for resting in closed for key in resting.keys))
 
@@ -52,7 +56,7 @@ class SessionIndex:
         """
         kept = [self._shelf.get(_hashed(rests.provider, name)) for name in rests.names]
         ends = [one.value.over_at for one in kept if one is not None and one.value.over_at is not None]
-        return any(rests.issued < end for end in ends)
+        return any(rests.issued <= end for end in ends)
 
     def _with(self, resting: Resting, key: str) -> Resting:
         if key in resting.keys:

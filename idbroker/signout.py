@@ -17,7 +17,7 @@ from idbroker.keeping import Kept, Shelf
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.providers import Federated, Leaving, Message, Post, Provider, Redirect, Summons
 from idbroker.session import Session, key_of
-from idbroker.session_index import SessionIndex
+from idbroker.session_index import FOR_GOOD, SessionIndex
 from idbroker.tokens import Tokens
 
 MOST_SUCCESSORS = 8
@@ -207,7 +207,8 @@ class Signout:
         if not isinstance(provider, Federated):
             raise NotFound("no such provider")
         summons = provider.summoned(message)
-        found = [self.sessions.get(key) for key in self.index.close(provider_name, summons.names, summons.issued)]
+        over_at = FOR_GOOD if summons.for_good else summons.issued
+        found = [self.sessions.get(key) for key in self.index.close(provider_name, summons.names, over_at)]
         # One that was proved afterwards is another: a message that was kept and sent again ends nothing (S36).
         meant = [kept for kept in found if kept is not None and _rests_on(kept.value, provider_name, summons)]
         for kept in meant:
@@ -248,6 +249,6 @@ class Signout:
 def _rests_on(session: Session, provider: str, summons: Summons) -> bool:
     names = set(summons.names)
     return any(
-        rests.provider == provider and rests.issued <= summons.issued and names & set(rests.names)
+        rests.provider == provider and names & set(rests.names) and (summons.for_good or rests.issued <= summons.issued)
         for rests in session.rests
     )

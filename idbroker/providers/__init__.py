@@ -198,13 +198,15 @@ class Summons:
     """An eID says, and has proved, that a session of its own is over.
 
     `names` are as in `Identity.upstream_names`: any sign-on that has one of them and was proved no later
-    than `issued` ends. `id` counts once, until `until`. `state` is what `dismissed` needs for the answer.
+    than `issued` ends; names `for_good` are of that one session, and never come again. `id` counts once,
+    until `until`. `state` is what `dismissed` needs for the answer.
     """
 
     id: str
     issued: datetime
     until: datetime
     names: tuple[str, ...] = field(repr=False)
+    for_good: bool = False
     state: bytes = field(default=b"", repr=False)
 
 

@@ -107,9 +107,13 @@ def _spoken(site: Site, screens: Screens, provider: str, message: Message) -> Re
 def _summoned(site: Site, screens: Screens, provider: str, message: Message) -> Response:
     try:
         answer = site.signout.summoned(provider, message)
-    except (Untrusted, Unreachable) as error:
+    except Untrusted as error:
         _log.warning("logout_refused", provider=provider, code=error.code, detail=error.detail)
         raise OAuthError("invalid_request", "The logout message cannot be believed", detail=error.code) from error
+    except Unreachable as error:
+        # Not 400, which would say that it is wrong: an eID's server may come again with it.
+        _log.warning("logout_unread", provider=provider, detail=error.detail)
+        raise OAuthError("temporarily_unavailable", "Try again", status=503, detail=error.code) from error
     match answer:
         case Redirect(url=url):
             return see_other(url)

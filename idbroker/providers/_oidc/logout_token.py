@@ -39,6 +39,7 @@ def read_logout_token(claims: Claims, expected: Expected) -> Summons:
         until=_ends(claims) + SKEW,
         # With a session named, only that one is meant (2.7).
         names=(f"sub:{subject}",) if session is None else (f"sid:{session}",),
+        for_good=session is not None,
     )
 
 

@@ -184,6 +184,7 @@ class Party:
             until=request.acceptable_until + self.settings.skew + timedelta(seconds=1),
             # Without an index all sessions of that name are meant (SAML core, 3.7.1).
             names=indexes or (_by_name(name),),
+            for_good=bool(indexes),
             state=_SUMMONED.pack(_Summoned(id=request.id, relay_state=relay_state or None)),
         )
 
