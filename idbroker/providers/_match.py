@@ -1,8 +1,8 @@
 """The person tells their Danish number on a page of ours, and the eID says whether it is theirs.
 
 For services that may not be told the number: they may only have one compared. Three tries in fifteen
-minutes for each person, in however many sign-ins: anybody who found an open browser, with the eID's
-session in it, could guess on otherwise.
+minutes, after which the person must show anew who they are: anybody who found an open browser, with the
+eID's session in it, could guess on otherwise.
 """
 
 from __future__ import annotations
@@ -74,8 +74,10 @@ def go_on(asked: Asked, state: bytes, typed: str | None, matches: Matches, tally
         number = parse(typed, "DK", now=today(asked.now))
     except NotANumber:
         return form(matching, typed=typed, error="p.e.id")
-    # Counted before it is asked: of many posts at once no more than three are.
-    counted = f"match {matching.identity.provider} {matching.identity.issuer} {matching.identity.subject}"
+    # Counted before it is asked: of many posts at once no more than three are. By proof, not by sign-in: the eID's
+    # session gives the same proof to any number of sign-ins, and only who shows anew who they are begins anew.
+    identity = matching.identity
+    counted = f"match {identity.provider} {identity.issuer} {identity.subject} {identity.proved_at.isoformat()}"
     tried = tally.add(counted, WINDOW)
     if tried > TRIES:
         raise Refused("cpr_match_failed", "too many tries")
