@@ -13,12 +13,14 @@ import click
 import pytest
 
 from bench import looking, machine, profiling, report, run
+from bench.saml import saml
 from bench.stage import Stage, Stores
 from bench.waiting import Waiting, waiting
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting")
+PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting", "saml")
 ON_PRODUCTION = {"sizes", "waiting"}  # these need Redis and PostgreSQL
+ALONE = {"waiting", "saml"}  # these start brokers of their own
 QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_up=0.5)
 
 
@@ -57,7 +59,7 @@ def measured(effort: run.Effort, patients: Waiting, names: list[str], parts: tup
     load = machine.load_average()
     with tempfile.TemporaryDirectory(prefix="idbroker-bench-") as folder, Stage(Path(folder)) as stage:
         stores, stand_in = _stores(stage, names), stage.stand_in()
-        brokers = [stage.broker(each, stand_in) for each in stores] if set(parts) != {"waiting"} else []
+        brokers = [stage.broker(each, stand_in) for each in stores] if not set(parts) <= ALONE else []
         results: dict[str, Any] = {"self_check": run.self_check(brokers, stand_in)}
         measures: dict[str, Callable[[], Any]] = {
             "sign_ins": lambda: run.sign_ins(brokers, stand_in, stage, effort),
@@ -66,6 +68,7 @@ def measured(effort: run.Effort, patients: Waiting, names: list[str], parts: tup
             "starts": lambda: run.starts(stage, stores, effort),
             "sizes": lambda: run.sizes(stage, stand_in, effort),
             "waiting": lambda: waiting(stage, patients),
+            "saml": lambda: saml(stage, stores, rounds=effort.rounds),
         }
         for name in parts:
             if name not in ON_PRODUCTION or "production" in names:
