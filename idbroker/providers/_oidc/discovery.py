@@ -13,11 +13,12 @@ import requests
 from authlib.oauth2.rfc9207 import AuthorizationServerMetadata as IssuerMetadata
 from authlib.oidc.discovery import OpenIDProviderMetadata
 
-from idbroker.errors import ProviderError, Untrusted
-from idbroker.providers._oidc.upstream import ALGORITHMS, Upstream, ask, told
+from idbroker.errors import ProviderError, Unreachable, Untrusted
+from idbroker.providers._oidc.upstream import ALGORITHMS, SKEW, Upstream, ask, told
 
 LIFE = timedelta(hours=1)
 PAUSE = timedelta(seconds=30)
+PATIENCE = 5.0  # seconds that a thread waits for another's question, when it cannot go on without an answer
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OPTIONAL = {
     "userinfo_endpoint": "userinfo_endpoint",
@@ -52,19 +53,25 @@ class Discovery:
 
     def get(self, now: datetime) -> Metadata:
         """Return the description. Unreachable or Untrusted when there never was a good one."""
-        kept, until = self._kept, self._until
-        if kept is not None and until is not None and until - LIFE <= now < until:
+        kept = self._kept
+        if kept is not None and self._fresh(now):
             return kept
         # With an old copy in hand one thread asks and the others go on: a slow upstream stops nobody.
-        if not self._lock.acquire(blocking=kept is None):
-            return kept or self.get(now)
+        if not self._lock.acquire(timeout=PATIENCE if kept is None else 0):
+            if kept is None:
+                raise Unreachable("discovery: still being asked")
+            return kept
         try:
             return self._again(now)
         finally:
             self._lock.release()
 
+    def _fresh(self, now: datetime) -> bool:
+        # Who waited for another's answer has an earlier `now` than it: no reason to ask once more.
+        return self._until is not None and self._until - LIFE - SKEW <= now < self._until
+
     def _again(self, now: datetime) -> Metadata:
-        if self._kept is not None and self._until is not None and self._until - LIFE <= now < self._until:
+        if self._kept is not None and self._fresh(now):
             return self._kept
         try:
             self._kept, self._until = self._fetch(), now + LIFE

@@ -74,7 +74,7 @@ class OpenIdClient:
         self.http = means.http()
         self._means = means
         self._discovery = Discovery(upstream, self.http, sandbox=means.sandbox)
-        self._keys = KeyCache(self.http, upstream)
+        self._keys = KeyCache(self.http, upstream, means.copies)
         # At DEBUG Authlib writes verifiers and tokens to its log.
         logging.getLogger("authlib").setLevel(logging.INFO)
 
