@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from idbroker.errors import OperatorError
 from idbroker.keyring import KeyStore
 from idbroker.keyset import CERTIFICATE_NOW, CHAINS, FIXED, NEEDED, Chain, Key, KeySet, Rules, State, Use
+from idbroker.rotation import COMPROMISED, copies_of
 
 
 class Level(enum.StrEnum):
@@ -32,7 +33,7 @@ class Finding:
 
 def findings(keys: KeySet, rules: Rules, now: datetime, warn: timedelta) -> tuple[Finding, ...]:
     """Return what the key set alone tells, the most urgent first."""
-    found = [*_missing(keys), *(one for key in keys.alive() for one in _about(key, rules, now, warn))]
+    found = [*_missing(keys), *_stolen(keys), *(one for key in keys.alive() for one in _about(key, rules, now, warn))]
     return tuple(sorted(found, key=lambda one: one.level is not Level.ACT))
 
 
@@ -56,6 +57,16 @@ def _missing(keys: KeySet) -> Iterator[Finding]:
         elif begun and not _alone(keys, chain) and not keys.of(chain, State.STAGED):
             what = f"no staged key for {chain.use} {chain.alg}: after a theft there would be no successor"
             yield Finding(level=Level.WARNING, code="no_successor", message=what, hint=_rotate(chain.use))
+
+
+def _stolen(keys: KeySet) -> Iterator[Finding]:
+    """Find what came back before an import refused it: a compromised key under another name."""
+    for key in keys.alive():
+        copies = [one for one in copies_of(keys, key.public or {}) if one.revoked == COMPROMISED and one.kid != key.kid]
+        if copies:
+            what = f"the same private key as {copies[0].kid}, which was revoked as {COMPROMISED}"
+            hint = f"idbroker keys revoke {key.kid[:8]} --reason {COMPROMISED}"
+            yield Finding(level=Level.ACT, code=COMPROMISED, message=what, hint=hint, kid=key.kid)
 
 
 def _alone(keys: KeySet, chain: Chain) -> bool:

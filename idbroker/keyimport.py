@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
+from typing import TypeVar
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
-from cryptography.x509 import Certificate, load_pem_x509_certificates
+from cryptography.x509 import (
+    BasicConstraints,
+    Certificate,
+    DuplicateExtension,
+    ExtensionType,
+    KeyUsage,
+    UnsupportedGeneralNameType,
+    load_pem_x509_certificates,
+)
 
 from idbroker.errors import OperatorError
 from idbroker.keymaking import Made, public_jwk
-from idbroker.keyset import Chain, Key, KeySet, Rules, State, Use
-from idbroker.rotation import Step
+from idbroker.keyset import SAML, Chain, Key, KeySet, Rules, State, Use
+from idbroker.rotation import Step, copies_of
 
 SHORTEST_KEY = 2048
+SMALLEST_EXPONENT = 65537
 LARGEST_FILE = 64 * 1024
+# What a certificate's keyUsage must say (RFC 5280, 4.2.1.3).
+_NEEDS: dict[Use, tuple[str, Callable[[KeyUsage], bool]]] = {
+    Use.SAML_SIGN: ("digitalSignature", attrgetter("digital_signature")),
+    Use.SAML_ENC: ("keyEncipherment", attrgetter("key_encipherment")),
+}
+_Kind = TypeVar("_Kind", bound=ExtensionType)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +45,11 @@ class Brought:
     certificate: Certificate
     private: RSAPrivateKey = field(repr=False)
 
+    @property
+    def public(self) -> dict[str, str]:
+        """Return the public JWK, without a name."""
+        return {name: value for name, value in public_jwk(self.private.public_key()).items() if name != "kid"}
+
     def kid(self, use: Use) -> str:
         """Return its name here: of the certificate, because a renewed one may be over the same key."""
         der = self.certificate.public_bytes(serialization.Encoding.DER)
@@ -34,7 +57,6 @@ class Brought:
 
     def made(self, step: Step, now: datetime, _number: int | None, sandbox: bool) -> Made:
         """Return it as the new key that a step asks for (a KeyMaker)."""
-        public = {name: value for name, value in public_jwk(self.private.public_key()).items() if name != "kid"}
         key = Key(
             kid=self.kid(step.use),
             use=step.use,
@@ -44,7 +66,7 @@ class Brought:
             published_at=now,
             active_at=now if step.becomes is State.ACTIVE else None,
             sandbox=sandbox,
-            public=public,
+            public=self.public,
             certificate=self.certificate.public_bytes(serialization.Encoding.PEM).decode(),
             ends_at=self.certificate.not_valid_after_utc,
             imported=True,
@@ -57,12 +79,15 @@ def read_brought(certificate: Path, key: Path, passphrase: Path | None = None) -
     private = _private(key, _content(passphrase).strip() if passphrase is not None else None)
     if private.key_size < SHORTEST_KEY:
         raise _refused(f"the key has {private.key_size} bits, needs {SHORTEST_KEY}", "short_key", 3)
+    ours = private.public_key().public_numbers()
+    if ours.e < SMALLEST_EXPONENT:
+        # With e=3 a short message can be read, and a careless verifier's padding check be forged, without the key.
+        raise _refused(f"the key's public exponent is {ours.e}, needs {SMALLEST_EXPONENT}", "small_exponent", 3)
     try:
         found = load_pem_x509_certificates(_content(certificate))
     except ValueError as error:
         hint = f"PEM it must be; if it is not: openssl x509 -inform der -in {certificate}"
         raise _refused(f"{certificate} holds no certificate", "no_certificate", 2, hint) from error
-    ours = private.public_key().public_numbers()
     for one in found:
         public = one.public_key()
         if isinstance(public, RSAPublicKey) and public.public_numbers() == ours:
@@ -71,7 +96,9 @@ def read_brought(certificate: Path, key: Path, passphrase: Path | None = None) -
 
 
 def check_usable(brought: Brought, keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> None:
-    """Refuse (exit 3) a certificate that is not valid from the moment on at which it can be in use."""
+    """Refuse (exit 3) a key that may not be one of ours, and a certificate that does not fit its use or its time."""
+    _check_purpose(brought.certificate, chain.use)
+    _check_copies(brought, keys, chain.use)
     active = keys.active(chain)
     begins = now
     if active is not None:
@@ -82,6 +109,47 @@ def check_usable(brought: Brought, keys: KeySet, rules: Rules, now: datetime, ch
         raise _refused(f"the certificate {what}: {ends:%Y-%m-%d}", "certificate_ended", 3)
     if since > begins:
         raise _refused(f"the certificate begins {since:%Y-%m-%d}: later than it would be used", "not_yet_valid", 3)
+
+
+def _check_purpose(certificate: Certificate, use: Use) -> None:
+    authority = _extension(certificate, BasicConstraints)
+    if authority is not None and authority.ca:
+        # Whoever trusts it as an authority would trust whatever our signing key certifies.
+        hint = "have one made for a service: CA:FALSE"
+        raise _refused("the certificate is an authority's (CA:TRUE)", "authority", 3, hint)
+    usage = _extension(certificate, KeyUsage)
+    needed, allows = _NEEDS[use]
+    if usage is not None and not allows(usage):
+        raise _refused(f"the certificate's keyUsage lacks {needed}: not for {use}", "wrong_usage", 3)
+
+
+def _check_copies(brought: Brought, keys: KeySet, use: Use) -> None:
+    """Refuse a key that is here under another name, except for a renewal and for one certificate of both SAML uses."""
+    another = "have a new key made, and a certificate for it"
+    both = " and ".join(name for name, _ in _NEEDS.values())
+    for copy in copies_of(keys, brought.public):
+        if copy.revoked is not None:
+            # A renewed certificate, or another use, would bring a stolen key back.
+            raise _refused(f"this private key was revoked as {copy.revoked}: {copy.kid}", "was_revoked", 3, another)
+        if copy.use not in SAML:
+            # What one protocol signs or opens with a key must never pass for a message of the other.
+            raise _refused(f"this private key is our {copy.use} key {copy.kid}", "other_use", 3, another)
+        if copy.use is not use and not (copy.imported and _for_both(brought.certificate)):
+            hint = f"one for both needs a keyUsage of {both}; else {another}"
+            raise _refused(f"this private key is our {copy.use} key {copy.kid}", "other_use", 3, hint)
+
+
+def _for_both(certificate: Certificate) -> bool:
+    """Tell whether its authority says so (OCES3 organisation certificates); silence is no yes."""
+    usage = _extension(certificate, KeyUsage)
+    return usage is not None and all(allows(usage) for _, allows in _NEEDS.values())
+
+
+def _extension(certificate: Certificate, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return next((one.value for one in certificate.extensions if isinstance(one.value, kind)), None)
+    except (ValueError, DuplicateExtension, UnsupportedGeneralNameType) as error:
+        raise _refused("the certificate's extensions do not read", "no_certificate", 2) from error
 
 
 def _private(path: Path, passphrase: bytes | None) -> RSAPrivateKey:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idbroker.errors import OperatorError
 from idbroker.keyset import CHAINS, ENCRYPTION, FIXED, NEEDED, Chain, Change, Key, KeySet, Record, Rules, State, Use
 
-REASONS = ("compromised", "lost", "test")
+COMPROMISED = "compromised"
+REASONS = (COMPROMISED, "lost", "test")
 _IMPORT = "idbroker keys import --use {} --certificate FILE --key FILE"
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -57,7 +58,7 @@ class Plan:
     steps: tuple[Step, ...]
     waiting: tuple[Waiting, ...] = ()
     reason: str = ""
-    revokes: str | None = None
+    revokes: tuple[str, ...] = ()
 
 
 class TooEarly(OperatorError):
@@ -127,12 +128,12 @@ def plan_revocation(keys: KeySet, rules: Rules, now: datetime, key: Key, reason:
 
     A lost key signs no more but was never anybody else's: it stays public until its tokens end. One
     that opens is of no use to anybody when it is lost. A data key stays until everything it sealed is
-    sealed anew.
+    sealed anew. A compromised one goes with every copy of it, whatever the copy's use or certificate.
     """
     if key.use in FIXED:
         _check_rotates(key.use)
     if key.state is State.RETIRED:
-        return _plan("revoke", keys, now, [], reason=reason, revokes=key.kid)
+        return _plan("revoke", keys, now, [], reason=reason, revokes=(key.kid,))
     if key.use is Use.DATA and key.state is State.RETIRING:
         raise OperatorError(
             f"data key {key.number} still opens what it sealed",
@@ -140,15 +141,17 @@ def plan_revocation(keys: KeySet, rules: Rules, now: datetime, key: Key, reason:
             code="still_needed",
             exit_code=3,
         )
-    verifies = reason == "lost" and key.use not in ENCRYPTION
-    stays = key.state is State.ACTIVE and (verifies or key.use is Use.DATA)
-    end = State.RETIRING if stays else State.RETIRED
-    steps = [_step(key, end, rules.may_go(key, now) if stays else None)]
-    if key.state is State.ACTIVE:
-        steps = [*_successor(keys, rules, now, key), *steps, *_next(keys, rules, now, key.chain)]
-    elif key.state is State.STAGED and len(keys.of(key.chain, State.STAGED)) == 1 and not _certified(keys, key.chain):
-        steps.append(_new(key.chain, State.STAGED, rules, now))
-    return _plan("revoke", keys, now, steps, reason=reason, revokes=key.kid)
+    # A renewed certificate over the stolen key, staged, would be the successor: the thief would sign on.
+    copies = [one for one in copies_of(keys, key.public or {}) if one.alive and one.kid != key.kid]
+    going = [key, *copies] if reason == COMPROMISED else [key]
+    steps = [step for one in going for step in _leaves(keys, rules, now, one, going, reason)]
+    return _plan("revoke", keys, now, steps, reason=reason, revokes=tuple(one.kid for one in going))
+
+
+def copies_of(keys: KeySet, public: Mapping[str, str]) -> tuple[Key, ...]:
+    """Return the keys, gone ones too, with this public JWK's modulus: one secret, whatever is built around it."""
+    modulus = public.get("n")
+    return tuple(key for key in keys.keys if modulus is not None and (key.public or {}).get("n") == modulus)
 
 
 def plan_import(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Plan:
@@ -202,7 +205,7 @@ def apply_plan(keys: KeySet, plan: Plan, made: Sequence[Key], at: datetime) -> t
     """
     moves = {step.kid: step for step in plan.steps if step.kid is not None}
     moved = tuple(key.become(moves[key.kid].becomes, at) if key.kid in moves else key for key in keys.keys)
-    return (*(replace(key, revoked=plan.reason) if key.kid == plan.revokes else key for key in moved), *made)
+    return (*(replace(key, revoked=plan.reason) if key.kid in plan.revokes else key for key in moved), *made)
 
 
 def record_of(plan: Plan, made: Sequence[Key], who: str, at: datetime) -> Record:
@@ -306,6 +309,21 @@ def _back_chain(keys: KeySet, rules: Rules, now: datetime, chain: Chain) -> Iter
             yield _step(key, State.RETIRED, None)
 
 
+def _leaves(keys: KeySet, rules: Rules, now: datetime, key: Key, going: Sequence[Key], reason: str) -> Iterator[Step]:
+    """Return the steps that take one of those that go out of its chain, whose place none of the others takes."""
+    left = replace(keys, keys=tuple(one for one in keys.keys if one not in going))
+    verifies = reason == "lost" and key.use not in ENCRYPTION
+    stays = key.state is State.ACTIVE and (verifies or key.use is Use.DATA)
+    step = _step(key, State.RETIRING if stays else State.RETIRED, rules.may_go(key, now) if stays else None)
+    if key.state is State.ACTIVE:
+        yield from (*_successor(left, rules, now, key), step, *_next(left, rules, now, key.chain))
+        return
+    yield step
+    alone = key.state is State.STAGED and not left.of(key.chain, State.STAGED)
+    if alone and not _certified(keys, key.chain) and keys.active(key.chain) not in going:
+        yield _new(key.chain, State.STAGED, rules, now)
+
+
 def _successor(keys: KeySet, rules: Rules, now: datetime, key: Key) -> list[Step]:
     staged = keys.of(key.chain, State.STAGED)
     if not staged:
@@ -345,7 +363,7 @@ def _plan(
     *,
     waiting: Sequence[Waiting] = (),
     reason: str = "",
-    revokes: str | None = None,
+    revokes: tuple[str, ...] = (),
 ) -> Plan:
     """Name the plan after what it starts from and does, never after the time it was looked at."""
     lines = [keys.version, action, *(f"{s.kid} {s.use} {s.alg} {s.was} {s.becomes}" for s in steps)]

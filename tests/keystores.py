@@ -13,7 +13,15 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
-from cryptography.x509 import Certificate, CertificateBuilder, Name, NameAttribute, random_serial_number
+from cryptography.x509 import (
+    Certificate,
+    CertificateBuilder,
+    ExtensionType,
+    KeyUsage,
+    Name,
+    NameAttribute,
+    random_serial_number,
+)
 from cryptography.x509.oid import NameOID
 
 from idbroker.clock import StoppedClock
@@ -43,12 +51,32 @@ def rsa_key(number: int, bits: int = 2048) -> RSAPrivateKey:
 
 
 def certificate(
-    key: RSAPrivateKey, *, since: datetime = NOW - timedelta(days=1), ends: datetime = NOW + timedelta(days=900)
+    key: RSAPrivateKey,
+    *extensions: ExtensionType,
+    since: datetime = NOW - timedelta(days=1),
+    ends: datetime = NOW + timedelta(days=900),
 ) -> Certificate:
     """Return a certificate for a key, by an authority that is not asked about."""
     authority, ours = (Name([NameAttribute(NameOID.COMMON_NAME, name)]) for name in ("Authority", "Broker"))
     builder = CertificateBuilder(authority, ours, key.public_key(), random_serial_number(), since, ends)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=True)
     return builder.sign(rsa_key(-1), SHA256())
+
+
+def key_usage(*, sign: bool, encrypt: bool) -> KeyUsage:
+    """Return the keyUsage of a certificate for signing, encryption, both, or (neither) an authority."""
+    return KeyUsage(
+        digital_signature=sign,
+        content_commitment=False,
+        key_encipherment=encrypt,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=not sign and not encrypt,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def pair_files(

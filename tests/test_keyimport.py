@@ -28,7 +28,7 @@ from idbroker.keys_context import KeysContext
 from idbroker.keys_print import Screen
 from idbroker.keyset import CHAINS, SAML, Chain, Key, Rules, State, Use
 from tests.conftest import NOW
-from tests.keystores import certificate, key_folder, pair_files, rsa_key
+from tests.keystores import certificate, key_folder, key_usage, pair_files, rsa_key
 
 SCHEMA = json.loads(files("idbroker").joinpath("schemas/keys-1.json").read_text())
 SIGN, ENC = (next(chain for chain in CHAINS if chain.use is use) for use in SAML)
@@ -129,8 +129,8 @@ def test_import_encryption_key(context: KeysContext, tmp_path: Path) -> None:
 
 
 def test_one_certificate_for_both(context: KeysContext, tmp_path: Path) -> None:
-    """An authority's certificate may be for both uses: it is one key of each."""
-    pair = pair_files(tmp_path / "a", rsa_key(0), certificate(rsa_key(0)))
+    """An authority's certificate may be for both uses, where its keyUsage says so: it is one key of each."""
+    pair = pair_files(tmp_path / "a", rsa_key(0), certificate(rsa_key(0), key_usage(sign=True, encrypt=True)))
 
     assert [_import(context, pair, "--yes", use=use.value).exit_code for use in SAML] == [0, 0]
     assert len({_staged(context, chain)[0].kid for chain in (SIGN, ENC)}) == 2

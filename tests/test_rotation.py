@@ -199,6 +199,25 @@ def test_revoke_active(reason: str, ends: State) -> None:
     assert len(after.of(ES256, State.STAGED)) == 1
 
 
+def test_revoke_copies() -> None:
+    """A compromised key goes with its copies under other names; what is lost, or another key, goes alone."""
+    stolen, other = {"kty": "RSA", "n": "one", "e": "AQAB"}, {"kty": "RSA", "n": "two", "e": "AQAB"}
+    first = _rotated(_rotated(_first(), NOW, Use.SAML_SIGN), NOW, Use.SAML_ENC)
+    public = {Use.SAML_SIGN: stolen, Use.SAML_ENC: {**stolen, "e": "Aw"}, Use.OIDC_SIGN: other}
+    keys = replace(first, keys=tuple(replace(key, public=public.get(key.use)) for key in first.keys))
+    active = next(key for key in keys.keys if key.use is Use.SAML_SIGN and key.state is State.ACTIVE)
+
+    stolen_plan, lost_plan = (plan_revocation(keys, RULES, NOW, active, reason) for reason in ("compromised", "lost"))
+
+    assert {key.use for key in keys.keys if key.kid in stolen_plan.revokes} == {Use.SAML_SIGN, Use.SAML_ENC}
+    assert lost_plan.revokes == (active.kid,)
+    after = _applied(keys, stolen_plan, NOW)
+    for use in (Use.SAML_SIGN, Use.SAML_ENC):
+        states = {key.state: key.kid for key in after.keys if key.use is use and key.alive}
+        assert set(states) == {State.ACTIVE, State.STAGED}
+        assert not set(states.values()) & set(stolen_plan.revokes)
+
+
 def test_revoke_staged() -> None:
     """A stolen key that has not signed yet goes, and another takes its place and waits from the start."""
     keys = _first()
