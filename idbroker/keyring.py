@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -34,10 +34,10 @@ from idbroker.keyset import (
     State,
     Use,
 )
-from idbroker.rotation import Plan, apply_plan, plan_first, record_of
+from idbroker.rotation import COMPROMISED, Plan, apply_plan, plan_first, record_of
 from idbroker.sealing import SealingKeys
 
-LOOK_EVERY = 1.0
+LOOK_EVERY, TELL_EVERY = 1.0, 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -91,9 +91,10 @@ class Certified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
-    """Everything of one version, ready to use."""
+    """Everything of one version, ready to use. `without`: what was taken out of it before the next could be read."""
 
-    version: str
+    keys: KeySet
+    without: tuple[str, ...] = ()
     signing: Mapping[str, SigningKey]
     public: Mapping[str, Any]
     published: PublishedKeys
@@ -109,7 +110,8 @@ class Keyring:
     """Our keys, for any number of threads. Looks for changes at most once a second, when it is asked something.
 
     Each private key is parsed once (an RSA key costs some 30 ms). While the store is broken the
-    keys that were read go on serving, and the log says so; a start with broken keys is refused.
+    keys that were read go on serving, except those it calls compromised, and the log says so; a start
+    with broken keys is refused.
     """
 
     def __init__(
@@ -126,12 +128,13 @@ class Keyring:
         self._monotonic = monotonic
         self._looking = threading.Lock()
         self._next_look = monotonic() + LOOK_EVERY
+        self._told, self._tell_again = "", 0.0
         self._loaded = self._read(store.load(), {})
 
     @property
     def loaded_version(self) -> str:
         """Return the version of the key set in use."""
-        return self._current().version
+        return self._current().keys.version
 
     def signing(self, alg: str) -> SigningKey:
         """Return the key that signs tokens by an algorithm now. OperatorError when there is none."""
@@ -197,22 +200,54 @@ class Keyring:
     def _look(self) -> None:
         try:
             keys = self._store.load()
-            if keys.version != self._loaded.version:
-                self._loaded = self._read(keys, self._loaded.materials)
-                _log.info("keys.followed version=%s", keys.version)
+            if keys.version != self._loaded.keys.version or self._loaded.without:
+                self._follow(keys)
+            self._told = ""
         except (OperatorError, StoreError) as error:
-            _log.error("keys.unreadable code=%s, going on with version=%s", error.code, self._loaded.version)
+            self._tell(error.code)
+
+    def _follow(self, keys: KeySet) -> None:
+        try:
+            self._loaded = self._read(keys, self._loaded.materials)
+        except Exception:
+            self._drop_compromised(keys)
+            raise
+        _log.info("keys.followed version=%s", keys.version)
+
+    def _drop_compromised(self, keys: KeySet) -> None:
+        """Go on without what a key set that cannot be followed calls compromised.
+
+        A thief has that key: to sign nothing until the file is mended is the smaller harm. Data keys stay,
+        for nothing that was sealed would open without them.
+        """
+        stolen = {key.kid for key in keys.keys if key.revoked == COMPROMISED and key.use is not Use.DATA}
+        old = self._loaded.keys
+        gone = [key.kid for key in old.alive() if key.kid in stolen]
+        if gone:
+            left = replace(old, keys=tuple(key for key in old.keys if key.kid not in stolen))
+            without = (*self._loaded.without, *gone)
+            self._loaded = replace(self._ready(left, self._loaded.materials), without=without)
+
+    def _tell(self, code: str) -> None:
+        without = ",".join(self._loaded.without) or "none"
+        trouble = f"code={code}, going on with version={self._loaded.keys.version} without={without}"
+        now = self._monotonic()
+        if trouble != self._told or now >= self._tell_again:
+            self._told, self._tell_again = trouble, now + TELL_EVERY
+            _log.error("keys.unreadable %s", trouble)
 
     def _read(self, keys: KeySet, kept: Mapping[str, Any]) -> _Loaded:
         check_world(keys, sandbox=self._sandbox)
         _check_complete(keys)
         used = [key for key in keys.alive() if _used(key)]
-        materials = {key.kid: kept[key.kid] if key.kid in kept else self._open(key) for key in used}
+        return self._ready(keys, {key.kid: kept[key.kid] if key.kid in kept else self._open(key) for key in used})
+
+    def _ready(self, keys: KeySet, materials: Mapping[str, Any]) -> _Loaded:
         data = {key.number or 0: materials[key.kid] for key in keys.alive() if key.use is Use.DATA}
         newest = next(key.number or 0 for key in keys.alive() if _active(key, Use.DATA))
         secrets: dict[Use, bytes] = {key.use: materials[key.kid] for key in keys.alive() if key.use in FIXED}
         return _Loaded(
-            version=keys.version,
+            keys=keys,
             signing={
                 key.alg: SigningKey(kid=key.kid, alg=key.alg, key=materials[key.kid])
                 for key in keys.alive()
