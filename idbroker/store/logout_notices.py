@@ -5,8 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    ScalarSelect,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    text,
+    tuple_,
+    union_all,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from idbroker.backchannel import LogoutNotice
 from idbroker.store.database import Database
@@ -15,6 +34,7 @@ from idbroker.store.schema import logout_notice as table
 
 PURGE_AT_ONCE = 1000
 COLUMNS = tuple(table.columns.keys())
+NOW, MOST = bindparam("now", type_=Moment), bindparam("most", type_=Integer)
 KEY = tuple_(table.c.client_id, table.c.sid)
 
 
@@ -44,30 +64,9 @@ class StoredLogoutNotices:
         PostgreSQL passes over what another has locked, and sees again whether a row is still due; in
         SQLite one writes at a time. A client's first notices come before any client's others.
         """
-        due = table.c.due_at <= now
-        wanted = or_(table.c.client_id.not_in(tuple(without)), table.c.ends_at <= now)
-        place = func.row_number().over(partition_by=table.c.client_id, order_by=(table.c.due_at, table.c.sid))
-        ranked = select(table.c.client_id, table.c.sid, place.label("place")).where(due, wanted).cte("ranked")
-        same = (ranked.c.client_id == table.c.client_id) & (ranked.c.sid == table.c.sid)
-        taken = (
-            select(table.c.client_id, table.c.sid)
-            .join(ranked, same)
-            .where(or_(ranked.c.place <= each, table.c.ends_at <= now), due)
-            .order_by(ranked.c.place, table.c.due_at)
-            .limit(most)
-            .with_for_update(skip_locked=True, of=table)
-            .cte("taken")
-            # Without it PostgreSQL may look again for each row, and take more than it was asked for.
-            .prefix_with("MATERIALIZED")
-        )
-        take = (
-            update(table)
-            .where(KEY.in_(select(taken.c.client_id, taken.c.sid)))
-            .values(due_at=now + lease, tries=table.c.tries + 1)
-            .returning(*table.columns)
-        )
+        values = {"now": now, "comes_back": now + lease, "most": most, "without": tuple(without)}
         with self._database.connected() as connection:
-            rows = connection.execute(take).all()
+            rows = connection.execute(_take(min(each, most)), values).all()
         return tuple(sorted((LogoutNotice(**row._mapping) for row in rows), key=lambda notice: notice.ends_at))
 
     def later(self, notice: LogoutNotice, due_at: datetime) -> None:
@@ -98,6 +97,71 @@ class StoredLogoutNotices:
             total += removed
             if removed < PURGE_AT_ONCE:
                 return total
+
+
+@lru_cache(maxsize=8)
+def _take(each: int) -> ReturningUpdate[Any]:
+    """Return the statement that takes some, made once: making it costs more than running it."""
+    wanted = _wanted(each).cte("wanted")
+    same = (wanted.c.client_id == table.c.client_id) & (wanted.c.sid == table.c.sid)
+    taken = (
+        select(table.c.client_id, table.c.sid)
+        .select_from(wanted)
+        .join(table, same)
+        .where(table.c.due_at <= NOW)
+        .order_by(wanted.c.place, table.c.due_at)
+        .limit(MOST)
+        .with_for_update(skip_locked=True, of=table)
+        .cte("taken")
+        # Without it PostgreSQL may look again for each row, and take more than it was asked for.
+        .prefix_with("MATERIALIZED")
+    )
+    return (
+        update(table)
+        .where(KEY.in_(select(taken.c.client_id, taken.c.sid)))
+        .values(due_at=bindparam("comes_back", type_=Moment), tries=table.c.tries + 1)
+        .returning(*table.columns)
+    )
+
+
+def _wanted(each: int) -> Select[tuple[str, str, int]]:
+    """Return which are worth taking, each with its place in its queue: a client's, or that of all that came to an end.
+
+    Each is found by an index, however many lie there: a portal that comes back after a day must not
+    have every worker sort its backlog, with SQLite's one lock in hand, for each two that it hears.
+    """
+    client = _waiting().c.client_id
+    firsts = [
+        select(client, _due_sid(client, place).label("sid"), literal(place).label("place"))
+        .where(client.not_in(bindparam("without", expanding=True, type_=Text)))
+        for place in range(each)
+    ]  # fmt: skip
+    over = (
+        select(table.c.client_id, table.c.sid, table.c.ends_at)
+        .where(table.c.ends_at <= NOW, table.c.due_at <= NOW)
+        .order_by(table.c.ends_at)
+        .limit(MOST)
+        .subquery("over")
+    )
+    turn = func.row_number().over(order_by=(over.c.ends_at, over.c.client_id, over.c.sid)) - 1
+    found = union_all(*firsts, select(over.c.client_id, over.c.sid, turn)).subquery("found")
+    place = func.min(found.c.place).label("place")
+    return select(found.c.client_id, found.c.sid, place).group_by(found.c.client_id, found.c.sid)
+
+
+def _waiting() -> CTE:
+    """Return the clients that have any, from each to the next by the index: neither database skips by itself."""
+    first = select(func.min(table.c.client_id).label("client_id")).cte("waiting", recursive=True)
+    others = table.alias()
+    following = select(func.min(others.c.client_id)).where(others.c.client_id > first.c.client_id).scalar_subquery()
+    return first.union_all(select(following).where(first.c.client_id.is_not(None)))
+
+
+def _due_sid(client_id: ColumnElement[str], place: int) -> ScalarSelect[str]:
+    """Return the sid of one client's first notice that is due, or second, or NULL."""
+    one = table.alias()
+    due = select(one.c.sid).where(one.c.client_id == client_id, one.c.due_at <= NOW)
+    return due.order_by(one.c.due_at, one.c.sid).limit(1).offset(place).scalar_subquery()
 
 
 def _is(notice: LogoutNotice) -> tuple[ColumnElement[bool], ...]:

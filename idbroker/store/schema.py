@@ -12,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Identity,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -133,7 +134,9 @@ logout_notice = Table(
     Column("client_id", Text, primary_key=True),
     Column("sid", Text, primary_key=True),
     Column("person", Text, nullable=False),
-    Column("due_at", Moment, nullable=False, index=True),
+    Column("due_at", Moment, nullable=False),
     Column("tries", Integer, nullable=False),
     Column("ends_at", Moment, nullable=False, index=True),
+    # Each client's queue.
+    Index("logout_notice_queue", "client_id", "due_at", "sid"),
 )

@@ -25,8 +25,8 @@ def upgrade() -> None:
         sa.Column("ends_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("client_id", "sid", name="logout_notice_pkey"),
     )
-    for column in ("due_at", "ends_at"):
-        op.create_index(f"logout_notice_{column}", "logout_notice", [column])
+    op.create_index("logout_notice_queue", "logout_notice", ["client_id", "due_at", "sid"])
+    op.create_index("logout_notice_ends_at", "logout_notice", ["ends_at"])
 
 
 def downgrade() -> None:
