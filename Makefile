@@ -34,7 +34,7 @@ sandbox: $(ran)
 	.venv/bin/idbroker sandbox $(ARGS)
 
 # A process for each core; the tests of one file stay together, in their order, in one of them.
-parallel := --numprocesses=auto --maxprocesses=8 --dist=loadfile
+parallel := --numprocesses=auto --maxprocesses=8 --dist=loadfile --no-loadscope-reorder
 
 test: $(all) $(peers)
 	tests/system-packages.sh
