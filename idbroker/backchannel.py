@@ -33,7 +33,7 @@ _log = structlog.get_logger("idbroker.backchannel")
 
 TRIED_FOR = timedelta(hours=24)
 BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (10, 60, 300, 1800, 7200))
-LEASE = timedelta(minutes=1)  # longer than any one delivery, look-up of the name included
+LEASE = timedelta(minutes=1)  # longer than any one delivery: eleven seconds, look-up of the name included
 THREADS = 8
 EACH = 2  # for one client at once
 MOST_REST = timedelta(minutes=1)

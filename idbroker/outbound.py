@@ -7,8 +7,10 @@ import io
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +22,13 @@ import certifi
 MOST_OCTETS = 256 * 1024
 _HEADERS = {"User-Agent": "idbroker", "Connection": "close"}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# What Python counts as public and nobody outside is at: protocols' own (RFC 6890; a cloud's metadata
+# at .192), relays of 6to4 (RFC 7526), Azure's inner server, examples (RFC 9637).
+_NOBODYS: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = tuple(
+    ipaddress.ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "3fff::/20")
+)
+_LOOKUPS_AT_ONCE = 32
 Resolve = Callable[[str, int], tuple[str, ...]]
 
 
@@ -33,7 +42,9 @@ def is_public(address: str) -> bool:
     found = ipaddress.ip_address(address)
     if isinstance(found, ipaddress.IPv6Address) and (inner := _inside(found)) is not None:
         found = inner  # a gateway would take it to an address of ours that the IPv6 one hides
-    return found.is_global and not found.is_multicast
+    if found.version == 6 and found not in _GIVEN_OUT:
+        return False  # others' prefixes hide one of ours too: 64:ff9b:1::/48 (RFC 8215), ::/96, ::ffff:0:0:0/96
+    return found.is_global and not found.is_multicast and not any(found in network for network in _NOBODYS)
 
 
 def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -66,13 +77,15 @@ class Guarded:
     Stops server-side request forgery: the name is resolved once, every address must be public, and
     the connection goes to that very address (no second look-up to rebind), with the certificate
     checked for the name; no redirect is followed; time and size are bounded (standards J17). `trust` is
-    a file of certificates to trust instead of the public ones. `whole_seconds` is for all of it but
-    the look-up: a server that drips its answer holds no thread for longer.
+    a file of certificates to trust instead of the public ones. `lookup_seconds` is for the name, and
+    lets a lost question be asked again (after 5 s); `whole_seconds` for all the rest: neither a name
+    server that is slow nor a server that drips its answer holds a thread for longer.
     """
 
     resolve: Resolve = resolve
     public: Callable[[str], bool] = is_public
     trust: str | None = None
+    lookup_seconds: float = 6.0
     connect_seconds: float = 3.0
     whole_seconds: float = 5.0
 
@@ -89,7 +102,7 @@ class Guarded:
             parts = urlsplit(url)
             plain = parts.hostname and parts.username is None and self._may(parts.scheme)
             port = parts.port or {"http": 80}.get(parts.scheme, 443)
-            addresses = self.resolve(parts.hostname, port) if plain and parts.hostname else None
+            addresses = self._looked_up(parts.hostname, port) if plain and parts.hostname else None
         except ValueError as error:
             raise OSError("not a plain https address") from error
         if addresses is None:
@@ -103,6 +116,35 @@ class Guarded:
             path=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
             addresses=addresses,
         )
+
+    @cached_property
+    def _lookups(self) -> threading.BoundedSemaphore:
+        return threading.BoundedSemaphore(_LOOKUPS_AT_ONCE)
+
+    def _looked_up(self, host: str, port: int) -> tuple[str, ...]:
+        """Look a name up in time. OSError when nobody answers, or too many look-ups that were left still run."""
+        answer: Future[tuple[str, ...]] = Future()
+
+        def look() -> None:
+            try:
+                answer.set_result(self.resolve(host, port))
+            except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+                answer.set_exception(error)
+            finally:
+                self._lookups.release()
+
+        if not self._lookups.acquire(blocking=False):
+            raise OSError("too many names are being looked up")
+        # The system's look-up cannot be stopped, only left alone in a thread of its own.
+        try:
+            threading.Thread(target=look, name="lookup", daemon=True).start()
+        except RuntimeError as error:
+            self._lookups.release()
+            raise OSError("no thread to look the name up in") from error
+        try:
+            return answer.result(self.lookup_seconds)
+        except TimeoutError as error:
+            raise OSError("the name was not looked up in time") from error
 
     def _may(self, scheme: str) -> bool:
         return scheme == "https"

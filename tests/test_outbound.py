@@ -15,6 +15,7 @@ from flask import Flask, Response, redirect, request
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response as AnyResponse
 
+from idbroker.backchannel import LEASE
 from idbroker.outbound import MOST_OCTETS, GuardedFetch, GuardedPost, is_public
 from tests.certificates import make_certificate
 
@@ -149,7 +150,10 @@ def test_the_open_internet() -> None:
 @pytest.mark.parametrize(
     "address",
     ["64:ff9b::10.0.0.1", "64:ff9b::169.254.169.254", "2002:7f00:1::1", "2002:a00:1::", "::ffff:10.0.0.1", "::",
-     "0.0.0.0", "239.1.2.3", "ff02::1", "fd00::1", "100.64.0.1", "198.18.0.1", "fe80::1%eth0"],  # noqa: S104
+     "0.0.0.0", "239.1.2.3", "ff02::1", "fd00::1", "100.64.0.1", "198.18.0.1", "fe80::1%eth0",  # noqa: S104
+     "64:ff9b:1::7f00:1", "64:ff9b:1:abcd::a00:5", "::127.0.0.1", "::ffff:0:10.0.0.5", "::8.8.8.8", "fec0::5",
+     "192.0.0.192", "192.0.0.8", "168.63.129.16", "::ffff:168.63.129.16", "64:ff9b::192.0.0.192", "2002:a83f:8110::",
+     "192.88.99.1", "3fff::1", "5f00::1", "100:0:0:1::1", "2001:db8::1", "2001::7f00:1"],
 )  # fmt: skip
 def test_addresses_that_hide_one_of_ours(address: str) -> None:
     """An address that a gateway takes inside, all machines of a network, and what is nobody's, are not public."""
@@ -244,6 +248,48 @@ def test_a_slow_answer_is_left(drip: bytes) -> None:
         thread.join(5)
 
     assert 0.2 < took < 2
+
+
+def test_a_name_server_that_hangs_is_left() -> None:
+    """A name that its owner's server never answers for holds no thread of ours, and no notice beyond its lease."""
+    stop, asked = threading.Event(), []
+
+    def resolve(host: str, _: int) -> tuple[str, ...]:
+        asked.append(host)
+        stop.wait(30)
+        return ("8.8.8.8",)
+
+    post = GuardedPost(resolve=resolve, lookup_seconds=0.02)
+    began, words = time.monotonic(), []
+    for _ in range(40):
+        with pytest.raises(OSError) as failed:  # noqa: PT011 - its words are looked at below
+            post("https://portal.test/logout", FORM)
+        words.append(str(failed.value))
+    took = time.monotonic() - began
+    stop.set()
+
+    assert took < 10
+    assert len(asked) == 32
+    assert words == ["the name was not looked up in time"] * 32 + ["too many names are being looked up"] * 8
+
+
+def test_names_are_looked_up_again() -> None:
+    """However many look-ups failed, in whatever way, the next has its turn."""
+
+    def resolve(*_: object) -> tuple[str, ...]:
+        raise socket.gaierror("no such name")
+
+    post = GuardedPost(resolve=resolve)
+    for _ in range(100):
+        with pytest.raises(socket.gaierror):
+            post("https://portal.test/logout", FORM)
+
+
+def test_a_notice_is_sent_within_its_lease() -> None:
+    """Whatever a client does to be slow, its notice is not told by a second worker while the first still tries."""
+    post = GuardedPost()
+
+    assert post.lookup_seconds + post.whole_seconds < LEASE.total_seconds() / 2
 
 
 # ---- the sandbox's portals, on this machine --------------------------------------------------------
