@@ -62,7 +62,7 @@ class _Sealed:
 def decrypted(encrypted: etree._Element, keys: Sequence[rsa.RSAPrivateKey], *, cbc: bool) -> etree._Element:
     """Return the element that an EncryptedAssertion or EncryptedID holds, in a document of its own.
 
-    All keys are tried (two during a rollover). `cbc` allows AES-CBC, which has no integrity: say so
+    The keys are tried in their order (two during a rollover). `cbc` allows AES-CBC, which has no integrity: say so
     only when a signature over the ciphertext verified, else whoever sends variations reads the
     plaintext off our errors ("How to break XML Encryption", 2011). Nothing is proved: verify the
     element's own signature. Untrusted, with one text for all that can fail.
@@ -131,14 +131,15 @@ def _oaep(method: etree._Element) -> padding.OAEP:
 
 
 def _content_key(sealed: _Sealed, keys: Sequence[rsa.RSAPrivateKey]) -> bytes:
-    # Every key is tried whichever fits, and where none does the work goes on with a random one: as in TLS, an
-    # answer to "was this padded well?" would be the first step to reading what was sealed for us.
-    chosen = secrets.token_bytes(sealed.key_size)
+    # Where no key fits the work goes on with a random one: as in TLS, an answer to "was this padded well?" would be
+    # the first step to reading what was sealed for us. That one fits is no secret: whoever knows our public key can
+    # seal something; and an operation costs as much as a signature's verification.
     for key in keys:
         with suppress(ValueError):
             found = key.decrypt(sealed.wrapped, sealed.padding)
-            chosen = found if len(found) == sealed.key_size else chosen
-    return chosen
+            if len(found) == sealed.key_size:
+                return found
+    return secrets.token_bytes(sealed.key_size)
 
 
 def _plaintext(sealed: _Sealed, key: bytes) -> bytes:
