@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -52,6 +52,18 @@ def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     if address in _NAT64:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour
+
+
+def leads_inside(host: str) -> bool:
+    """Tell whether a host is not public by its very name: localhost, or an address, however it is written."""
+    plain = host.lower().rstrip(".")
+    if plain == "localhost" or plain.endswith(".localhost"):
+        return True
+    with suppress(ValueError):
+        return not is_public(plain)
+    with suppress(OSError):
+        return not is_public(socket.inet_ntoa(socket.inet_aton(plain)))  # as the system reads 127.1, 0 and 2130706433
+    return False
 
 
 def is_loopback(address: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from idbroker.client import AUTH_METHODS, Client
 from idbroker.clinic import Clinics
+from idbroker.outbound import leads_inside
 
 SCOPES = ("openid", "profile", "national_number", "offline_access")
 RESPONSE_MODES = ("query", "form_post")
@@ -96,8 +97,25 @@ def check_logout_addresses(client: Client) -> Iterable[Mistake]:
         if uri is None:
             if getattr(client, f"{way}_logout_session_required"):
                 yield f"{way}_logout_session_required", f"goes with {setting}, never without"
-        elif problem := uri_problem(uri) or (_frame_problem(uri, client) if way == "frontchannel" else None):
+        elif problem := uri_problem(uri) or (
+            _frame_problem(uri, client) if way == "frontchannel" else _told_problem(uri)
+        ):
             yield setting, problem
+
+
+def _told_problem(uri: str) -> str | None:
+    """Return why our server would never post to an address: it is one of our own network's.
+
+    Stops a registration that looks sound and tells nobody, or that has us knock at an inner door. Http stays
+    for localhost alone (`uri_problem`): the sandbox tells portals there, and production never does (outbound).
+    """
+    parts = urlsplit(uri)
+    inside = parts.scheme == "https" and leads_inside(parts.hostname or "")
+    return (
+        "the host must be reachable from outside: our server never posts to an address of its own network"
+        if inside
+        else None
+    )
 
 
 def _frame_problem(uri: str, client: Client) -> str | None:

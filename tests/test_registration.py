@@ -163,6 +163,25 @@ def test_unsafe_logout_addresses(setting: str, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.0.0.1.", "127.1", "0x7f.1", "0177.0.0.1", "2130706433", "0", "169.254.169.254", "10.0.0.5:8443",
+     "192.168.1.1", "168.63.129.16", "[::1]", "[::]", "[::ffff:10.0.0.1]", "[fd00::1]", "[64:ff9b:1::7f00:1]",
+     "localhost", "LOCALHOST.", "portal.localhost"],
+)  # fmt: skip
+def test_back_channels_that_lead_inside(host: str) -> None:
+    """A22: an address of our own network is never told of anything, so it is refused when it is registered."""
+    assert wrong(backchannel_logout_uri=f"https://{host}/logout") == {"backchannel_logout_uri"}
+
+
+@pytest.mark.parametrize(
+    "host", ["8.8.8.8", "[2001:4860:4860::8888]", "portal", "1.example.org", "localhost.example.org"]
+)
+def test_back_channels_outside(host: str) -> None:
+    """An address of the open internet may be told, and so may a name, which is looked at whenever it is looked up."""
+    assert wrong(backchannel_logout_uri=f"https://{host}/logout") == set()
+
+
+@pytest.mark.parametrize(
     ("uri", "fine"),
     [
         ("https://portal.example.org/logout", True),
