@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TypeVar
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.x509 import (
@@ -162,7 +163,7 @@ def _private(path: Path, passphrase: bytes | None) -> RSAPrivateKey:
             raise _refused(f"{path} is encrypted", "locked_away", 2, hint) from error
         hint = "leave --passphrase-file out"
         raise _refused(f"{path} is not encrypted, but a passphrase is given", "wrong_passphrase", 2, hint) from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         what = "does not open with this passphrase" if passphrase is not None else "holds no private key in PEM"
         hint = "out of a .p12: openssl pkcs12 -in FILE.p12 -nocerts -out key.pem" if passphrase is None else ""
         raise _refused(f"{path} {what}", "no_private_key", 2, hint) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -205,6 +206,17 @@ def test_small_exponent(context: KeysContext, tmp_path: Path) -> None:
     refused = _import(context, tmp_path / "a", key, certificate(key))
 
     assert (refused.exit_code, "public exponent is 3, needs 65537" in refused.stderr) == (3, True)
+
+
+def test_unknown_kind_of_key(context: KeysContext, tmp_path: Path) -> None:
+    """A key file of a kind that nobody knows gets an answer, not a trace."""
+    pair = pair_files(tmp_path / "a", rsa_key(0), certificate(rsa_key(0)))
+    unknown = base64.b64encode(bytes.fromhex("300f020100300706032a03040500040100")).decode()  # algorithm 1.2.3.4
+    pair[1].write_text(f"-----BEGIN PRIVATE KEY-----\n{unknown}\n-----END PRIVATE KEY-----\n")
+
+    refused = _run(context, "import", "--use", "saml-sign", "--certificate", str(pair[0]), "--key", str(pair[1]))
+
+    assert (refused.exit_code, "no private key" in refused.stderr) == (2, True)
 
 
 def test_check_finds_what_came_back(context: KeysContext, tmp_path: Path) -> None:
