@@ -250,7 +250,7 @@ def test_strangers_tokens_hold_no_thread(keys: Keys, *, signed: bool) -> None:
 
 
 def test_new_keys_come_to_everybody_at_once(keys: Keys) -> None:
-    """A rotation while a stranger's token has the keys asked for: a person's token waits for the answer, and is good."""
+    """A rotation while a stranger's token has the keys asked for: a person's token waits for the answer."""
     worker, identities = keys.worker(), list[Identity]()
     keys.there.go(worker)
     keys.there.op.rotate(algs=("RS256",))
@@ -273,7 +273,8 @@ def test_a_slow_renewal_holds_no_thread(keys: Keys) -> None:
     keys.there.clock.move(LIFE)
 
     with hanging(keys, lambda: keys.there.go(worker)) as raised:
-        assert keys.there.go(worker).number is not None
+        for _ in range(4):  # with a wait for each, the first would be held no more at the end
+            assert keys.there.go(worker).number is not None
     assert not raised
     assert keys.publisher.looks == 2
 
