@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -10,17 +13,22 @@ import jwt
 import pytest
 import requests
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from flask import Flask
 from jwt.algorithms import ECAlgorithm
 
-from idbroker.sandbox.portal.relying import NotBelieved, Registration
+from idbroker.clock import StoppedClock
+from idbroker.sandbox.portal.relying import NotBelieved, Registration, RelyingParty
 from idbroker.sandbox.portal.told import EVENT, read_logout_token
 from tests.conftest import NOW
+from tests.sandbox.loopback import serve
 from tests.sandbox.running import PATIENCE, Browser, Sandbox
 from tests.sandbox.test_portals_swedish import log_in
 
 ISSUER = "https://login.example.test"
 KEY = generate_private_key(SECP256R1())
-PUBLIC = jwt.PyJWK({**ECAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "one", "alg": "ES256"})
+JWK: dict[str, Any] = {**ECAlgorithm.to_jwk(KEY.public_key(), as_dict=True), "kid": "one", "alg": "ES256"}
+PUBLIC = jwt.PyJWK(JWK)
+AT = int(NOW.timestamp())
 OURS = Registration(
     issuer=ISSUER, client_id="aleris", redirect_uri="", goodbye_uri="", scope="openid", language="en", proof="x"
 )
@@ -68,11 +76,85 @@ def test_not_believed(claims: dict[str, Any], header: dict[str, Any]) -> None:
         read_logout_token(_token(claims, **header), OURS, _key_of, NOW)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": AT + 10**9}, {"iat": AT - 10**8, "exp": AT + 10**9}, {"iat": AT - 400, "exp": AT + 1}, {"iat": True},
+        {"exp": True}, {"iat": AT + 0.5}, {"jti": ""}, {"jti": 1}, {"sid": ""},
+        {"aud": ["aleris", "minhalsa"]}, {"aud": ["aleris", "aleris"]}, {"aud": []},
+    ],
+)  # fmt: skip
+def test_good_for_too_much(changes: dict[str, Any]) -> None:
+    """A token that is good for years, for another portal too, or has no number of its own could be kept and used."""
+    with pytest.raises(NotBelieved):
+        read_logout_token(_token({**GOOD, **changes}), OURS, _key_of, NOW)
+
+
+def _broker(sets: list[dict[str, Any]], fetched: list[int]) -> Callable[[str], Flask]:
+    """Make a broker that publishes one set of keys after the other, the last for good; count how often it is asked."""
+
+    def made(address: str) -> Flask:
+        app = Flask("broker")
+
+        @app.get("/.well-known/openid-configuration")
+        def configuration() -> dict[str, str]:
+            return {"issuer": address, "jwks_uri": f"{address}/jwks"}
+
+        @app.get("/jwks")
+        def keys() -> dict[str, Any]:
+            fetched.append(1)
+            return sets.pop(0) if len(sets) > 1 else sets[0]
+
+        return app
+
+    return made
+
+
+def test_made_up_keys_fetch_nothing(clock: StoppedClock) -> None:
+    """Strangers' tokens with keys of their invention have a portal ask the broker once in half a minute, no more."""
+    fetched: list[int] = []
+    with serve(_broker([{"keys": [JWK]}], fetched)) as address:
+        party = RelyingParty(replace(OURS, issuer=address), clock)
+        for number in range(50):
+            with pytest.raises((NotBelieved, jwt.InvalidKeyError)):
+                party.key(f"made-up-{number}")
+            assert party.key("one").key_id == "one"
+
+        assert len(fetched) == 2
+        clock.move(timedelta(seconds=30))
+        with pytest.raises(jwt.InvalidKeyError):
+            party.key("made-up")
+        assert len(fetched) == 3
+
+
+def test_a_new_key_behind_a_made_up_one(clock: StoppedClock) -> None:
+    """Where a stranger's key was asked for just before, a notice by the broker's new one is put off, never refused."""
+    with serve(_broker([{"keys": []}, {"keys": []}, {"keys": [JWK]}], [])) as address:
+        party = RelyingParty(replace(OURS, issuer=address), clock)
+        for _ in range(2):
+            with contextlib.suppress(jwt.InvalidKeyError):
+                party.key("made-up")
+
+        with pytest.raises(NotBelieved, match="unreachable"):
+            party.key("one")
+        clock.move(timedelta(seconds=30))
+        assert party.key("one").key_id == "one"
+
+
+def test_a_key_for_encryption_signs_nothing(clock: StoppedClock) -> None:
+    """Whoever holds a key the broker publishes for another purpose logs nobody out (RFC 7517, 4.2)."""
+    with serve(_broker([{"keys": [{**JWK, "use": "enc"}]}], [])) as address:
+        party = RelyingParty(replace(OURS, issuer=address), clock)
+
+        with pytest.raises(jwt.InvalidKeyError):
+            party.key("one")
+
+
 def test_another_signature() -> None:
     """A token signed by anybody else, by a shared secret or by nobody logs nobody out."""
     header = {"kid": "one", "typ": "logout+jwt"}
     forged = jwt.encode(GOOD, generate_private_key(SECP256R1()), algorithm="ES256", headers=header)
-    unsigned = jwt.encode(GOOD, None, algorithm="none", headers=header)
+    unsigned = jwt.encode(GOOD, "", algorithm="none", headers=header)
     shared = jwt.encode(GOOD, "a secret of thirty-two characters", algorithm="HS256", headers=header)
 
     for token in (forged, unsigned, shared, "", "x.y.z", _token(GOOD)[:-8]):

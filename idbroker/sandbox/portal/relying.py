@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -25,6 +26,8 @@ from idbroker.sandbox.portal.trail import Step, Trail, checks, curl_get, curl_po
 
 PATIENCE = (3, 40)
 SKEW = timedelta(seconds=10)
+ID_TOKEN_LIFE = timedelta(hours=1)  # the longest that is believed
+KEYS_AGAIN = timedelta(seconds=30)
 _ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
@@ -89,6 +92,7 @@ class RelyingParty:
         self._http = requests.Session()
         self._http.trust_env = False
         self._kept: dict[str, Any] = {}
+        self._fetching = threading.Lock()
 
     @property
     def now(self) -> datetime:
@@ -128,7 +132,7 @@ class RelyingParty:
             tables=(parameters(asked),),
             curl=curl_get(url),
         )
-        return _with(pending, (step,)), url
+        return replace(pending, trail=(step,)), url
 
     # ---- the answer ------------------------------------------------------------------------------
 
@@ -164,9 +168,9 @@ class RelyingParty:
             raise NotBelieved(error.code, error.words, tuple(trail)) from error
         if verified["sub"] != login.claims["sub"]:
             raise NotBelieved("sub", "The new ID token is about somebody else.", tuple(trail))
-        renewed = Login(
+        renewed = replace(
+            login,
             claims=verified,
-            userinfo=login.userinfo,
             id_token=tokens["id_token"],
             access_token=tokens["access_token"],
             refresh_token=tokens.get("refresh_token", login.refresh_token),
@@ -180,11 +184,7 @@ class RelyingParty:
             told = self._userinfo(login.access_token, login.claims["sub"], trail)
         except NotBelieved as error:
             raise NotBelieved(error.code, error.words, tuple(trail)) from error
-        renewed = Login(
-            claims=login.claims, userinfo=told, id_token=login.id_token, access_token=login.access_token,
-            refresh_token=login.refresh_token,
-        )  # fmt: skip
-        return renewed, tuple(trail)
+        return replace(login, userinfo=told), tuple(trail)
 
     def farewell(self, login: Login, state: str) -> tuple[str, Step]:
         """Return where to send the browser to log out everywhere (RP-Initiated Logout 2)."""
@@ -251,8 +251,7 @@ class RelyingParty:
             )
         except jwt.PyJWTError as error:
             raise NotBelieved("id_token", f"The ID token does not verify: {error}") from error
-        if not found["iat"] - SKEW.total_seconds() <= now.timestamp() < found["exp"] + SKEW.total_seconds():
-            raise NotBelieved("exp", "The ID token is not of now.")
+        check_bounds(found, ours.client_id, now, ID_TOKEN_LIFE)
         if nonce is not None and found.get("nonce") != nonce:
             raise NotBelieved("nonce", "The ID token belongs to another login.")
         if found.get("at_hash") != _half(str(tokens["access_token"])):
@@ -274,15 +273,27 @@ class RelyingParty:
         return found
 
     def key(self, kid: str) -> jwt.PyJWK:
-        """Return one of the broker's keys. Raises PyJWTError for an unknown one, NotBelieved when none can be had."""
-        for fresh in (False, True):
-            if fresh or "jwks" not in self._kept:
-                # A key we do not know may be one the broker has begun to use since.
-                self._kept["jwks"] = self._get(self.metadata()["jwks_uri"])
-            for entry in self._kept["jwks"]["keys"]:
-                if entry.get("kid") == kid:
-                    return jwt.PyJWK(entry)
-        raise jwt.InvalidKeyError("the broker publishes no such key")
+        """Return a key the broker signs with. PyJWTError for an unknown one, NotBelieved when none can be had now."""
+        found = self._published(kid) or (self._fetch_keys() and self._published(kid))
+        if not found:
+            raise jwt.InvalidKeyError("the broker publishes no such key")
+        return jwt.PyJWK(found)
+
+    def _published(self, kid: str) -> dict[str, Any] | None:
+        # A key for encryption signs nothing (RFC 7517, 4.2).
+        known = (key for key in self._kept.get("jwks", {"keys": ()})["keys"] if key.get("use", "sig") == "sig")
+        return next((key for key in known if key.get("kid") == kid), None)
+
+    def _fetch_keys(self) -> bool:
+        """Fetch them: a key we do not know may be one the broker has begun to use since."""
+        with self._fetching:
+            if "jwks" in self._kept:
+                # Or it is a stranger's invention, each of which would have us ask the broker again.
+                if abs(self.now - self._kept.get("jwks_again", datetime.min.replace(tzinfo=UTC))) < KEYS_AGAIN:
+                    raise NotBelieved("unreachable", "An unknown key, and the broker was asked for its keys just now.")
+                self._kept["jwks_again"] = self.now
+            self._kept["jwks"] = self._get(self.metadata()["jwks_uri"])
+        return True
 
     # ---- behind the browser's back ---------------------------------------------------------------
 
@@ -370,8 +381,15 @@ class RelyingParty:
         return Step(at=self._clock.now(), who=who, title=title, words=words, **more)
 
 
-def _with(pending: Pending, trail: Trail) -> Pending:
-    return Pending(state=pending.state, nonce=pending.nonce, verifier=pending.verifier, door=pending.door, trail=trail)
+def check_bounds(claims: Mapping[str, Any], client_id: str, now: datetime, longest: timedelta) -> None:
+    """Require that a token is of now and for one portal: a caught one could be used for years, or handed on."""
+    if claims["aud"] not in (client_id, [client_id]):  # Core 3.1.3.7, 3
+        raise NotBelieved("aud", "The token is not for this portal alone.")
+    iat, exp, skew = claims["iat"], claims["exp"], SKEW.total_seconds()
+    if type(iat) is not int or type(exp) is not int:  # `true` is a number to Python
+        raise NotBelieved("exp", "iat and exp are no moments.")
+    if not iat - skew <= now.timestamp() < exp + skew or exp - iat > longest.total_seconds():
+        raise NotBelieved("exp", "The token is not of now.")
 
 
 def _half(value: str, *, whole: bool = False) -> str:
