@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -139,7 +140,7 @@ class KeyFiles:
         passphrase = self._passphrase()
         try:
             return _unlock(content, passphrase) if key.public is None else _unlock_pem(content, passphrase)
-        except (ValueError, TypeError, JoseError, InvalidUnwrap) as error:
+        except (ValueError, TypeError, JoseError, InvalidUnwrap, UnsupportedAlgorithm) as error:
             raise OperatorError(
                 f"{path.name} does not open with the passphrase in {self._passphrase_file}",
                 hint="it is the wrong passphrase, or the file is damaged: restore both from the same backup",

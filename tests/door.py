@@ -144,8 +144,9 @@ class Browser:
     def _follow(self, response: requests.Response) -> requests.Response:
         for _ in range(10):
             self.trail.append(response)
-            target = urljoin(response.url, response.headers.get("Location", ""))
-            if response.status_code not in (302, 303) or urlsplit(target).hostname not in ("127.0.0.1", "localhost"):
+            onward = response.headers.get("Location") if response.status_code in (302, 303) else refreshed(response)
+            target = urljoin(response.url, onward or "")
+            if onward is None or urlsplit(target).hostname not in ("127.0.0.1", "localhost"):
                 return response
             response = self.session.get(target, allow_redirects=False, timeout=10)
         raise AssertionError("too many redirects")
@@ -165,6 +166,12 @@ class Browser:
         if "Location" not in page.headers:
             page = self.press(self.press(page, provider="mitid"), person=person, outcome=outcome)
         return answer_of(page)
+
+
+def refreshed(page: requests.Response) -> str | None:
+    """Return where a page goes on to by itself, if it does."""
+    found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
+    return html.unescape(found[1]) if found else None
 
 
 @dataclass(frozen=True)

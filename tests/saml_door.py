@@ -107,10 +107,6 @@ class SamlBrowser(Browser):
     def _follow(self, response: requests.Response) -> requests.Response:
         page = super()._follow(response)
         for _ in range(10):
-            onward = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
-            if onward:
-                page = super()._follow(self.fetch(urljoin(page.url, html.unescape(onward[1]))))
-                continue
             if page.status_code != 200 or "submit.js" not in page.text:
                 return page
             form = form_of(page)

@@ -198,6 +198,9 @@ class MitID(EndsSessions):
     def begin(self, asked: Asked) -> Redirect:
         """Send the person to the broker."""
         scope = " ".join(self._scopes(asked))
+        # Who may type a number shows first that they are the person whose number it is, and has tries of their own.
+        typed = asked.want_number and self._settings.cpr == "match"
+        asked = replace(asked, fresh=asked.fresh or typed)
         return self._client.begin(asked, lambda pushed: {"scope": scope, **self._dialect.ask(asked, pushed)})
 
     def resume(self, asked: Asked, state: bytes, reply: Mapping[str, str]) -> Challenge | Identity:

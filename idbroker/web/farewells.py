@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 
 import structlog
 from flask import Blueprint, request
@@ -30,6 +31,11 @@ def farewells(site: Site) -> Blueprint:
     def tell(name: str) -> Response:
         """Show the page that goes on by itself; its frames tell services that the sign-on is over."""
         return screens.telling(_own(site, name))
+
+    @routes.get("/goodbye/<name>/next")
+    def go_next(name: str) -> Response:
+        """Show that page again between two eIDs: what was told in frames is told once."""
+        return screens.telling(replace(_own(site, name), frames=()))
 
     @routes.get("/goodbye/<name>/on")
     def go_on(name: str) -> Response:
@@ -101,7 +107,7 @@ def _spoken(site: Site, screens: Screens, provider: str, message: Message) -> Re
             raise
         return screens.logged_out(None, screens.language())
     # Our cookies do not come with an eID's post, and what follows may show a page: so it goes on by GET.
-    return see_other(f"/goodbye/{handle}/on")
+    return see_other(f"/goodbye/{handle}/{'next' if site.signout.unfinished(handle) else 'on'}")
 
 
 def _summoned(site: Site, screens: Screens, provider: str, message: Message) -> Response:

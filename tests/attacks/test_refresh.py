@@ -135,7 +135,7 @@ def test_logout_ends_every_sign_in_of_the_session(door: Door, prompt: str) -> No
     browser = door.browser()
     first = door.signed_in(browser, scope=OFFLINE)
     second = door.signed_in(browser, scope=OFFLINE, prompt=prompt)
-    assert "out" in browser.fetch(f"/logout?id_token_hint={second['id_token']}").text
+    assert "logget ud" in browser.fetch(f"/logout?id_token_hint={second['id_token']}").text
 
     for tokens in (first, second):
         assert door.userinfo(tokens["access_token"]).status_code == 401

@@ -177,6 +177,7 @@ def test_identity(world: World) -> None:
         birthdate=date(1980, 2, 1),
         upstream_names=('index:["AAdzZWNyZXQx", "_session1"]', "name:AAdzZWNyZXQx"),
         upstream_logout=identity.upstream_logout,
+        upstream_issued=identity.upstream_issued,
     )
     assert identity.number.key == "FI:010280-952L"
 

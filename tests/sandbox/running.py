@@ -32,6 +32,7 @@ class Sandbox:
     process: subprocess.Popen[str]
     ready: Mapping[str, Any]
     touched: list[str] = field(default_factory=list)
+    passed: list[requests.Response] = field(default_factory=list)
 
     @property
     def issuer(self) -> str:
@@ -93,10 +94,19 @@ class Browser:
     http: requests.Session = field(default_factory=requests.Session)
     page: requests.Response = field(default_factory=requests.Response)
     touched: list[str] = field(default_factory=list)
+    passed: list[requests.Response] = field(default_factory=list)
 
     def open(self, url: str) -> Browser:
         """Open an address."""
         self.page = self.http.get(url, timeout=PATIENCE)
+        return self._onward()
+
+    def _onward(self) -> Browser:
+        """Go on where a page goes on by itself: at once, or when what is in its frames was loaded."""
+        onward = re.compile(r'http-equiv="refresh" content="0; url=([^"]+)"|id="on"[^>]*href="([^"]+)"')
+        while found := onward.search(self.page.text):
+            self.passed.append(self.page)
+            self.page = self.http.get(urljoin(self.page.url, html.unescape(found[1] or found[2])), timeout=PATIENCE)
         return self
 
     def press(self, label: str = "", **fields: str) -> Browser:
@@ -111,7 +121,7 @@ class Browser:
             self.touched.append(where)
         origin = {"Origin": re.match(r"https?://[^/]+", self.page.url)[0]}  # type: ignore[index]
         self.page = self.http.post(where, data=sent, headers=origin, timeout=PATIENCE)
-        return self
+        return self._onward()
 
     def log_in(self, person: str = "anna", outcome: str = "approve") -> Browser:
         """Choose MitID on the login page, then a person and an outcome at the simulator."""

@@ -60,8 +60,9 @@ def test_frame_is_on_the_page(sandbox: Sandbox, browser: Browser) -> None:
     browser.open(sandbox.portal("neuroreg", "per"))
     browser.open(sandbox.portal("minhalsa", "besok/2031")).press("Logga ut")
 
-    assert f'<iframe class="vh" src="{sandbox.portal("neuroreg", "frontchannel-logout")}?' in browser.page.text
-    assert "frame-src" in browser.page.headers["Content-Security-Policy"]
+    between = browser.passed[-1]
+    assert f'<iframe class="vh" src="{sandbox.portal("neuroreg", "frontchannel-logout")}?' in between.text
+    assert "frame-src" in between.headers["Content-Security-Policy"]
 
 
 def test_in_the_middle_of_a_visit(sandbox: Sandbox, browser: Browser) -> None:
