@@ -147,7 +147,8 @@ def open_saml_door(
 ) -> Iterator[SamlDoor]:
     """Serve everything; `provider` changes provider tables, `clients` adds portals."""
     faults = Faults({"suomifi": suomifi.LIES, "borgeradgang": borgeradgang.LIES})
-    people, ear, built = cast(clock.now().date()), Ear(), []
+    people, ear = cast(clock.now().date()), Ear()
+    built: list[House] = []
     made: dict[str, Any] = {}
 
     def described() -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_woken(house: House, portals: Portals) -> None:
         began = time.monotonic()
         courier.wake()
         assert time.monotonic() - began < 1
-        eventually(lambda heard=number: len(portals.told("a")) == heard)
+        eventually(partial(heard, portals, number))
 
     eventually(lambda: house.durable.logout_notices.count() == 0)
 
@@ -276,3 +277,8 @@ def test_a_courier_survives_a_fork(house: House, tmp_path: Path, request: pytest
     )
 
     assert (ended.stdout.strip(), ended.returncode) == ("0", 0), ended.stderr[-2000:]
+
+
+def heard(portals: Portals, number: int) -> bool:
+    """Tell whether the first client has heard so many."""
+    return len(portals.told("a")) == number

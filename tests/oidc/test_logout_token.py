@@ -29,7 +29,7 @@ def made(keyring: Keyring, alg: str = "ES256") -> str:
 def read(keyring: Keyring, text: str, alg: str) -> dict[str, Any]:
     """Verify with PyJWT; its time is the machine's, so the dates are compared by the test."""
     key = jwt.PyJWK(keyring.signing(alg).key.as_dict(private=False) | {"alg": alg})
-    options = {"require": ["iss", "aud", "iat", "exp", "jti", "events"], "verify_exp": False, "verify_iat": False}
+    options: Any = {"require": ["iss", "aud", "iat", "exp", "jti", "events"], "verify_exp": False, "verify_iat": False}
     claims: dict[str, Any] = jwt.decode(text, key, algorithms=[alg], audience="portal", issuer=ISSUER, options=options)
     return claims
 
