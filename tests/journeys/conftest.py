@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from tests.journeys.moves import Visitor
+from tests.journeys.neighbours import Neighbours, neighbours
 from tests.sandbox.running import Sandbox, started
 
 
@@ -15,6 +17,13 @@ def sandbox() -> Iterator[Sandbox]:
     """Give one sandbox for all journeys: each has a browser context, and so cookies, of its own."""
     with started() as sandbox:
         yield sandbox
+
+
+@pytest.fixture(scope="session")
+def street(sandbox: Sandbox) -> Iterator[Neighbours]:
+    """Give portals beside the sandbox's own."""
+    with neighbours(sandbox) as street:
+        yield street
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])
@@ -29,3 +38,38 @@ def page(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Page]:
     context.close()
     violations = [text for text in complaints if "Content Security Policy" in text]
     assert violations == []
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+def visitor(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Visitor]:
+    """Give somebody on a phone, once with JavaScript and once without; any complaint in a console fails the journey."""
+    yield from _visits(chromium, script=request.param)
+
+
+@pytest.fixture
+def scripted(chromium: Browser) -> Iterator[Visitor]:
+    """Give somebody whose browser runs scripts."""
+    yield from _visits(chromium, script=True)
+
+
+def _visits(chromium: Browser, *, script: bool) -> Iterator[Visitor]:
+    context = chromium.new_context(java_script_enabled=script, viewport={"width": 390, "height": 800})
+    context.set_default_timeout(15_000)
+    said = _listened(context)
+    yield Visitor(page=context.new_page(), script=script, said=said)
+    context.close()
+    assert said == []
+
+
+def _listened(context: BrowserContext) -> list[str]:
+    """Return where everything lands that consoles complain of, in any tab and any frame."""
+    said: list[str] = []
+
+    def hear(message: ConsoleMessage) -> None:
+        # The simulators have no icon, for which the browser asks by itself.
+        if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
+            said.append(message.text)
+
+    context.on("console", hear)
+    context.on("weberror", lambda error: said.append(str(error.error)))
+    return said

@@ -23,12 +23,14 @@ from idbroker.web.views import (
     CodeView,
     CprView,
     DocumentView,
+    FarewellView,
     FormPostView,
     Frame,
     LogoutView,
     Notice,
     Problem,
     ProblemView,
+    TellingView,
     WaitState,
     WaitView,
     WayBackView,
@@ -85,6 +87,7 @@ def all_pages(pages: Pages, language: str) -> dict[str, str]:
         **_forms(pages, language),
         **{name: pages.wait(wait_view(language, name)) for name in WAITS},
         **_ways_back(pages, language),
+        **_goodbyes(pages, language),
         **{name: pages.problem(_problem(problem, language)) for problem, name in PROBLEMS.items()},
         **_documents(pages, language),
     }
@@ -133,6 +136,19 @@ def _ways_back(pages: Pages, language: str) -> dict[str, str]:
         "gone": pages.gone(view),
         "logged-out": pages.logged_out(view),
         "logged-out-shared": pages.logged_out(replace(view, shared=True, back_href=None)),
+    }
+
+
+def _goodbyes(pages: Pages, language: str) -> dict[str, str]:
+    within = frame(language, languages=())
+    ended = FarewellView(frame=within, back_href=BACK, ended=(SERVICE, "Patientportalen", "Suomi.fi"))
+    telling = TellingView(frame=within, frames=("/told",), onward_href="/goodbye/abc/on")
+    return {
+        "telling": pages.telling(telling),
+        "telling-nobody": pages.telling(replace(telling, frames=())),
+        "farewell": pages.farewell(ended),
+        "farewell-unsure": pages.farewell(replace(ended, ended=ended.ended[:2], unsure=("MitID via borgeradgang",))),
+        "farewell-nowhere": pages.farewell(replace(ended, back_href=None)),
     }
 
 
@@ -193,6 +209,8 @@ class _Answers(BaseHTTPRequestHandler):
         elif path in self.server.bodies:
             headers = page_headers(https=False, frames=True)
             self._answer(200, "text/html; charset=utf-8", self.server.bodies[path].encode(), headers)
+        elif path in ("/told", "/goodbye/abc/on"):
+            self._answer(200, "text/html; charset=utf-8", path.encode(), {})
         else:
             self._answer(404, "text/plain", b"nothing here", {})
 

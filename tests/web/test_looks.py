@@ -54,6 +54,9 @@ LAYOUTS = (
     "form-post",
     "gone",
     "logged-out-shared",
+    "telling",
+    "farewell",
+    "farewell-unsure",
     "problem-eid",
     "problem-closed",
     "help",
@@ -100,6 +103,8 @@ def shown() -> Iterator[Shown]:
 @contextmanager
 def _tab(browser: Browser, **how: Any) -> Iterator[Page]:
     context = browser.new_context(**how)
+    # The page that tells services of a logout stays where it is, to be looked at.
+    context.route("**/leave.js*", lambda route: route.fulfill(body="", content_type="text/javascript"))
     try:
         yield context.new_page()
     finally:
