@@ -6,12 +6,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
+from tests.journeys.test_logout import EIDS, FINNISH, Eid
 from tests.sandbox.running import Sandbox
 
 pytestmark = pytest.mark.browser
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 PANELS = ("/", "/inbox", *(f"/sandbox/{name}" for name in ("people", "clock", "break", "connect", "reset", "phone/")))
+VIDEOVISIT = ("", "lapset", "ei-linkkia", "ohje", "visit/4107", "visit/4108", "in/sv?to=visit/4108")
 SWEDISH = {"minhalsa": ("", "hjalp", "annan-e-legitimation"), "neuroreg": ("", "hjalp", "statistik", "vardgivare")}
 
 
@@ -49,3 +51,49 @@ def test_axe_finds_nothing(sandbox: Sandbox, chromium: Browser, scheme: str) -> 
     context.close()
 
     assert not {address: violations for address, violations in found.items() if violations}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@EIDS
+def test_on_the_way_in_and_out(sandbox: Sandbox, chromium: Browser, scheme: str, eid: Eid) -> None:
+    """axe-core has no finding on the simulated eID's pages, in and out, nor on ours when all is over."""
+    context = chromium.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+    page = context.new_page()
+    found = {}
+
+    def look(what: str) -> None:
+        report = Axe().run(page, options=RULES).response
+        found[what] = [(v["id"], [node["target"] for node in v["nodes"]]) for v in report["violations"]]
+
+    def log_in() -> str:
+        page.goto(sandbox.portal(eid.portal, f"login?door={eid.door}"))
+        page.locator(f"button[value={eid.name}]").click()
+        page.locator(f"input[name=person][value={eid.person}]").check()
+        page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        look("sign-in")
+        there = page.url.partition("/authn/")[0]
+        page.locator("form button[type=submit]").first.click()
+        page.locator("form[action$='/logout']").first.wait_for()
+        return there
+
+    for path in VIDEOVISIT if eid is FINNISH else ():
+        page.goto(sandbox.portal(eid.portal, path))
+        look(path)
+    there = log_in()
+    look("logged in")
+    page.goto(there + eid.logout_path)
+    look("logout asked at the eID")
+    page.locator("button[name=confirm]").click()
+    page.locator("iframe.summary" if eid is FINNISH else "[role=status]").wait_for()
+    look("logged out at the eID")
+    log_in()
+    page.goto(f"{sandbox.issuer}/logout")
+    look("logout asked")
+    page.locator("button[value=yes]").click()
+    if eid is FINNISH:
+        page.locator("button[name=confirm]").click()
+    page.locator(f"main b:has-text('{eid.title}')").wait_for()
+    look("logged out")
+    context.close()
+
+    assert not {what: violations for what, violations in found.items() if violations}
