@@ -51,7 +51,7 @@ check: $(all)
 	$(python) -m ruff format --check
 	$(python) -m mypy
 	.venv/bin/lint-imports --no-logo
-	$(python) -m idbroker.web.words
+	$(python) -m idbroker.words
 
 format: $(all)
 	$(python) -m ruff format

@@ -48,7 +48,7 @@ from idbroker.web.browser import Cookies
 from idbroker.web.front import make_web
 from idbroker.web.pages import Pages
 from idbroker.web.site import Site
-from idbroker.web.words import Words
+from idbroker.words import Words
 
 CONFIG_VARIABLE = "IDBROKER_CONFIG"
 CONFIG_FILE = "config.toml"

@@ -22,6 +22,8 @@ class Client:
     `name` is by language with `en` as the fallback. `secret_digests` are SHA-256 in hexadecimal,
     several at once while a secret is being changed. `sector` groups clients that may know a person
     by the same `sub`; without it the host of the first redirect URI is the sector (Core 8.1).
+    `consent` asks the person before anything is released, once for what is asked for (`ask`), or never;
+    `purpose` says by language what it is for.
     """
 
     id: str
@@ -55,6 +57,8 @@ class Client:
     default_max_age: timedelta | None = None
     origins: tuple[str, ...] = ()
     introspect: bool = False
+    consent: str = "never"
+    purpose: Mapping[str, str] = field(default_factory=dict)
     disabled: bool = False
 
     def called(self, language: str) -> str:

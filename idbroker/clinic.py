@@ -20,12 +20,50 @@ _LANGUAGE_ORDER = {
 _ZONES = {"DK": "Europe/Copenhagen", "SE": "Europe/Stockholm", "FI": "Europe/Helsinki", "NO": "Europe/Oslo"}
 
 
+REGISTRATION = ("unneeded", "off", "automatic", "approval")
+CODE_CHANNELS = ("sms", "email", "app")
+_CHILD_AGES = {"DK": 15, "SE": 13, "FI": 12, "NO": 16}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordRules:
+    """`[clinics.NAME.password]`: what a new password must be, besides not easily guessed (SP 800-63B-4, 3.1.1).
+
+    `least` is its length in characters; `mixed` demands small and capital letters and a digit, which
+    makes passwords no better and is for clinics whose rules say so.
+    """
+
+    least: int = 12
+    mixed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """`[clinics.NAME.terms]`: what a person accepts, once for each version; `texts` by language, `en` if no other.
+
+    `before` asks before the eID, for clinics that may begin nothing without.
+    """
+
+    version: str
+    texts: Mapping[str, str] = field(repr=False)
+    before: bool = False
+
+    def text(self, language: str) -> str:
+        """Return the text in a language, else in English, else in any."""
+        return self.texts.get(language) or self.texts.get("en") or next(iter(self.texts.values()), "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clinic:
     """Whose rules apply: market, eIDs in the order shown, languages, and where a person gets help.
 
     `requirements` is what the clinic demands of an eID beyond its level, by provider, in that eID's
     own words: `[clinics.NAME.requirements.bankid]`.
+
+    `registration` says who is taken: everybody that the eIDs know (`unneeded`); whom staff have entered
+    (`off`); who registers (`automatic`), or registers and is approved (`approval`), which is promised within
+    `answer_days`. `codes` are the ways one-time codes go, in the order offered. `child_age` is the age from
+    which nobody may register somebody as a child.
     """
 
     id: str
@@ -37,6 +75,22 @@ class Clinic:
     help_url: str | None = None
     privacy_url: str | None = None
     requirements: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    registration: str = "unneeded"
+    answer_days: int = 3
+    codes: tuple[str, ...] = CODE_CHANNELS
+    password: PasswordRules = field(default_factory=PasswordRules)
+    terms: Terms | None = None
+    child_age: int | None = None
+
+    @property
+    def takes_registrations(self) -> bool:
+        """Tell whether people may register themselves."""
+        return self.registration in ("automatic", "approval")
+
+    @property
+    def grown_up(self) -> int:
+        """Return the age from which nobody may register somebody as a child: the clinic's, else the country's."""
+        return _CHILD_AGES[self.country] if self.child_age is None else self.child_age
 
     @property
     def offered_languages(self) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Stage(enum.StrEnum):
 
     OPEN = "open"
     PROVING = "proving"
+    PROVED = "proved"  # who it is is known; something is asked before the grant
     GRANTED = "granted"
     STOPPED = "stopped"
 
@@ -100,6 +101,20 @@ class PendingWait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """Who somebody proved to be, while something is still to be asked.
+
+    `session` is the key of the sign-on that the proof is of, None for a new one; then nothing about that changes.
+    `question` is which one is asked.
+    """
+
+    person: str
+    identity: Identity = field(repr=False)
+    question: str
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the client was told through the browser, and when."""
 
@@ -114,8 +129,10 @@ class Transaction:
     """One sign-in. A move returns a new value; the store keeps the newest.
 
     `binding` is the hash of the secret in the browser's cookie. `provider_state` is opaque bytes
-    that only the provider named in `provider` reads. `outcome` is what the client was told at the
-    end, so that a repeated last step gets the same answer.
+    that only the provider named in `provider` reads, or the question in `proof`. `outcome` is what the client
+    was told at the end, so that a repeated last step gets the same answer. `wish` is what the person came
+    for besides signing in: `self` or `child`, to register; `accepted` the version of the clinic's terms that
+    was accepted before the proof.
     """
 
     id: str
@@ -133,6 +150,9 @@ class Transaction:
     tried: tuple[str, ...] = ()
     answers: Mapping[str, str] = field(default_factory=dict, repr=False)
     outcome: Outcome | None = field(default=None, repr=False)
+    proof: Proof | None = None
+    wish: str = ""
+    accepted: str | None = None
 
     def proving(
         self,
@@ -154,6 +174,20 @@ class Transaction:
             notice=None,
         )
 
+    def asking(self, proof: Proof, state: bytes, form: PendingForm) -> Transaction:
+        """Move on: the person is known, and is asked something."""
+        return replace(
+            self,
+            stage=Stage.PROVED,
+            provider=proof.identity.provider,
+            handle=None,
+            provider_state=state,
+            form=form,
+            wait=None,
+            notice=None,
+            proof=proof,
+        )
+
     def reopened(self, notice: Notice | None) -> Transaction:
         """Move back to the choice, with a notice saying why; the way just tried goes last."""
         tried = (*(p for p in self.tried if p != self.provider), *((self.provider,) if self.provider else ()))
@@ -167,11 +201,14 @@ class Transaction:
             wait=None,
             notice=notice,
             tried=tried,
+            proof=None,
         )
 
     def ended(self, stage: Stage, outcome: Outcome) -> Transaction:
         """Move to the end: what the eID gave is forgotten, what the browser was told is kept a while."""
-        return replace(self, stage=stage, provider_state=b"", form=None, wait=None, notice=None, outcome=outcome)
+        return replace(
+            self, stage=stage, provider_state=b"", form=None, wait=None, notice=None, proof=None, outcome=outcome
+        )
 
     def answered(self, nonce: str, location: str) -> Transaction:
         """Remember where a form's post led, so that the same post again leads there again."""

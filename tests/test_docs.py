@@ -23,7 +23,7 @@ from idbroker.oidc import authorize, discovery, levels
 from idbroker.providers import bankid, borgeradgang, freja, ftn, kinds, mitid, suomifi
 from idbroker.providers._saml import SamlSettings
 from idbroker.registration import RESPONSE_MODES, SCOPES
-from idbroker.web.words import read_texts
+from idbroker.words import read_texts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ("README.md", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md")))

@@ -15,8 +15,12 @@ import requests
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.x509 import Certificate
 
+from idbroker.accounts.desk import Desk
+from idbroker.client import Client
+from idbroker.clinic import Clinic
 from idbroker.clock import Clock
 from idbroker.errors import OperatorError
+from idbroker.form import Form as Form
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import Certified, SigningKey
 from idbroker.keyset import Use
@@ -34,7 +38,7 @@ class Asked:
     `loa` is asked for; an answer at `minimum` will do (a client's acr_values are a wish, Core 3.1.2.1).
     `fresh` means the person must act now, whatever session the eID has; `max_age` allows as much.
     `visitor` is the browser that asks, `device` where the person says the app is. `requirement` is
-    what the clinic demands of this eID, in the eID's own words.
+    what the clinic demands of this eID, in the eID's own words; the fallback alone looks at `clinic` and `client`.
     """
 
     transaction: str
@@ -52,6 +56,8 @@ class Asked:
     device: Device = Device.OTHER
     requirement: Mapping[str, Any] = field(default_factory=dict)
     number_hint: str | None = field(default=None, repr=False)
+    clinic: Clinic | None = None
+    client: Client | None = None
 
     @property
     def least(self) -> LoA:
@@ -74,16 +80,6 @@ class Wait:
     state: bytes = field(repr=False)
     progress: Progress = Progress.WAITING
     says: str = "b.st.start"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """The person must fill in a form of ours: `page` names it, `errors` are string keys by field."""
-
-    page: str
-    state: bytes = field(repr=False)
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    errors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,6 +341,7 @@ class Means:
     `kept_session`'s options (`cert` and `trust` for mutual TLS).
     `issuer` is our own address, below which this provider's are: `callback`, `logout`, `metadata`.
     `once` is True exactly once for a name until its time, across all workers (replay).
+    `desk` is who knows passwords, for the fallback.
     `sandbox` allows what only simulators need: upstreams over plain http on loopback.
     """
 
@@ -355,6 +352,7 @@ class Means:
     once: Callable[[str, datetime], bool] = no_memory
     copies: Copies = field(default_factory=NoCopies)
     tally: Tally = field(default_factory=NoTally)
+    desk: Desk | None = None
     sandbox: bool = False
 
 

@@ -32,7 +32,7 @@ from idbroker.web.views import (
     WaitView,
     WayBackView,
 )
-from idbroker.web.words import NATIVE_NAMES, Words, calendar_date, clock_time
+from idbroker.words import NATIVE_NAMES, Words, calendar_date, clock_time
 
 _TYPES = {
     "css": "text/css; charset=utf-8",

@@ -23,7 +23,7 @@ from idbroker.transaction import Notice, PendingForm, PendingWait, Transaction
 from idbroker.web import views
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
-from idbroker.web.words import negotiate
+from idbroker.words import negotiate
 
 _FIELD_NUMBER = "number"
 _RETURN = "b.st.back"

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from idbroker.web.pages import Pages
-from idbroker.web.words import Words
+from idbroker.words import Words
 from tests.journeys.moves import Visitor
 from tests.web.gallery import Shown, all_pages, show
 

@@ -36,7 +36,7 @@ from idbroker.web.views import (
     WayBackView,
     way,
 )
-from idbroker.web.words import Words
+from idbroker.words import Words
 
 MOMENT = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 SERVICE = "Min Lægeside"

@@ -9,7 +9,7 @@ from lxml import html
 
 from idbroker.clinic import LANGUAGES
 from idbroker.web.pages import Pages
-from idbroker.web.words import Words
+from idbroker.words import Words
 from tests.web.gallery import all_pages
 
 WORDS = Words()

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 from idbroker.clinic import LANGUAGES
 from idbroker.web.pages import Pages
 from idbroker.web.views import ChooseView, WayBackView
-from idbroker.web.words import Words
+from idbroker.words import Words
 from tests.web.gallery import WAYS, Shown, all_pages, frame, show
 
 pytestmark = pytest.mark.browser

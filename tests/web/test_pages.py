@@ -26,7 +26,7 @@ from idbroker.web.views import (
     WayBackView,
     way,
 )
-from idbroker.web.words import Words, read_texts
+from idbroker.words import Words, read_texts
 from tests.web.gallery import BACK, MOMENT, WAYS, all_pages, frame
 
 WORDS = Words()

@@ -16,7 +16,7 @@ from werkzeug.wrappers import Request, Response
 
 from idbroker.clock import SystemClock
 from idbroker.web.pages import Pages
-from idbroker.web.words import Words
+from idbroker.words import Words
 from tests.door import authorize_url
 from tests.sandbox.loopback import serve
 from tests.web.app_door import PATIENCE, AppDoor, open_app_door

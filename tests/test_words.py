@@ -11,7 +11,7 @@ import pytest
 from markupsafe import Markup
 
 from idbroker.clinic import LANGUAGES
-from idbroker.web.words import NATIVE_NAMES, Words, calendar_date, clock_time, faults, negotiate, read_texts
+from idbroker.words import NATIVE_NAMES, Words, calendar_date, clock_time, faults, negotiate, read_texts
 
 OFFERED = ("da", "en", "sv", "fi", "nb")
 
@@ -29,7 +29,7 @@ def test_every_text_is_there_in_every_language() -> None:
 
 def test_the_checker_is_a_command() -> None:
     """`make check` can run the checker: it exits with 0 when the texts are complete."""
-    done = subprocess.run([sys.executable, "-m", "idbroker.web.words"], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-m", "idbroker.words"], capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -1,0 +1,153 @@
+"""What is kept of a person who has an account, of whom a clinic takes, of what was agreed to."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+
+from idbroker.messages.message import Channel
+from idbroker.numbers import NationalNumber
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """An address of a person: an e-mail address, or a mobile number in E.164. Codes go to verified ones only."""
+
+    channel: Channel
+    address: str = field(repr=False)
+    verified_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A person's password sign-in with us: one, for all clinics. Kept sealed, by the person's id.
+
+    `password` is an argon2id hash as its library spells it. `confirmed_at` is when an eID last confirmed who
+    this is; who cannot have one is `exempt`, with the reason. `guardian` is the person who registered a
+    child. `app_secret` is an authenticator app's (RFC 6238), `app_step` the newest time step it was used for.
+    """
+
+    person: str
+    number: NationalNumber = field(repr=False)
+    given_name: str | None = field(default=None, repr=False)
+    family_name: str | None = field(default=None, repr=False)
+    birthdate: date | None = field(default=None, repr=False)
+    language: str = "en"
+    password: str | None = field(default=None, repr=False)
+    password_set_at: datetime | None = None
+    contacts: tuple[Contact, ...] = ()
+    app_secret: str | None = field(default=None, repr=False)
+    app_step: int = 0
+    confirmed_at: datetime | None = None
+    exempt: str | None = None
+    guardian: str | None = None
+    disabled: bool = False
+    created_at: datetime
+
+    @property
+    def name(self) -> str | None:
+        """Return the whole name, if any is known."""
+        return " ".join(part for part in (self.given_name, self.family_name) if part) or None
+
+    @property
+    def reachable(self) -> tuple[Contact, ...]:
+        """Return the contacts that codes may go to."""
+        return tuple(contact for contact in self.contacts if contact.verified_at is not None)
+
+    def contact(self, channel: Channel) -> Contact | None:
+        """Return the contact of a channel."""
+        return next((contact for contact in self.contacts if contact.channel is channel), None)
+
+    def with_contact(self, contact: Contact) -> Account:
+        """Return it with a contact in the place of the channel's earlier one."""
+        others = tuple(other for other in self.contacts if other.channel is not contact.channel)
+        return replace(self, contacts=(*others, contact))
+
+    def without_contact(self, channel: Channel) -> Account:
+        """Return it without a channel's contact."""
+        return replace(self, contacts=tuple(other for other in self.contacts if other.channel is not channel))
+
+
+class Standing(enum.StrEnum):
+    """Where an enrolment stands."""
+
+    ASKED = "asked"
+    APPROVED = "approved"
+    DECLINED = "declined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    """This person may use this clinic, or asked to.
+
+    `told` are the contacts as the clinic has them, by channel; `settled` those (channel and address) about
+    which the person has been asked and has answered. `guardian` asked for a child; `by` is who decided, in
+    the decider's own words. `client` and `language` are for the message when it is handled.
+    """
+
+    person: str
+    clinic: str
+    standing: Standing
+    asked_at: datetime
+    decided_at: datetime | None = None
+    by: str | None = None
+    reason: str | None = None
+    provider: str | None = None
+    guardian: str | None = None
+    client: str | None = None
+    language: str = "en"
+    told: Mapping[Channel, str] = field(default_factory=dict, repr=False)
+    settled: Mapping[Channel, str] = field(default_factory=dict, repr=False)
+
+
+class Purpose(enum.StrEnum):
+    """What a link is for."""
+
+    RESET = "reset"  # choose a new password: forgotten
+    ACTIVATE = "activate"  # choose the first one: staff made the account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A link in a message; its secret is kept as a digest. A newer one for the same purpose ends the older.
+
+    `transaction` is the sign-in it came of, to go on with, where there was one.
+    """
+
+    digest: str
+    purpose: Purpose
+    person: str
+    clinic: str
+    client: str | None = None
+    transaction: str | None = None
+    language: str = "en"
+    made_at: datetime
+    ends_at: datetime
+    used_at: datetime | None = None
+
+
+class Agreed(enum.StrEnum):
+    """What kind of thing somebody agreed to."""
+
+    TERMS = "terms"  # a clinic's, in a version
+    RELEASE = "release"  # that a service is given certain items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """Somebody agreed to something: `about` is the clinic (terms) or the client (release).
+
+    `version` is the terms' own, `items` the claims that may be released. What is withdrawn stays, as a record.
+    """
+
+    id: str
+    person: str
+    kind: Agreed
+    about: str
+    version: str = ""
+    items: tuple[str, ...] = ()
+    language: str = "en"
+    given_at: datetime
+    withdrawn_at: datetime | None = None

@@ -1,0 +1,60 @@
+"""What is asked between the proof and the grant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from idbroker.form import Form
+from idbroker.identity import Identity
+from idbroker.request import SigninRequest
+from idbroker.visit import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """Somebody has proved who they are, in this sign-in or in the sign-on that it rests on.
+
+    `wish` is what they came for: "" to sign in, `self` to register, `child` to register a child.
+    `accepted` is the version of the clinic's terms that was accepted before the proof.
+    """
+
+    person: str
+    identity: Identity = field(repr=False)
+    request: SigninRequest
+    wish: str = ""
+    accepted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A question has its answer. `wished` says that what they came for is done: they go on to sign in."""
+
+    wished: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The sign-in ends: the client is told `error` (RFC 6749, 4.1.2.1), the trail `kind`."""
+
+    error: str = "access_denied"
+    kind: str = "signin.declined"
+
+
+class Question(Protocol):
+    """Something to ask between the proof and the grant: two methods, as a provider has (design.md, 6).
+
+    After every Settled all questions are begun anew, in their order, until none has anything to ask: what
+    was answered must be kept where `begin` finds it. Both may raise StoreError, and nothing else.
+    """
+
+    name: str
+
+    def begin(self, visit: Visit, proved: Proved) -> Form | None:
+        """Return what to ask; None when there is nothing to."""
+        ...
+
+    def resume(self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]) -> Form | Settled | Stopped:
+        """Go on with what was answered to `form`: the next page of the same question, or its end."""
+        ...

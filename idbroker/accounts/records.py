@@ -1,0 +1,258 @@
+"""Where accounts and all about them lie: the durable store's side (rows), and ours (values, sealed on the way)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from idbroker.accounts.account import Account, Agreed, Consent, Enrolment, Link, Standing
+from idbroker.codec import Codec
+from idbroker.errors import StoreError
+from idbroker.numbers import NationalNumber
+from idbroker.person import PersonKey, number_row
+from idbroker.sealing import Sealer
+
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """An account as the store keeps it: `revision` grows by one at every change."""
+
+    person: str
+    revision: int
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolmentRow:
+    """An enrolment as the store keeps it: what is searched by, and the whole, sealed."""
+
+    person: str
+    clinic: str
+    standing: Standing
+    asked_at: datetime
+    revision: int
+    sealed: bytes = field(repr=False)
+
+
+class AccountRows(Protocol):
+    """The durable side. Every method may raise StoreError."""
+
+    def find(self, key: bytes) -> tuple[str, AccountRow | None] | None:
+        """Return the person that a key's digest belongs to, and the account if there is one: one statement."""
+        ...
+
+    def of(self, person: str) -> AccountRow | None:
+        """Return a person's account."""
+        ...
+
+    def known(self, keys: Sequence[PersonKey], now: datetime) -> str:
+        """Return the person of these keys, a new one if nobody is known by them (`Persons.meet`)."""
+        ...
+
+    def save(self, row: AccountRow) -> bool:
+        """Keep an account of this revision: 1 adds it, any other replaces the one before. False if it is not so."""
+        ...
+
+    def remove(self, person: str) -> bool:
+        """Remove a person's account, links and enrolments; tell whether there was one. The person stays."""
+        ...
+
+
+class EnrolmentRows(Protocol):
+    """The durable side. Every method may raise StoreError."""
+
+    def find(self, person: str, clinic: str) -> EnrolmentRow | None:
+        """Return one."""
+        ...
+
+    def of(self, person: str) -> tuple[EnrolmentRow, ...]:
+        """Return all of a person, by clinic."""
+        ...
+
+    def asked(self, clinic: str, limit: int = 1000) -> tuple[EnrolmentRow, ...]:
+        """Return those that wait for a clinic's answer, oldest first."""
+        ...
+
+    def save(self, row: EnrolmentRow) -> bool:
+        """Keep an enrolment of this revision, as `AccountRows.save` does."""
+        ...
+
+
+class Links(Protocol):
+    """Links in messages. Every method may raise StoreError."""
+
+    def add(self, link: Link) -> None:
+        """Keep one; every other of the same person and purpose ends (ASVS 6.4.1; O14: newer ends older)."""
+        ...
+
+    def find(self, digest: str, now: datetime) -> Link | None:
+        """Return one that is neither used nor over."""
+        ...
+
+    def use(self, digest: str, now: datetime) -> bool:
+        """Use it up: of many callers at once exactly one is told True, and none after its end."""
+        ...
+
+    def end_all(self, person: str) -> None:
+        """End all of a person."""
+        ...
+
+    def purge(self, now: datetime) -> int:
+        """Forget those whose time is up; return how many."""
+        ...
+
+
+class Consents(Protocol):
+    """What people agreed to. Every method may raise StoreError."""
+
+    def give(self, consent: Consent) -> None:
+        """Keep one; an earlier one of the same kind about the same is withdrawn by it."""
+        ...
+
+    def current(self, person: str, kind: Agreed, about: str) -> Consent | None:
+        """Return the one that holds."""
+        ...
+
+    def of(self, person: str) -> tuple[Consent, ...]:
+        """Return all of a person, the newest first, withdrawn ones too."""
+        ...
+
+    def withdraw(self, person: str, consent_id: str, now: datetime) -> bool:
+        """Withdraw one of this person's; False if there is none, or it is withdrawn."""
+        ...
+
+
+def account_row(person: str) -> bytes:
+    """Return the row that a sealed account is bound to."""
+    return f"account|{person}".encode()
+
+
+def enrolment_row(person: str, clinic: str) -> bytes:
+    """Return the row that a sealed enrolment is bound to."""
+    return f"enrolment|{person}|{clinic}".encode()
+
+
+class Accounts:
+    """Accounts as values."""
+
+    def __init__(self, rows: AccountRows, sealer: Sealer) -> None:
+        self._rows, self._sealer, self._codec = rows, sealer, Codec(Account)
+
+    def find(self, number: NationalNumber) -> Account | None:
+        """Return the account of a national number. What it costs does not tell whether there is one, but unsealing."""
+        found = self._rows.find(self._sealer.index("number", number.key))
+        return None if found is None or found[1] is None else self._opened(found[1])
+
+    def of(self, person: str) -> Account | None:
+        """Return a person's account."""
+        row = self._rows.of(person)
+        return None if row is None else self._opened(row)
+
+    def person(self, number: NationalNumber, now: datetime) -> str:
+        """Return the person of a national number, new if nobody has come with it so far."""
+        digest = self._sealer.index("number", number.key)
+        sealed = self._sealer.seal(number.key.encode(), number_row(digest))
+        return self._rows.known((PersonKey(kind="number", digest=digest, sealed=sealed),), now)
+
+    def add(self, account: Account) -> bool:
+        """Keep a new account; False if the person has one."""
+        return self._rows.save(self._sealed(account, 1))
+
+    def change(self, person: str, change: Callable[[Account], Account | None]) -> Account | None:
+        """Change an account, whoever else changes it at the same time; return it as it is now.
+
+        `change` may be called more than once, and returns None to leave all as it is. None for no account.
+        """
+        for _ in range(_TRIES):
+            row = self._rows.of(person)
+            if row is None:
+                return None
+            before = self._opened(row)
+            after = change(before)
+            if after is None or after == before:
+                return before
+            if self._rows.save(self._sealed(after, row.revision + 1)):
+                return after
+        raise StoreError("too many changes at once")
+
+    def remove(self, person: str) -> bool:
+        """Remove an account, and all that hangs on it."""
+        return self._rows.remove(person)
+
+    def _opened(self, row: AccountRow) -> Account:
+        return self._codec.unpack(self._sealer.open(row.sealed, account_row(row.person)))
+
+    def _sealed(self, account: Account, revision: int) -> AccountRow:
+        sealed = self._sealer.seal(self._codec.pack(account), account_row(account.person))
+        return AccountRow(person=account.person, revision=revision, sealed=sealed)
+
+
+class Enrolments:
+    """Enrolments as values."""
+
+    def __init__(self, rows: EnrolmentRows, sealer: Sealer) -> None:
+        self._rows, self._sealer, self._codec = rows, sealer, Codec(Enrolment)
+
+    def find(self, person: str, clinic: str) -> Enrolment | None:
+        """Return one."""
+        row = self._rows.find(person, clinic)
+        return None if row is None else self._opened(row)
+
+    def of(self, person: str) -> tuple[Enrolment, ...]:
+        """Return all of a person."""
+        return tuple(map(self._opened, self._rows.of(person)))
+
+    def asked(self, clinic: str) -> tuple[Enrolment, ...]:
+        """Return those that wait for a clinic's answer, oldest first."""
+        return tuple(map(self._opened, self._rows.asked(clinic)))
+
+    def change(
+        self, person: str, clinic: str, change: Callable[[Enrolment | None], Enrolment | None]
+    ) -> Enrolment | None:
+        """Add or change one, whoever else does at the same time; return it as it is now.
+
+        `change` is given what is there, may be called more than once, and returns None to leave all as it is.
+        """
+        for _ in range(_TRIES):
+            row = self._rows.find(person, clinic)
+            before = None if row is None else self._opened(row)
+            after = change(before)
+            if after is None or after == before:
+                return before
+            if self._rows.save(self._sealed(after, 1 if row is None else row.revision + 1)):
+                return after
+        raise StoreError("too many changes at once")
+
+    def _opened(self, row: EnrolmentRow) -> Enrolment:
+        return self._codec.unpack(self._sealer.open(row.sealed, enrolment_row(row.person, row.clinic)))
+
+    def _sealed(self, enrolment: Enrolment, revision: int) -> EnrolmentRow:
+        row = enrolment_row(enrolment.person, enrolment.clinic)
+        return EnrolmentRow(
+            person=enrolment.person,
+            clinic=enrolment.clinic,
+            standing=enrolment.standing,
+            asked_at=enrolment.asked_at,
+            revision=revision,
+            sealed=self._sealer.seal(self._codec.pack(enrolment), row),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """All of it."""
+
+    accounts: Accounts
+    enrolments: Enrolments
+    links: Links
+    consents: Consents
+
+
+def new_consent_id() -> str:
+    """Return a new consent's id."""
+    return secrets.token_hex(16)

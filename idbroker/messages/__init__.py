@@ -1,0 +1,1 @@
+"""Messages to people, by e-mail and text message: written here, kept until they are handed over, sent once."""

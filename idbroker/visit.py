@@ -1,0 +1,27 @@
+"""Who asks, from where: what the rooms below the broker are told of a browser's visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idbroker.client import Client
+from idbroker.clinic import Clinic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One browser, at one step of one sign-in. `host` is ours, as people see it; `ip` theirs, if it is known."""
+
+    transaction: str
+    clinic: Clinic
+    client: Client
+    language: str
+    now: datetime
+    host: str
+    ip: str | None = None
+
+    @property
+    def service(self) -> str:
+        """Return what the service is called in the person's language."""
+        return self.client.called(self.language)
