@@ -13,6 +13,7 @@ import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
+from idbroker.asking import Asking
 from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
@@ -255,6 +256,7 @@ def make_site(house: House) -> Site:
         index=index,
         afterwards=afterwards,
         grants=grants,
+        persons=durable.persons,
         records=durable,
         events=durable.events,
         sealer=sealer,
@@ -273,6 +275,7 @@ def make_site(house: House) -> Site:
         providers=house.providers,
         transactions=transactions,
         signon=signon,
+        asking=Asking(issuer=issuer, providers=house.providers),
         events=durable.events,
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)

@@ -15,7 +15,7 @@ from idbroker.clinic import Clinic
 from idbroker.errors import Gone, NotFound, OAuthError, ProviderError, StoreError, WrongBrowser
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
-from idbroker.moves import TRANSACTION_LIFE, Moves, new_handle
+from idbroker.moves import Moves, new_handle
 from idbroker.oidc import authorize
 from idbroker.providers import App, Challenge, Form, Post, Provider, Redirect, Wait
 from idbroker.request import SigninRequest
@@ -24,10 +24,12 @@ from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
 from idbroker.steps import Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Notice, PendingForm, Stage, Transaction
+from idbroker.turns import TRANSACTION_LIFE
 from idbroker.visitor import Device, Kind, Visitor
 from idbroker.waits import Waits
 
 _TRIES = 5
+_WISHES = ("", "self", "child")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,17 +68,14 @@ class Broker:
 
     # ---- in: a request ---------------------------------------------------------------------------
 
-    def accept(self, request: SigninRequest, session_secret: str | None, language: str) -> Opened | Answered:
+    def accept(
+        self, request: SigninRequest, session_secret: str | None, language: str, accepted: str | None = None
+    ) -> Opened | Answered:
         """Answer from the sign-on here if it suffices, else open a transaction.
 
-        Raises authorize.Refused for prompt=none that cannot be answered without a page (Core 3.1.2.6).
+        `accepted` is the version of the clinic's terms that this browser has accepted before. Raises
+        authorize.Refused for prompt=none that cannot be answered without a page (Core 3.1.2.6).
         """
-        session = self.signon.session(session_secret)
-        answered = self._answer_from(session, request, language) if session else None
-        if answered is not None:
-            return answered
-        if "none" in request.prompt:
-            raise self.moves.refusal(request, OAuthError("login_required", "The person has to sign in"))
         secret = new_session_secret()
         transaction = Transaction(
             id=secrets.token_urlsafe(16),
@@ -84,20 +83,44 @@ class Broker:
             request=request,
             language=language,
             opened_at=self.moves.clock.now(),
+            accepted=accepted,
         )
+        session = self.signon.session(session_secret)
+        answered = self._answer_from(session, transaction, secret) if session else None
+        if answered is not None:
+            return answered
+        if "none" in request.prompt:
+            raise self.moves.refusal(request, OAuthError("login_required", "The person has to sign in"))
+        transaction = self._with_terms(transaction)
         if request.essential_acr and not self.ways(transaction):
             error = OAuthError("unmet_authentication_requirements", "No way to sign in here reaches the level")
             raise self.moves.refusal(request, error)
         return Opened(kept=self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE), secret=secret)
 
-    def _answer_from(self, kept: Kept[Session], request: SigninRequest, language: str) -> Answered | None:
+    def _answer_from(self, kept: Kept[Session], transaction: Transaction, secret: str) -> Opened | Answered | None:
+        request = transaction.request
         client, clinic = self.parties(request)
         if not self.signon.suffices(kept.value, request, client, clinic):
             return None
+        asking = self.moves.first_question(transaction, kept.value)
+        if asking is not None:
+            if "none" in request.prompt:
+                raise self.moves.refusal(request, OAuthError("interaction_required", "The person has to be asked"))
+            return Opened(kept=self.transactions.put(asking.id, asking, TRANSACTION_LIFE), secret=secret)
         code = self.signon.again(kept, request, client, clinic)
         if code is None:
             return None
-        return Answered(response=authorize.code_response(request, code, self.moves.issuer), language=language)
+        response = authorize.code_response(request, code, self.moves.issuer)
+        return Answered(response=response, language=transaction.language)
+
+    def _with_terms(self, transaction: Transaction) -> Transaction:
+        """Return it with the clinic's terms to be accepted first, where nothing may begin without."""
+        _, clinic = self.parties(transaction.request)
+        terms = clinic.terms
+        if terms is None or not terms.before or transaction.accepted == terms.version:
+            return transaction
+        values = {"clinic": clinic.name, "version": terms.version, "text": terms.text(transaction.language)}
+        return replace(transaction, form=PendingForm(page="terms", values=values))
 
     # ---- the transaction -------------------------------------------------------------------------
 
@@ -134,7 +157,7 @@ class Broker:
         `device` is where an app is; unless the person has said so, a telephone is taken to have it.
         """
         transaction = kept.value
-        if transaction.stage in (Stage.GRANTED, Stage.STOPPED):
+        if transaction.stage in (Stage.GRANTED, Stage.STOPPED) or _at_terms(transaction):
             return self.where_now(transaction)
         if nonce in transaction.answers:
             return self.moves.led_to(transaction, nonce)
@@ -167,7 +190,9 @@ class Broker:
         reply: Mapping[str, str],
         handle: str | None,
         session_secret: str | None = None,
+        *,
         nonce: str | None = None,
+        visitor: Visitor | None = None,
     ) -> Step:
         """Go on with what came back from a provider, or from a form (then with its nonce) that it asked for.
 
@@ -184,7 +209,7 @@ class Broker:
         if claimed is None:
             return self.moves.settled(transaction.id, mark)
         try:
-            return self._taken(claimed, provider, reply, mark, session_secret)
+            return self._taken(claimed, provider, reply, mark, session_secret, visitor)
         except StoreError:
             # What the eID sent is spent: a reload leads to the choice, instead of waiting for nobody.
             with contextlib.suppress(StoreError):
@@ -193,10 +218,16 @@ class Broker:
             raise
 
     def _taken(
-        self, kept: Kept[Transaction], provider: str, reply: Mapping[str, str], mark: str, session_secret: str | None
+        self,
+        kept: Kept[Transaction],
+        provider: str,
+        reply: Mapping[str, str],
+        mark: str,
+        session_secret: str | None,
+        visitor: Visitor | None,
     ) -> Step:
         handle = kept.value.handle or ""
-        asked = self.moves.asked(kept.value, provider, handle)
+        asked = self.moves.asked(kept.value, provider, handle, visitor)
         try:
             result = self.providers[provider].resume(asked, kept.value.provider_state, reply)
         except ProviderError as error:
@@ -205,9 +236,52 @@ class Broker:
             return self.moves.proved(kept, result, session_secret)
         return self._challenged(kept, provider, handle, result, None, mark)
 
+    def answer(
+        self,
+        kept: Kept[Transaction],
+        reply: Mapping[str, str],
+        nonce: str,
+        visitor: Visitor,
+        session_secret: str | None = None,
+    ) -> Step:
+        """Go on with the answer to what is asked after the proof."""
+        if kept.value.stage is not Stage.PROVED:
+            return self.where_now(kept.value)
+        mark = f"reply:{nonce}"
+        claimed = self.moves.claimed(kept, mark)
+        if claimed is None:
+            return self.moves.settled(kept.value.id, mark)
+        try:
+            return self.moves.answered(claimed, reply, mark, session_secret, visitor)
+        except StoreError:
+            # Nothing of it counts: the same page is there for another press.
+            with contextlib.suppress(StoreError):
+                self.transactions.swap(kept.value.id, claimed.raw, kept.value, TRANSACTION_LIFE)
+            raise
+
+    def agree(self, kept: Kept[Transaction], *, yes: bool) -> Step:
+        """Go on with the clinic's terms accepted, or stop."""
+        transaction = kept.value
+        if not _at_terms(transaction) or transaction.form is None:
+            return self.where_now(transaction)
+        if not yes:
+            return self.moves.stopped(kept, OAuthError("access_denied", "The terms were declined"), "terms.declined")
+        moved = transaction.agreed(transaction.form.values["version"])
+        return self.moves.moved(kept, moved, Show(transaction=moved))
+
+    def came_for(self, kept: Kept[Transaction], wish: str) -> Step:
+        """Go on to register, oneself (`self`) or a child (`child`), or to sign in after all ("")."""
+        _, clinic = self.parties(kept.value.request)
+        if kept.value.stage is not Stage.OPEN or _at_terms(kept.value) or wish not in _WISHES:
+            return self.where_now(kept.value)
+        if wish and not clinic.takes_registrations:
+            raise NotFound("nobody registers here")
+        moved = kept.value.came_for(wish)
+        return self.moves.moved(kept, moved, Show(transaction=moved))
+
     def back(self, kept: Kept[Transaction]) -> Step:
         """Return to the choice at the person's wish; an order in an app is cancelled."""
-        if kept.value.stage is not Stage.PROVING:
+        if kept.value.stage not in (Stage.PROVING, Stage.PROVED):
             return self.where_now(kept.value)
         self.waits.drop(kept.value)
         reopened = kept.value.reopened(None)
@@ -249,6 +323,11 @@ class Broker:
                 raise ProviderError("an app is waited for from the beginning or not at all")
             case _:
                 assert_never(challenge)
+
+
+def _at_terms(transaction: Transaction) -> bool:
+    """Tell whether terms are to be accepted before anything begins."""
+    return transaction.stage is Stage.OPEN and transaction.form is not None
 
 
 def _hash(secret: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
@@ -21,6 +22,7 @@ _ZONES = {"DK": "Europe/Copenhagen", "SE": "Europe/Stockholm", "FI": "Europe/Hel
 
 
 REGISTRATION = ("unneeded", "off", "automatic", "approval")
+_LONGEST_TERMS = 20_000
 CODE_CHANNELS = ("sms", "email", "app")
 _CHILD_AGES = {"DK": 15, "SE": 13, "FI": 12, "NO": 16}
 
@@ -112,3 +114,30 @@ class Clinics:
     def find(self, clinic_id: str) -> Clinic | None:
         """Return one clinic, or None."""
         return self.by_id.get(clinic_id)
+
+
+def mistakes_of(clinic: Clinic) -> tuple[str, ...]:
+    """Return what is wrong with a clinic's rules for people without an eID."""
+    checks = {
+        f"registration must be one of {', '.join(REGISTRATION)}": clinic.registration in REGISTRATION,
+        f"codes must be some of {', '.join(CODE_CHANNELS)}": bool(clinic.codes) and {*clinic.codes} <= {*CODE_CHANNELS},
+        "answer_days must be 1 to 60": 1 <= clinic.answer_days <= 60,
+        "child_age must be 0 to 18": clinic.child_age is None or 0 <= clinic.child_age <= 18,
+        "password.least must be 8 to 64": 8 <= clinic.password.least <= 64,
+        **(_terms_checks(clinic.terms) if clinic.terms is not None else {}),
+    }
+    return tuple(what for what, good in checks.items() if not good)
+
+
+def _terms_checks(terms: Terms) -> dict[str, bool]:
+    sizes = [len(text.strip()) for text in terms.texts.values()]
+    return {
+        # It stands in a cookie.
+        "terms.version must be letters, digits, dots and hyphens, at most 32": bool(
+            re.fullmatch(r"[A-Za-z0-9.-]{1,32}", terms.version)
+        ),
+        f"terms.texts must be by language: {', '.join(LANGUAGES)}": bool(sizes) and {*terms.texts} <= {*LANGUAGES},
+        f"terms.texts must have 1 to {_LONGEST_TERMS} characters each": all(
+            0 < size <= _LONGEST_TERMS for size in sizes
+        ),
+    }

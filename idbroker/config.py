@@ -18,7 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from idbroker import evidence, providers, session
 from idbroker.client import Client
-from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics
+from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics, PasswordRules, Terms
+from idbroker.clinic import mistakes_of as mistakes_of_clinic
 from idbroker.errors import ConfigError
 from idbroker.keyset import Rules
 from idbroker.registration import Mistake, mistakes_of
@@ -211,7 +212,8 @@ class _Reading:
     def _clinics(self, document: Mapping[str, Any], kinds: Mapping[str, ProviderTable]) -> Clinics:
         found = {}
         for name, table in self._tables(document, "clinics"):
-            clinic = self._table(f"clinics.{name}", self._with_id(f"clinics.{name}", name, table), Clinic)
+            whole = self._with_parts(f"clinics.{name}", self._with_id(f"clinics.{name}", name, table))
+            clinic = self._table(f"clinics.{name}", whole, Clinic)
             if clinic is not None:
                 found[name] = clinic
                 self._clinic(clinic, set(kinds) | {n for n, _ in self._tables(document, "providers")})
@@ -228,6 +230,18 @@ class _Reading:
             self.mistakes.append((where, f"there is no [providers.{name}]"))
         if not clinic.providers:
             self.mistakes.append((where, "providers is empty: nobody could sign in"))
+        self.mistakes += [(where, what) for what in mistakes_of_clinic(clinic)]
+
+    def _with_parts(self, where: str, table: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a clinic's table with the tables in it read: what is unknown there is said too."""
+        parts: dict[str, type[Any]] = {"password": PasswordRules, "terms": Terms}
+        read = {
+            name: self._table(f"{where}.{name}", table[name], kind) for name, kind in parts.items() if name in table
+        }
+        return {
+            **{k: v for k, v in table.items() if k not in parts},
+            **{k: v for k, v in read.items() if v is not None},
+        }
 
     def _requirements(self, clinic: Clinic, kinds: Mapping[str, ProviderTable]) -> None:
         """Let each kind of provider judge what the clinic demands of it; most take no demands."""

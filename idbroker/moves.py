@@ -1,13 +1,9 @@
-"""What a transaction comes to: words for the person, an end for the client, a grant.
-
-Each move is kept unless another request of the same browser was faster; then that one's step counts.
-"""
+"""What a transaction comes to: words for the person, a question, an end for the client, a grant."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import assert_never
@@ -15,49 +11,40 @@ from typing import assert_never
 import structlog
 
 from idbroker import policy
+from idbroker.accounts.question import Proved, Settled, Stopped
+from idbroker.asking import Asked as Question
+from idbroker.asking import Asking, form_of, pending
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
-from idbroker.clock import Clock
 from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused, Untrusted
-from idbroker.events import Event, Events
+from idbroker.events import Event
 from idbroker.grant import wants_number
-from idbroker.identity import Identity
-from idbroker.keeping import Kept, Shelf
+from idbroker.identity import Identity, LoA
+from idbroker.keeping import Kept
 from idbroker.oidc import authorize, levels
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.providers import App, Asked, Provider
 from idbroker.request import SigninRequest
+from idbroker.session import Session
 from idbroker.session import new_secret as new_session_secret
-from idbroker.signon import Signon
-from idbroker.steps import TOO_LOW, Already, Answered, GoTo, Show, Step, new_ref, notice_of
-from idbroker.transaction import Notice, Outcome, Stage, Transaction
+from idbroker.steps import TOO_LOW, Answered, Show, Step, new_ref, notice_of
+from idbroker.transaction import Notice, Outcome, Proof, Stage, Transaction
+from idbroker.turns import Turns
+from idbroker.visit import Visit
 from idbroker.visitor import Device, Visitor
 
 _log = structlog.get_logger("idbroker.moves")
 
-TRANSACTION_LIFE = timedelta(minutes=30)
-REPEAT_LIFE = timedelta(seconds=60)
-_TRIES = 3
-_UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
-
 
 @dataclass(frozen=True, kw_only=True)
-class Moves:
-    """Moves transactions on, and knows who asks and what they may use.
-
-    `strict` is for the lookout: what it makes of an order counts for the order as it was looked at.
-    """
+class Moves(Turns):
+    """Moves transactions on, and knows who asks and what they may use."""
 
     issuer: str
-    clock: Clock
     clients: Clients
     clinics: Clinics
     providers: Mapping[str, Provider]
-    transactions: Shelf[Transaction]
-    signon: Signon
-    events: Events
-    strict: bool = False
-    pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
+    asking: Asking
 
     # ---- who asks, and where it is ---------------------------------------------------------------
 
@@ -65,7 +52,9 @@ class Moves:
         """Return the providers this transaction may use: taken here, and able to reach the level."""
         client, clinic = self.parties(transaction.request)
         accepted = (name for name in policy.accepted_providers(client, clinic) if name in self.providers)
-        able = [name for name in accepted if self.providers[name].loa >= transaction.request.minimum]
+        # Who registers shows first who they are: a password proves what was registered, and nothing else.
+        least = max(transaction.request.minimum, LoA.SUBSTANTIAL if transaction.wish else LoA.LOW)
+        able = [name for name in accepted if self.providers[name].loa >= least]
         return tuple(sorted(able, key=transaction.tried.count))
 
     def parties(self, request: SigninRequest) -> tuple[Client, Clinic]:
@@ -76,85 +65,7 @@ class Moves:
             raise Gone("the client or its clinic was removed meanwhile")
         return client, clinic
 
-    def where_now(self, transaction: Transaction) -> Step:
-        """Return the step a transaction is at: what a repeated, late or reordered post leads to."""
-        outcome = transaction.outcome
-        if outcome is None:
-            return Show(transaction=transaction)
-        code = outcome.parameters.get("code")
-        if self.clock.now() - outcome.at > REPEAT_LIFE or (code is not None and self.signon.spent(code)):
-            return Already(transaction=transaction)
-        response = AuthorizationResponse(
-            redirect_uri=outcome.redirect_uri, mode=outcome.mode, parameters=outcome.parameters
-        )
-        return Answered(response=response, language=transaction.language)
-
-    # ---- one request at a time --------------------------------------------------------------------
-
-    def claimed(self, kept: Kept[Transaction], mark: str) -> Kept[Transaction] | None:
-        """Take a reply for this request alone. An eID's code is good once: a double return would lose the sign-in."""
-        if mark in kept.value.answers:
-            return None
-        marked = kept.value.answered(mark, _UNDER_WAY)
-        return self.transactions.swap(marked.id, kept.raw, marked, TRANSACTION_LIFE)
-
-    def settled(self, name: str, mark: str) -> Step:
-        """Wait for the request that has taken the same reply; return what came of it."""
-        for tries_left in reversed(range(_PATIENCE)):
-            now = self.transactions.get(name)
-            if now is None:
-                raise Gone("the transaction ended meanwhile")
-            under_way = now.value.stage is Stage.PROVING and now.value.answers.get(mark) == _UNDER_WAY
-            if not (under_way and tries_left):
-                return self.where_now(now.value)
-            self.pause(_PAUSE)
-        raise AssertionError("the last try returns")
-
     # ---- what a provider said --------------------------------------------------------------------
-
-    def moved(
-        self,
-        kept: Kept[Transaction],
-        moved: Transaction,
-        step: Step,
-        nonce: str | None = None,
-        event: Event | None = None,
-    ) -> Step:
-        """Keep the move and record its event, unless another request of this browser was faster: its step counts."""
-        if self.put(kept, moved) is None:
-            return self.overtaken(moved.id, nonce)
-        if event is not None:
-            self.events.record(event)
-        return step
-
-    def put(self, kept: Kept[Transaction], moved: Transaction) -> Kept[Transaction] | None:
-        """Keep a move away from what was read; None if somebody was faster.
-
-        What the lookout wrote about the order meanwhile is nobody's press, and another language is no other
-        step: the person's press counts all the same, whatever the order has come to.
-        """
-        raw = kept.raw
-        for _ in range(1 if self.strict else _TRIES):
-            swapped = self.transactions.swap(moved.id, raw, moved, TRANSACTION_LIFE)
-            if swapped is not None:
-                return swapped
-            now = self.transactions.get(moved.id)
-            if now is None or not _same_step(kept.value, now.value):
-                return None
-            raw = now.raw
-        return None
-
-    def overtaken(self, name: str, nonce: str | None = None) -> Step:
-        """Return the step that a faster request of the same browser led to."""
-        now = self.transactions.get(name)
-        if now is None:
-            raise Gone("the transaction ended meanwhile")
-        return self.led_to(now.value, nonce)
-
-    def led_to(self, transaction: Transaction, nonce: str | None) -> Step:
-        """Return where a form's post led: to an eID's page, or to where the transaction is."""
-        url = transaction.answers.get(nonce or "", "")
-        return GoTo(transaction=transaction, url=url) if url else self.where_now(transaction)
 
     def went_wrong(self, kept: Kept[Transaction], provider: str, error: ProviderError) -> Step:
         """Record it and bring the person back to the choice with words for what happened."""
@@ -176,13 +87,102 @@ class Moves:
         decision = policy.decide(self.signon.case(transaction.request, client, clinic, identity))
         match decision:
             case policy.Allow():
-                return self._granted(kept, client, clinic, identity, session_secret)
+                return self._known(kept, identity, session_secret)
             case policy.Refuse(reason=reason):
                 return self.refused(kept, identity.provider, Refused(reason))
             case policy.NeedStronger():
                 return self.refused(kept, identity.provider, Refused(TOO_LOW))
             case _:
                 assert_never(decision)
+
+    # ---- what is asked after the proof -----------------------------------------------------------
+
+    def _known(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
+        """Go on with somebody whom the rules let in: ask what there is to ask, or grant."""
+        transaction = kept.value
+        client, clinic = self.parties(transaction.request)
+        if not self.asking.concerns(client, clinic, transaction.wish):
+            return self._granted(kept, client, clinic, identity, session_secret)
+        person = self.signon.recognise(identity)
+        if not self.signon.is_the_one(transaction.request, client, person):
+            return self._granted(kept, client, clinic, identity, session_secret)
+        proof = Proof(person=person, identity=identity, question="")
+        return self._asked_or_granted(kept, proof, session_secret)
+
+    def first_question(self, transaction: Transaction, session: Session) -> Transaction | None:
+        """Return a new transaction that asks what a sign-on leaves open; None when it leaves nothing."""
+        client, clinic = self.parties(transaction.request)
+        if not self.asking.concerns(client, clinic, transaction.wish):
+            return None
+        proof = Proof(person=session.person, identity=session.identity, question="", session=session.key)
+        asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+        return _asking(transaction, proof, asked) if asked is not None else None
+
+    def answered(
+        self, kept: Kept[Transaction], reply: Mapping[str, str], mark: str, session_secret: str | None, visitor: Visitor
+    ) -> Step:
+        """Go on with the answer to a question."""
+        transaction, proof = kept.value, kept.value.proof
+        if proof is None:
+            return self.where_now(transaction)
+        question = Question(question=proof.question, form=form_of(transaction))
+        visit = self.visit(transaction, visitor)
+        result = self.asking.resume(visit, _proved(transaction, proof), question, reply)
+        match result:
+            case Question():
+                moved = _asking(transaction, proof, result).answered(mark, "")
+                return self.moved(kept, moved, Show(transaction=moved))
+            case Stopped(error=error, kind=kind):
+                return self.stopped(kept, OAuthError(error, "The person declined"), kind)
+            case Settled(wished=wished):
+                settled = replace(transaction, wish="" if wished else transaction.wish)
+                return self._asked_or_granted(Kept(settled, kept.raw), proof, session_secret, mark)
+            case _:
+                assert_never(result)
+
+    def _asked_or_granted(
+        self, kept: Kept[Transaction], proof: Proof, session_secret: str | None, mark: str = ""
+    ) -> Step:
+        transaction = kept.value
+        asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+        if asked is not None:
+            moved = _asking(transaction, proof, asked)
+            moved = moved.answered(mark, "") if mark else moved
+            return self.moved(kept, moved, Show(transaction=moved))
+        client, clinic = self.parties(transaction.request)
+        if proof.session is not None:
+            return self._granted_again(kept, client, clinic, proof, session_secret)
+        return self._granted(kept, client, clinic, proof.identity, session_secret)
+
+    def _granted_again(
+        self, kept: Kept[Transaction], client: Client, clinic: Clinic, proof: Proof, session_secret: str | None
+    ) -> Step:
+        """Grant on the strength of the sign-on that the question was asked in; the choice, if it is over."""
+        transaction = kept.value
+        session = self.signon.session(session_secret)
+        same = session is not None and session.value.key == proof.session
+        code = self.signon.again(session, transaction.request, client, clinic) if session and same else None
+        if code is None:
+            reopened = transaction.reopened(None)
+            return self.moved(kept, reopened, Show(transaction=reopened))
+        response = authorize.code_response(transaction.request, code, self.issuer)
+        ended = transaction.ended(Stage.GRANTED, self._outcome(response))
+        return self.moved(kept, ended, Answered(response=response, language=transaction.language))
+
+    def visit(self, transaction: Transaction, visitor: Visitor | None = None) -> Visit:
+        """Return what the rooms below are told of the browser in front of us."""
+        client, clinic = self.parties(transaction.request)
+        return Visit(
+            transaction=transaction.id,
+            clinic=clinic,
+            client=client,
+            language=transaction.language,
+            now=self.clock.now(),
+            host=self.asking.host,
+            ip=visitor.ip if visitor else None,
+        )
+
+    # ---- no --------------------------------------------------------------------------------------
 
     def refused(self, kept: Kept[Transaction], provider: str, refused: Refused) -> Step:
         """Offer what else there is; where nothing is left, an essential acr is an error of its own (UAR 1.0)."""
@@ -266,6 +266,8 @@ class Moves:
             visitor=visitor or Visitor(),
             device=device,
             requirement=clinic.requirements.get(provider, {}),
+            clinic=clinic,
+            client=client,
         )
 
     def app(self, name: str) -> App:
@@ -316,12 +318,18 @@ class Moves:
         )
 
 
-def _same_step(before: Transaction, now: Transaction) -> bool:
-    """Tell whether nothing but the order in the app and the language has changed."""
-    spoken = replace(now, language=before.language)
-    if before.wait is None or now.wait is None:
-        return spoken == before
-    return replace(spoken, wait=before.wait, provider_state=before.provider_state, handle=before.handle) == before
+def _proved(transaction: Transaction, proof: Proof) -> Proved:
+    return Proved(
+        person=proof.person,
+        identity=proof.identity,
+        request=transaction.request,
+        wish=transaction.wish,
+        accepted=transaction.accepted,
+    )
+
+
+def _asking(transaction: Transaction, proof: Proof, asked: Question) -> Transaction:
+    return transaction.asking(replace(proof, question=asked.question), asked.form.state, pending(asked.form))
 
 
 def new_handle(transaction: Transaction) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from idbroker.client import AUTH_METHODS, Client
-from idbroker.clinic import Clinics
+from idbroker.clinic import LANGUAGES, Clinics
 from idbroker.outbound import leads_inside
 
 SCOPES = ("openid", "profile", "national_number", "offline_access")
@@ -18,6 +18,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "id_token_alg": ("ES256", "RS256"),
     "access_token": ("opaque", "jwt"),
     "refresh": ("never", "keep", "rotate"),
+    "consent": ("never", "ask"),
 }
 # What our answers add to an address: a second one there would let two parsers read two answers.
 _OURS = {"code", "state", "iss", "error", "error_description", "error_uri", "response"}
@@ -143,6 +144,8 @@ def check_choices(client: Client) -> Iterable[Mistake]:
         yield "scopes", "must contain openid"
     if not client.response_modes:
         yield "response_modes", "at least one is needed"
+    for language in sorted(set(client.purpose) - set(LANGUAGES)):
+        yield "purpose", f"{language} is not a language of ours: {', '.join(LANGUAGES)}"
     for mode in set(client.response_modes) - set(RESPONSE_MODES):
         yield "response_modes", f"{mode} is not known; there are {', '.join(RESPONSE_MODES)}"
 

@@ -1,4 +1,4 @@
-"""Which sign-ons rest on an eID's session: so that they end when the eID says that it is over."""
+"""Which sign-ons rest on an eID's session, so that they end when the eID says that it is over; which are a person's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from idbroker.session import Rests, Session
 
 MOST = 100  # sign-ons under one name: somebody's browsers; the oldest is forgotten
 FOR_GOOD = datetime.max.replace(tzinfo=UTC)
+_PERSON = "\0person"  # no provider is called so
 _TRIES = 50
 
 
@@ -36,10 +37,16 @@ class SessionIndex:
         self._shelf, self._life, self._lives = shelf, life, lives
 
     def note(self, session: Session) -> None:
-        """Remember a sign-on under each name of each session it rests on."""
+        """Remember a sign-on under each name of each session it rests on, and under its person."""
+        self._change(_PERSON, session.person, lambda resting: self._with(resting, session.key))
         for rests in session.rests:
             for name in rests.names:
                 self._change(rests.provider, name, lambda resting: self._with(resting, session.key))
+
+    def of_person(self, person: str) -> tuple[str, ...]:
+        """Return the keys of a person's sign-ons, the oldest first; some may be over."""
+        kept = self._shelf.get(_hashed(_PERSON, person))
+        return kept.value.keys if kept is not None else ()
 
     def close(self, provider: str, names: tuple[str, ...], at: datetime) -> tuple[str, ...]:
         """Remember that the eID ended its session; return the keys of the sign-ons that rest on it.

@@ -21,7 +21,7 @@ from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import levels
 from idbroker.oidc.secret import new_family, new_secret, read_secret
 from idbroker.oidc.token import CODE_LIFE
-from idbroker.person import PersonKey, pairwise_subject, person_keys
+from idbroker.person import PersonKey, Persons, pairwise_subject, person_keys
 from idbroker.request import SigninRequest
 from idbroker.sealing import Sealer
 from idbroker.session import Reached, Rests, Session, Settings, key_of, rests_of
@@ -58,6 +58,7 @@ class Signon:
     index: SessionIndex
     afterwards: Shelf[Afterwards]
     grants: Shelf[Grant]
+    persons: Persons
     records: Records
     events: Events
     sealer: Sealer
@@ -77,7 +78,7 @@ class Signon:
     def suffices(self, session: Session, request: SigninRequest, client: Client, clinic: Clinic) -> bool:
         """Tell whether the sign-on answers the request without a new proof."""
         case = self.case(request, client, clinic, session.identity)
-        return policy.session_suffices(case, session, self.settings) and self._is_the_one(
+        return policy.session_suffices(case, session, self.settings) and self.is_the_one(
             request, client, session.person
         )
 
@@ -124,6 +125,10 @@ class Signon:
 
     # ---- a new proof -----------------------------------------------------------------------------
 
+    def recognise(self, identity: Identity) -> str:
+        """Return the id of the person, without a word in the trail: somebody is asked something before the grant."""
+        return self.persons.meet(person_keys(identity, self.sealer), self.clock.now())
+
     def meet(self, transaction: Transaction, client: Client, clinic: Clinic, identity: Identity) -> str | None:
         """Return the person's id, None if the request wants another person; the event says which it was."""
         now, request = self.clock.now(), transaction.request
@@ -132,7 +137,7 @@ class Signon:
         def event(person: str) -> Event:
             return Event(
                 at=now,
-                kind="signin.granted" if self._is_the_one(request, client, person) else "signin.other_person",
+                kind="signin.granted" if self.is_the_one(request, client, person) else "signin.other_person",
                 transaction=transaction.id,
                 client=client.id,
                 clinic=clinic.id,
@@ -142,7 +147,7 @@ class Signon:
             )
 
         person = self.records.signed_in(person_keys(identity, self.sealer), event, now, proof)
-        return person if self._is_the_one(request, client, person) else None
+        return person if self.is_the_one(request, client, person) else None
 
     def _proof(
         self, identity: Identity, now: datetime
@@ -232,7 +237,8 @@ class Signon:
     def _subject(self, client: Client, person: str) -> str:
         return pairwise_subject(self.subject_secret(), client.subject_sector, person)
 
-    def _is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
+    def is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
+        """Tell whether this is the person that the request is for (Core 3.1.2.1, id_token_hint)."""
         return request.required_subject in (None, self._subject(client, person))
 
 

@@ -86,6 +86,27 @@ class Signout:
         """End all that rests on a sign-on that is no longer kept: another has taken its place, or must not."""
         self._end_rest(session, "replaced")
 
+    def end_person(self, person: str, why: str, *, but: str | None = None) -> int:
+        """End every sign-on of a person, but one; return how many (ASVS 7.4.2, 7.4.3)."""
+        found = [self.sessions.get(key) for key in self.index.of_person(person) if key != but]
+        own = [kept for kept in found if kept is not None and kept.value.person == person]
+        for kept in own:
+            self._end(kept, why)
+        return len(own)
+
+    def end_one(self, person: str, key: str) -> bool:
+        """End one sign-on of a person at the person's wish; False if it is not theirs, or over."""
+        kept = self.sessions.get(key)
+        if kept is None or kept.value.person != person:
+            return False
+        self._end(kept, "asked")
+        return True
+
+    def of_person(self, person: str) -> tuple[Session, ...]:
+        """Return a person's sign-ons, the newest first."""
+        found = [self.sessions.get(key) for key in reversed(self.index.of_person(person))]
+        return tuple(kept.value for kept in found if kept is not None and kept.value.person == person)
+
     def _newest(self, key: str) -> str:
         """Return the key of the sign-on that has taken this one's place, which a late logout means as well."""
         for _ in range(MOST_SUCCESSORS):

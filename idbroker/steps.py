@@ -70,6 +70,8 @@ def new_ref() -> str:
 _REFUSAL_NOTICES = {
     TOO_LOW: "e.loa",
     "blocked": "e.blocked",
+    "confirm_first": "e.confirm",
+    "no_contact": "e.nocontact",
     "expired": "e.expired",
     "not_this_device": "b.e.here",
     "bankid_busy": "b.e.busy",

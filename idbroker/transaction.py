@@ -172,6 +172,7 @@ class Transaction:
             form=form,
             wait=wait,
             notice=None,
+            proof=None,
         )
 
     def asking(self, proof: Proof, state: bytes, form: PendingForm) -> Transaction:
@@ -203,6 +204,14 @@ class Transaction:
             tried=tried,
             proof=None,
         )
+
+    def came_for(self, wish: str) -> Transaction:
+        """Return it with what the person came for; nothing is proved yet."""
+        return replace(self.reopened(None), wish=wish, tried=self.tried)
+
+    def agreed(self, version: str) -> Transaction:
+        """Return it with the terms accepted, at the choice."""
+        return replace(self, form=None, accepted=version)
 
     def ended(self, stage: Stage, outcome: Outcome) -> Transaction:
         """Move to the end: what the eID gave is forgotten, what the browser was told is kept a while."""

@@ -16,10 +16,11 @@ from idbroker.errors import Cancelled, Gone, ProviderError, Refused, StoreError,
 from idbroker.identity import Identity
 from idbroker.keeping import Kept
 from idbroker.lookout import Found, Lookout, Order, Renewed
-from idbroker.moves import TRANSACTION_LIFE, Moves, new_handle
+from idbroker.moves import Moves, new_handle
 from idbroker.providers import Asked, Progress, Wait
 from idbroker.steps import Show, Step
 from idbroker.transaction import PendingWait, Stage, Transaction, Transient
+from idbroker.turns import TRANSACTION_LIFE
 from idbroker.visitor import Device, Visitor
 
 RENEWED = timedelta(minutes=15)

@@ -111,6 +111,19 @@ class Cookies:
         if request.cookies.get(self._name("d")) != device:
             self._set(response, "d", device, DEVICE_DAYS * 86400)
 
+    # ---- terms -----------------------------------------------------------------------------------
+
+    def accepted(self, request: Request) -> dict[str, str]:
+        """Return which version of whose terms this browser has accepted, by clinic; no personal data."""
+        parts = (part.partition("=") for part in request.cookies.get(self._name("a"), "")[:1024].split("|"))
+        return {clinic: version for clinic, equals, version in parts if equals}
+
+    def keep_accepted(self, request: Request, response: Response, clinic: str, version: str) -> None:
+        """Remember it for a year."""
+        newest = {**{c: v for c, v in self.accepted(request).items() if c != clinic}, clinic: version}
+        text = "|".join(f"{c}={v}" for c, v in list(newest.items())[-MOST_TRANSACTIONS:])
+        self._set(response, "a", text, COMFORT_DAYS * 86400)
+
     # ---- comforts --------------------------------------------------------------------------------
 
     def comforts(self, request: Request) -> tuple[str | None, str | None]:

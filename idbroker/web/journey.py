@@ -27,6 +27,7 @@ from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, p
 HANDED_ON = timedelta(seconds=60)
 MOST_ANSWER = 192 * 1024  # octets: an assertion with powers of attorney, encrypted; a store takes 256 KiB
 _ANEW = {"again": None, "this": Device.THIS, "other": Device.OTHER}
+_WISHES = {"register": "self", "child": "child", "signin": ""}
 _DUPLICATES = "\0duplicates"  # no parameter has a NUL in its name
 
 
@@ -128,7 +129,9 @@ class _Walk:
                 providers=tuple(site.broker.providers),
             )
             language = self._screens.language_for(asked)
-            step = site.broker.accept(asked, site.cookies.session(request), language)
+            _, clinic = site.broker.parties(asked)
+            accepted = site.cookies.accepted(request).get(clinic.id)
+            step = site.broker.accept(asked, site.cookies.session(request), language, accepted)
         except authorize.Refused as refused:
             return self._screens.deliver(refused.response, self._screens.language())
         if isinstance(step, Answered):
@@ -143,7 +146,7 @@ class _Walk:
 
     def _opened(self, opened: Opened, asked: SigninRequest) -> Response:
         name = opened.transaction.id
-        response = see_other(f"/t/{name}/choose")
+        response = see_other(f"/t/{name}/{page_of(opened.transaction)}")
         if asked.provider_hint in self._site.broker.ways(opened.transaction):
             response = self._straight_on(opened, asked.provider_hint or "")
         cookie = TransactionCookie(
@@ -165,18 +168,25 @@ class _Walk:
         """Show a page: the one asked for if it can be done again, else the one the transaction is at."""
         kept, cookie = self._steering.load(name)
         transaction = kept.value
-        nonce = mint_nonce(cookie.secret)
         if transaction.stage in (Stage.GRANTED, Stage.STOPPED):
             return self._screens.already(transaction)
         if page == "cancel":
             return self._steering.answer(self._site.broker.cancel(kept))
-        if page == "choose":
+        return self._shown(kept, page, mint_nonce(cookie.secret)) or see_other(f"/t/{name}/{page_of(transaction)}")
+
+    def _shown(self, kept: Kept[Transaction], page: str, nonce: str) -> Response | None:
+        """Return a page that can be shown as things are, or None."""
+        transaction = kept.value
+        at_terms = transaction.stage is Stage.OPEN and transaction.form is not None
+        if page == "choose" and not at_terms:
             return self._screens.choose(transaction, nonce)
+        if page == "register" and transaction.stage is Stage.OPEN and not at_terms:
+            return self._screens.register(transaction, nonce)
         if page == "wait" and transaction.wait is not None:
             return self._wait(kept, nonce)
         if transaction.form is not None and transaction.form.page == page:
             return self._screens.form(transaction, nonce)
-        return see_other(f"/t/{name}/choose")
+        return None
 
     def _wait(self, kept: Kept[Transaction], nonce: str) -> Response:
         try:
@@ -194,21 +204,54 @@ class _Walk:
         if "lang" in fields:
             self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
             return see_other(f"/t/{name}/{page_of(kept.value)}")
-        return self._steering.answer(self._posted(kept, page, fields, nonce))
+        if fields.get("do") == "forgot" and page == "password":
+            return see_other(f"/t/{name}/forgot")
+        response = self._steering.answer(self._posted(kept, page, fields, nonce))
+        if page == "terms":
+            self._remember_terms(response, name)
+        return response
+
+    def _remember_terms(self, response: Response, name: str) -> None:
+        """Let this browser not be asked again before the eID; what somebody agreed to is noted with the person."""
+        kept = self._site.broker.transactions.get(name)
+        if kept is not None and kept.value.accepted is not None:
+            _, clinic = self._site.broker.parties(kept.value.request)
+            self._site.cookies.keep_accepted(request, response, clinic.id, kept.value.accepted)
 
     def _posted(self, kept: Kept[Transaction], page: str, fields: Parameters, nonce: str) -> Step:
-        transaction = kept.value
+        transaction, do = kept.value, fields.get("do", "")
         if page == "choose":
-            # Enter in no field at all: the form's hidden default button means the first way.
-            first = next(iter(self._site.broker.ways(transaction)), "")
-            return self._site.broker.choose(kept, fields.get("provider", first), nonce, self._steering.visitor())
+            return self._chosen(kept, fields, nonce)
+        if page == "register":
+            return self._site.broker.came_for(kept, fields.get("who", "self"))
         if page == "wait" and transaction.wait is not None:
-            return self._waited(kept, transaction.wait, fields.get("do", ""), nonce)
-        if transaction.form is not None and transaction.form.page == page and transaction.provider is not None:
-            reply = {k: v for k, v in fields.items() if not k.startswith("_")}
-            session = self._site.cookies.session(request)
-            return self._site.broker.resume(kept, transaction.provider, reply, transaction.handle, session, nonce)
+            return self._waited(kept, transaction.wait, do, nonce)
+        if transaction.form is not None and transaction.form.page == page:
+            return self._filled_in(kept, fields, nonce)
         return self._site.broker.where_now(transaction)
+
+    def _chosen(self, kept: Kept[Transaction], fields: Parameters, nonce: str) -> Step:
+        if fields.get("do") in _WISHES and "provider" not in fields:
+            return self._site.broker.came_for(kept, _WISHES[fields["do"]])
+        # Enter in no field at all: the form's hidden default button means the first way.
+        first = next(iter(self._site.broker.ways(kept.value)), "")
+        return self._site.broker.choose(kept, fields.get("provider", first), nonce, self._steering.visitor())
+
+    def _filled_in(self, kept: Kept[Transaction], fields: Parameters, nonce: str) -> Step:
+        """Go on with a form: of terms before anything, of a provider, of a question after the proof."""
+        transaction, broker, visitor = kept.value, self._site.broker, self._steering.visitor()
+        session = self._site.cookies.session(request)
+        reply = {k: v for k, v in fields.items() if not k.startswith("_")}
+        match transaction.stage:
+            case Stage.OPEN:
+                return broker.agree(kept, yes=fields.get("do") != "no")
+            case Stage.PROVED:
+                return broker.answer(kept, reply, nonce, visitor, session)
+            case Stage.PROVING if fields.get("do") == "back":
+                return broker.back(kept)
+            case _:
+                provider, handle = transaction.provider or "", transaction.handle
+                return broker.resume(kept, provider, reply, handle, session, nonce=nonce, visitor=visitor)
 
     def _waited(self, kept: Kept[Transaction], wait: PendingWait, do: str, nonce: str) -> Step:
         """Do what the page that waits asks; Enter, in no field at all, looks for news as its button does."""

@@ -1,0 +1,79 @@
+"""What is asked between the proof and the grant: the questions there are, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from idbroker.accounts.question import Proved, Question, Settled, Stopped
+from idbroker.client import Client
+from idbroker.clinic import Clinic
+from idbroker.errors import NotFound
+from idbroker.form import Form
+from idbroker.identity import LoA
+from idbroker.policy import accepted_providers
+from idbroker.providers import Provider
+from idbroker.transaction import PendingForm, Transaction
+from idbroker.visit import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question's page, and whose it is."""
+
+    question: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Begins and goes on with questions. `issuer` is our address, whose host messages name."""
+
+    issuer: str
+    providers: Mapping[str, Provider]
+    questions: tuple[Question, ...] = ()
+
+    def concerns(self, client: Client, clinic: Clinic, wish: str) -> bool:
+        """Tell whether anything could be asked here at all: most clinics ask nothing, and look nothing up."""
+        asks = clinic.registration != "unneeded" or clinic.terms is not None or client.consent != "never"
+        return bool(self.questions) and (bool(wish) or asks or self._has_accounts(client, clinic))
+
+    def first(self, visit: Visit, proved: Proved) -> Asked | None:
+        """Return what is to be asked first; None when nothing is."""
+        for question in self.questions:
+            form = question.begin(visit, proved)
+            if form is not None:
+                return Asked(question=question.name, form=form)
+        return None
+
+    def resume(self, visit: Visit, proved: Proved, asked: Asked, reply: Mapping[str, str]) -> Asked | Settled | Stopped:
+        """Go on with an answer. NotFound for a question that is no more."""
+        question = next((one for one in self.questions if one.name == asked.question), None)
+        if question is None:
+            raise NotFound("no such question")
+        result = question.resume(visit, proved, asked.form, reply)
+        return Asked(question=question.name, form=result) if isinstance(result, Form) else result
+
+    @property
+    def host(self) -> str:
+        """Return our host as messages name it."""
+        return urlsplit(self.issuer).hostname or ""
+
+    def _has_accounts(self, client: Client, clinic: Clinic) -> bool:
+        """Tell whether people sign in by password here: an eID's sign-in then confirms who they are."""
+        names = accepted_providers(client, clinic)
+        return any(self.providers[name].loa is LoA.LOW for name in names if name in self.providers)
+
+
+def pending(form: Form) -> PendingForm:
+    """Return a question's page as a transaction keeps it."""
+    return PendingForm(page=form.page, values=form.values, errors=form.errors)
+
+
+def form_of(transaction: Transaction) -> Form:
+    """Return the page that a transaction shows, as its question made it. NotFound when it shows none."""
+    form = transaction.form
+    if form is None:
+        raise NotFound("nothing is asked")
+    return Form(page=form.page, state=transaction.provider_state, values=form.values, errors=form.errors)
