@@ -13,6 +13,7 @@ import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
+from idbroker.accounts.records import account_row, enrolment_row
 from idbroker.asking import Asking
 from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
@@ -158,11 +159,18 @@ def open_keys(settings: config.Settings, base: Path) -> KeyFiles:
     return KeyFiles(base / settings.keys.folder, base / passphrase if passphrase else None)
 
 
+def _message_row(message: str) -> bytes:
+    return f"message|{message}".encode()
+
+
 # The row that a sealed value is bound to, made of its key.
-_ROWS: Mapping[str, Callable[[Any], bytes]] = {
+_ROWS: Mapping[str, Callable[..., bytes]] = {
     "person_key": number_row,
     "refresh_token": str.encode,
     "evidence": evidence_row,
+    "account": account_row,
+    "enrolment": enrolment_row,
+    "message": _message_row,
 }
 
 
@@ -171,7 +179,7 @@ def rewrap(settings: config.Settings, base: Path, newest: int, batch: int) -> in
     sealer = Sealer(Keyring(open_keys(settings, base)).sealing_keys)
     durable = open_tables(settings, base, SystemClock())
     for value in durable.sealed.not_by(newest, batch):
-        row = _ROWS[value.column](value.digest)
+        row = _ROWS[value.column](*value.key)
         durable.sealed.replace(value, sealer.seal(sealer.open(value.sealed, row), row))
     left = durable.sealed.count_not_by(newest)
     durable.close()

@@ -8,18 +8,25 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from idbroker.backchannel import Outbox
+from idbroker import backchannel
+from idbroker.accounts.records import AccountRows, Consents, EnrolmentRows, Links
 from idbroker.client import Clients
 from idbroker.clock import Clock
 from idbroker.events import Event, Events
 from idbroker.evidence import SealedEvidence
 from idbroker.grant import RefreshTokens
+from idbroker.messages.message import Outbox
 from idbroker.person import PersonKey
+from idbroker.store.accounts import StoredAccounts
 from idbroker.store.clients import StoredClients
+from idbroker.store.consents import StoredConsents
 from idbroker.store.database import Database, ping
+from idbroker.store.enrolments import StoredEnrolments
 from idbroker.store.events import StoredEvents
 from idbroker.store.evidence import StoredEvidence
+from idbroker.store.links import StoredLinks
 from idbroker.store.logout_notices import StoredLogoutNotices
+from idbroker.store.messages import StoredMessages
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
@@ -35,7 +42,12 @@ class Durable:
     events: Events
     refresh_tokens: RefreshTokens
     evidence: StoredEvidence
-    logout_notices: Outbox
+    logout_notices: backchannel.Outbox
+    account_rows: AccountRows
+    enrolment_rows: EnrolmentRows
+    links: Links
+    consents: Consents
+    messages: Outbox
     sealed: StoredSealed
     database: Database = field(repr=False)
 
@@ -74,13 +86,19 @@ class Durable:
 
 def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) -> Durable:
     """Return the durable store in a database."""
+    persons = StoredPersons(database)
     return Durable(
-        persons=StoredPersons(database),
+        persons=persons,
         clients=StoredClients(database, clock, monotonic),
         events=StoredEvents(database),
         refresh_tokens=StoredRefreshTokens(database),
         evidence=StoredEvidence(database),
         logout_notices=StoredLogoutNotices(database),
+        account_rows=StoredAccounts(database, persons),
+        enrolment_rows=StoredEnrolments(database),
+        links=StoredLinks(database),
+        consents=StoredConsents(database),
+        messages=StoredMessages(database),
         sealed=StoredSealed(database),
         database=database,
     )

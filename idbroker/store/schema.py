@@ -20,10 +20,11 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 # The newest migration in migrations/versions; a test holds the two together.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -139,4 +140,84 @@ logout_notice = Table(
     Column("ends_at", Moment, nullable=False, index=True),
     # Each client's queue.
     Index("logout_notice_queue", "client_id", "due_at", "sid"),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("person", String(32), ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    # The number that `sealed` begins with, here and below: as in `evidence`.
+    Column("data_key", Integer, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+enrolment = Table(
+    "enrolment",
+    metadata,
+    Column("person", String(32), ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    Column("clinic", Text, primary_key=True),
+    Column("standing", String(20), nullable=False),
+    Column("asked_at", Moment, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("data_key", Integer, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    # Each clinic's queue of those who asked.
+    Index("enrolment_queue", "clinic", "standing", "asked_at", "person"),
+)
+
+# One row for a person and purpose, so that a newer link is the end of the older one, however many are made at once.
+link = Table(
+    "link",
+    metadata,
+    Column("person", String(32), ForeignKey("person.id", ondelete="CASCADE"), primary_key=True),
+    Column("purpose", String(20), primary_key=True),
+    Column("digest", Text, nullable=False, unique=True),
+    Column("clinic", Text, nullable=False),
+    Column("client", Text),
+    Column("transaction_id", Text),
+    Column("language", Text, nullable=False),
+    Column("made_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False, index=True),
+    Column("used_at", Moment),
+)
+
+HOLDS = text("withdrawn_at IS NULL")
+
+consent = Table(
+    "consent",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    # No foreign key: what somebody agreed to is a record, which outlives whom it is about.
+    Column("person", Text, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("about", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("items", JSON, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("given_at", Moment, nullable=False),
+    Column("withdrawn_at", Moment),
+    Index("consent_person", "person", "given_at", "id"),
+    # One that holds, of each kind about each thing.
+    Index("consent_held", "person", "kind", "about", unique=True, sqlite_where=HOLDS, postgresql_where=HOLDS),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("channel", String(20), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("tries", Integer, nullable=False),
+    # When it was due at first: `due_at` moves with every courier that takes it.
+    Column("since", Moment, nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("ends_at", Moment, nullable=False, index=True),
+    # None when what it said is forgotten: nothing is left to seal anew.
+    Column("data_key", Integer, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+    # What waits, a queue for each channel. What has ended lies in other parts; the end is in it so that rows past
+    # theirs are passed over without being read.
+    Index("message_queue", "state", "channel", "due_at", "id", "ends_at"),
 )

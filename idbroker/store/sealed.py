@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, func, or_, select, update
+from sqlalchemy import Column, ColumnElement, Table, func, or_, select, update
 
 from idbroker.store.database import Database
-from idbroker.store.schema import evidence, person_key, refresh_token
+from idbroker.store.schema import account, enrolment, evidence, message, person_key, refresh_token
 
 _NUMBER_OCTETS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SealedValue:
-    """One sealed value: in which column it lies, its row's digest or id, the bytes."""
+    """One sealed value: in which column it lies, its row's key (a value for each of its columns), the bytes."""
 
     column: str
-    digest: bytes | str
+    key: tuple[bytes | str, ...]
     sealed: bytes = field(repr=False)
 
 
@@ -27,7 +27,7 @@ class SealedValue:
 class _Place:
     """Where sealed values lie: their row's key, the bytes and, where those are long, their data key's number."""
 
-    key: Column[Any]
+    key: tuple[Column[Any], ...]
     sealed: Column[Any]
     number: Column[Any] | None = None
 
@@ -44,10 +44,15 @@ class _Place:
         return {self.sealed.name: sealed, **number}
 
 
+def _numbered(table: Table) -> _Place:
+    """Return the place in a table that has a column for the number."""
+    return _Place(key=tuple(table.primary_key), sealed=table.c.sealed, number=table.c.data_key)
+
+
 _PLACES: Mapping[str, _Place] = {
-    "person_key": _Place(key=person_key.c.digest, sealed=person_key.c.sealed),
-    "refresh_token": _Place(key=refresh_token.c.digest, sealed=refresh_token.c.grant),
-    "evidence": _Place(key=evidence.c.id, sealed=evidence.c.sealed, number=evidence.c.data_key),
+    "person_key": _Place(key=(person_key.c.digest,), sealed=person_key.c.sealed),
+    "refresh_token": _Place(key=(refresh_token.c.digest,), sealed=refresh_token.c.grant),
+    **{table.name: _numbered(table) for table in (evidence, account, enrolment, message)},
 }
 
 
@@ -61,10 +66,10 @@ class StoredSealed:
         """Return up to `most` values that another data key than `newest` sealed."""
         found: list[SealedValue] = []
         for column, place in _PLACES.items():
-            wanted = select(place.key, place.sealed).where(place.other(newest)).limit(most - len(found))
+            wanted = select(*place.key, place.sealed).where(place.other(newest)).limit(most - len(found))
             with self._database.connected() as connection:
                 rows = connection.execute(wanted).all()
-            found += [SealedValue(column=column, digest=row[0], sealed=bytes(row[1])) for row in rows]
+            found += [SealedValue(column=column, key=tuple(row[:-1]), sealed=bytes(row[-1])) for row in rows]
         return tuple(found)
 
     def count_not_by(self, newest: int) -> int:
@@ -76,9 +81,11 @@ class StoredSealed:
     def replace(self, value: SealedValue, by: bytes) -> None:
         """Put new bytes in the place of a value, if it has not changed meanwhile."""
         place = _PLACES[value.column]
-        unchanged = (place.key == value.digest, place.sealed == value.sealed)
+        same = (column == part for column, part in zip(place.key, value.key, strict=True))
         with self._database.writing() as connection:
-            connection.execute(update(place.sealed.table).where(*unchanged).values(place.values(by)))
+            connection.execute(
+                update(place.sealed.table).where(*same, place.sealed == value.sealed).values(place.values(by))
+            )
 
 
 def data_key_of(sealed: bytes) -> int:
