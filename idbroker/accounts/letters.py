@@ -1,0 +1,234 @@
+"""What people are told by e-mail and text message about their account, in their own language."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from idbroker.accounts.account import Account, Contact, Enrolment, Link, Standing
+from idbroker.client import Client, Clients
+from idbroker.clinic import Clinic, Clinics
+from idbroker.clock import Clock
+from idbroker.messages.message import Channel, Message, Post
+from idbroker.sealing import Sealer
+from idbroker.words import Words, calendar_date, clock_time
+
+NEWS = timedelta(days=3)  # how long it is tried to tell somebody of what has happened
+WARNING = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Letter:
+    """One text for each channel: an e-mail's subject and paragraphs, a text message; `link` is alone on its line."""
+
+    kind: str
+    subject: str
+    paragraphs: tuple[str, ...] = field(repr=False)
+    short: str = field(repr=False)
+    link: str | None = field(default=None, repr=False)
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Voice:
+    """The words of one clinic and service, in one language."""
+
+    words: Words
+    clinic: Clinic
+    client: Client | None
+    language: str
+
+    def say(self, key: str, at: datetime | None = None) -> str:
+        """Return a text with names and the moment in place; a clinic without a telephone has its own wording."""
+        bare = f"{key}.nophone"
+        chosen = bare if not self.clinic.phone and self.words.knows(bare) else key
+        return self.words.say(chosen, self.language, self.clinic.country, **self._values(at))
+
+    @property
+    def service(self) -> str:
+        """Return what the service is called."""
+        return self.client.called(self.language) if self.client else self.clinic.name
+
+    def _values(self, at: datetime | None) -> dict[str, str]:
+        values = {"service": self.service, "clinic": self.clinic.name, "phone": self.clinic.phone or ""}
+        if at is None:
+            return values
+        day = calendar_date(at.astimezone(self.clinic.zone).date(), self.language)
+        return {**values, "date": day, "time": clock_time(at, self.clinic.zone, self.language)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letters:
+    """Writes letters and posts them. Every method may raise StoreError; none waits for a mail server.
+
+    Plain text only: no picture tells the sender that it was read, and no link is hidden behind other words.
+    Nothing is sent in the name of a clinic that the configuration has no more; a service that is gone is
+    called by its clinic's name.
+    """
+
+    post: Post
+    say: Words
+    clinics: Clinics
+    clients: Clients
+    issuer: str
+    clock: Clock
+    sealer: Sealer
+
+    # ---- links -----------------------------------------------------------------------------------
+
+    def reset(self, link: Link, secret: str, contacts: Iterable[Contact]) -> None:
+        """Send the link to choose a new password; `secret` is what its digest was made of."""
+        voice = self._voice(link.clinic, link.client, link.language)
+        if voice is None:
+            return
+        letter = _Letter(
+            kind="reset",
+            subject=voice.say("m.reset.sub"),
+            paragraphs=(voice.say("m.reset", link.ends_at),),
+            short=voice.say("m.reset.sms", link.ends_at),
+            link=self.address(secret),
+            after=(voice.say("m.reset.not"),),
+        )
+        self._send(letter, voice, link.person, contacts, (link.digest,), link.ends_at)
+
+    def activation(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact], *, eid: bool) -> None:
+        """Send the link to choose the first password: each channel has its own way to write it.
+
+        `eid` says that the first sign-in asks for an eID.
+        """
+        voice = self._voice(link.clinic, link.client, link.language)
+        if voice is None:
+            return
+        for contact in contacts:
+            letter = _Letter(
+                kind="activation",
+                subject=voice.say("m.act.sub"),
+                paragraphs=(voice.say("m.act", link.ends_at),),
+                short=voice.say("m.act.sms", link.ends_at),
+                link=self.address(secrets[contact.channel]),
+                after=(*([voice.say("m.act.eid")] if eid else []), voice.say("m.act.not")),
+            )
+            self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
+
+    def address(self, secret: str) -> str:
+        """Return the address of a link: below the configured issuer, never a Host that somebody sent (O14)."""
+        return f"{self.issuer}/set/{secret}"
+
+    # ---- news ------------------------------------------------------------------------------------
+
+    def changed(
+        self, account: Account, before: Iterable[Contact], clinic: str, client: str | None, at: datetime
+    ) -> None:
+        """Tell every address known before and after that the password was changed `at` a moment (ASVS 6.3.7)."""
+        contacts = (*before, *account.contacts)
+        self._news("m.changed", "changed", account, contacts, self._voice(clinic, client, account.language), at)
+
+    def contact_changed(self, account: Account, before: Iterable[Contact], clinic: str, client: str | None) -> None:
+        """Tell every address known before and after that the addresses were changed (ASVS 6.3.7)."""
+        contacts, now = (*before, *account.contacts), self.clock.now()
+        self._news("m.contact", "contact", account, contacts, self._voice(clinic, client, account.language), now)
+
+    def locked(self, account: Account, clinic: str, client: str | None, until: datetime) -> None:
+        """Tell somebody that others try to sign in as them (ASVS 6.3.5); once for each lock."""
+        voice = self._voice(clinic, client, account.language)
+        if voice is None:
+            return
+        text, ends_at = voice.say("m.locked", until), self.clock.now() + WARNING
+        letter = _Letter(
+            kind="locked", subject=voice.say("m.locked.sub"), paragraphs=(text,), short=_named(voice, text)
+        )
+        self._send(letter, voice, account.person, account.reachable, (until.isoformat(),), ends_at)
+
+    def handled(self, enrolment: Enrolment, account: Account) -> None:
+        """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.
+
+        `account` is the guardian's, where a guardian asked for a child. Never why not: that is the clinic's to say.
+        """
+        voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
+        if voice is None:
+            return
+        letter = _answer(voice, enrolment, child=account.person != enrolment.person)
+        decided = (enrolment.decided_at or enrolment.asked_at).isoformat()
+        contacts = _one_way(account.reachable or account.contacts)
+        self._send(letter, voice, account.person, contacts, (enrolment.person, enrolment.clinic, decided))
+
+    # ---- how -------------------------------------------------------------------------------------
+
+    def _voice(self, clinic_id: str, client_id: str | None, language: str) -> _Voice | None:
+        clinic = self.clinics.find(clinic_id)
+        if clinic is None:
+            return None
+        client = self.clients.find(client_id) if client_id else None
+        return _Voice(words=self.say, clinic=clinic, client=client, language=language)
+
+    def _news(
+        self, key: str, kind: str, account: Account, contacts: Iterable[Contact], voice: _Voice | None, at: datetime
+    ) -> None:
+        if voice is None:
+            return
+        text = voice.say(key, at)
+        letter = _Letter(kind=kind, subject=voice.say(f"{key}.sub"), paragraphs=(text,), short=_named(voice, text))
+        self._send(letter, voice, account.person, contacts, (at.isoformat(),))
+
+    def _send(
+        self,
+        letter: _Letter,
+        voice: _Voice,
+        person: str,
+        contacts: Iterable[Contact],
+        about: tuple[str, ...],
+        ends_at: datetime | None = None,
+    ) -> None:
+        """Post a letter to each address. The same about the same is the same message, and is sent once."""
+        addresses = dict.fromkeys((contact.channel, contact.address) for contact in contacts)
+        until = ends_at or self.clock.now() + NEWS
+        messages = [
+            Message(
+                id=self._id(letter.kind, person, *about, channel, address),
+                channel=channel,
+                to=address,
+                subject=letter.subject if channel is Channel.EMAIL else "",
+                text=_mail(letter, voice) if channel is Channel.EMAIL else _short(letter),
+                kind=letter.kind,
+                person=person,
+                clinic=voice.clinic.id,
+                ends_at=until,
+            )
+            for channel, address in addresses
+        ]
+        if messages:
+            self.post.send(*messages)
+
+    def _id(self, *parts: str) -> str:
+        """Return a message's id; nobody who reads it there, in clear, can try addresses until one fits."""
+        return self.sealer.index("message", "\n".join(parts)).hex()[:40]
+
+
+def _answer(voice: _Voice, enrolment: Enrolment, *, child: bool) -> _Letter:
+    if enrolment.standing is Standing.APPROVED:
+        text = voice.say("m.childok" if child else "m.approved")
+        subject, way = voice.say("m.approved.sub"), voice.client.way_back if voice.client else None
+        return _Letter(kind="approved", subject=subject, paragraphs=(text,), short=text, link=way)
+    text = voice.say("m.childno" if child else "m.declined")
+    return _Letter(kind="declined", subject=voice.say("m.declined.sub"), paragraphs=(text,), short=text)
+
+
+def _one_way(contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:
+    """Return the e-mail address, which the page has promised the answer to; without one the telephone."""
+    return tuple(sorted(contacts, key=lambda contact: contact.channel is not Channel.EMAIL)[:1])
+
+
+def _named(voice: _Voice, text: str) -> str:
+    return f"{voice.service}: {text}"
+
+
+def _mail(letter: _Letter, voice: _Voice) -> str:
+    """Return an e-mail's text: a link alone on its line, so that no program takes a full stop for a part of it."""
+    links = (letter.link,) if letter.link else ()
+    signature = "\n".join(dict.fromkeys((voice.service, voice.clinic.name)))
+    return "\n\n".join((*letter.paragraphs, *links, *letter.after, signature)) + "\n"
+
+
+def _short(letter: _Letter) -> str:
+    return f"{letter.short}\n{letter.link}" if letter.link else letter.short
