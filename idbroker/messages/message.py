@@ -109,13 +109,17 @@ class Outbox(Protocol):
 
 
 class NotSent(BrokerError):
-    """A message was not taken. `for_good` when trying again cannot help."""
+    """A message was not taken. `for_good` when trying again cannot help.
+
+    `outage` when the fault is the channel's own, not the address's: nothing goes that way just now.
+    """
 
     code = "not_sent"
 
-    def __init__(self, detail: str, *, for_good: bool = False) -> None:
+    def __init__(self, detail: str, *, for_good: bool = False, outage: bool = False) -> None:
         super().__init__(detail)
         self.for_good = for_good
+        self.outage = outage
 
 
 class Unsure(BrokerError):

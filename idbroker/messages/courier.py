@@ -1,0 +1,337 @@
+"""Sending what lies in the outbox: a courier in every worker takes what is due, each message by one, and once.
+
+A message is marked UNSURE before it is handed over. Whoever breaks before that leaves it to the next courier;
+whoever breaks after leaves it unsent or sent, and nobody sends it again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import traceback
+import weakref
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from idbroker.clock import Clock
+from idbroker.codec import Codec
+from idbroker.errors import StoreError
+from idbroker.events import Event, Events
+from idbroker.keeping import Shelf
+from idbroker.messages.message import (
+    Channel,
+    Delivery,
+    Message,
+    NotSent,
+    Outbox,
+    SealedMessage,
+    Sender,
+    Unsure,
+)
+from idbroker.sealing import Sealer
+
+_log = structlog.get_logger("idbroker.messages")
+
+Task = Callable[[Mapping[str, str], datetime], None]
+
+BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (1, 3, 10, 30, 60))
+LEASE = timedelta(minutes=1)  # from taking a message to marking it: an instant, unless the process dies between
+THREADS = 4  # for each channel: one that hangs takes no thread of another's
+AILING = timedelta(seconds=60)
+_EVERY = 5.0
+_TIDY = timedelta(minutes=1)
+_LEAVING = 6.0  # seconds, for what is under way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ailing:
+    """A channel that failed just now; it is not offered until then, or until something went by it."""
+
+    until: datetime
+
+
+@dataclass(kw_only=True, eq=False)
+class Messages:
+    """`Post`, and the courier of one worker: `start` it, `close` it.
+
+    `senders` are the channels that are configured. `tasks` do the work of TASK messages, by kind, with the
+    message's text as strings by name and the moment; they may be added later. `health` is kept for all workers.
+    """
+
+    outbox: Outbox
+    sealer: Sealer
+    senders: Mapping[Channel, Sender]
+    tasks: Mapping[str, Task]
+    clock: Clock
+    events: Events
+    health: Shelf[Ailing]
+    back_off: tuple[timedelta, ...] = BACK_OFF
+    threads: int = THREADS
+
+    def __post_init__(self) -> None:
+        self._message = Codec(Message)
+        self._strings = Codec(dict[str, str])
+        self._closed = False
+        self._begin_anew()
+        begin = weakref.WeakMethod(self._begin_anew)
+        os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+
+    def _begin_anew(self) -> None:
+        """Start with no thread: a child that was forked has none of its parent's."""
+        self._pool = ThreadPoolExecutor(self.threads * len(Channel), thread_name_prefix="messages")
+        self._taking = threading.Lock()
+        self._change = threading.Condition()
+        self._courier: threading.Thread | None = None
+        self._woken = False
+        self._under_way: Counter[Channel] = Counter()
+        self._waiting: set[Future[bool]] = set()
+        self._coming: list[datetime] = []
+        self._tidied: datetime | None = None
+
+    # ---- Post ------------------------------------------------------------------------------------
+
+    def send(self, *messages: Message) -> None:
+        """Keep messages for sending, all or none, and let the courier look. Waits for nobody. Raises StoreError."""
+        now = self.clock.now()
+        self.outbox.add([self._sealed(message, now) for message in messages])
+        self.wake()
+
+    def delivery(self, message_id: str) -> Delivery | None:
+        """Return what has become of a message. Raises StoreError."""
+        return self.outbox.state(message_id)
+
+    def works(self, channel: Channel) -> bool:
+        """Tell whether a channel is configured and has not failed just now. Raises StoreError."""
+        if channel is Channel.TASK:
+            return True
+        kept = self.health.get(channel) if channel in self.senders else None
+        return channel in self.senders and (kept is None or kept.value.until <= self.clock.now())
+
+    def _sealed(self, message: Message, now: datetime) -> SealedMessage:
+        return SealedMessage(
+            id=message.id,
+            channel=message.channel,
+            kind=message.kind,
+            sealed=self.sealer.seal(self._message.pack(message), _row(message.id)),
+            due_at=now,
+            ends_at=message.ends_at,
+        )
+
+    # ---- the courier's life ----------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to send, what other workers left behind too."""
+        with self._change:
+            if self._courier is None and not self._closed:
+                self._courier = threading.Thread(target=self._run, name="messages", daemon=True)
+                self._courier.start()
+
+    def wake(self) -> None:
+        """Look at once: a message has just been written here. Waits for nothing."""
+        self.start()
+        self._nudge()
+
+    def close(self) -> None:
+        """Stop: what is under way may end, the rest is left to the other workers."""
+        with self._change:
+            self._closed = True
+            courier = self._courier
+            self._change.notify_all()
+        if courier is not None:
+            courier.join(_LEAVING)
+        wait(tuple(self._waiting), timeout=_LEAVING)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def deliver(self, now: datetime) -> int:
+        """Send all that is due, and wait until it was; return how many were sent. Raises StoreError."""
+        self._tidy(now)
+        sent = 0
+        waiting = self._hand_out(now)
+        while waiting:
+            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            sent += sum(future.result() for future in ended if not future.cancelled())
+            waiting |= self._hand_out(now)
+        return sent
+
+    def _nudge(self) -> None:
+        with self._change:
+            self._woken = True
+            self._change.notify_all()
+
+    def _run(self) -> None:
+        while not self._closed:
+            handed: set[Future[bool]] = set()
+            try:
+                now = self.clock.now()
+                self._tidy(now)
+                handed = self._hand_out(now)
+            except StoreError as error:
+                _log.warning("messages_store", error=type(error).__name__)
+            except Exception as error:  # noqa: BLE001 - a courier that ended would leave every message unsent
+                _log.exception("messages_failed", error=type(error).__name__)
+            for future in handed:
+                future.add_done_callback(lambda _: self._nudge())  # there is a thread for the next
+            with self._change:
+                self._change.wait_for(lambda: self._woken or self._closed, self._patience())
+                self._woken = False
+
+    def _patience(self) -> float:
+        """Return the seconds until something of ours is due again, or until it is time to look anyway."""
+        now = self.clock.now()
+        self._coming = [moment for moment in self._coming if moment > now]
+        return min([_EVERY, *((moment - now).total_seconds() for moment in self._coming)])
+
+    def _tidy(self, now: datetime) -> None:
+        """Forget what has come to its end, each by one worker; what was never sent is told."""
+        if self._tidied is not None and self._tidied <= now < self._tidied + _TIDY:
+            return
+        self._tidied = now
+        for message in self.outbox.purge(now):
+            self._tell("message.expired", message, now)
+
+    # ---- many messages ---------------------------------------------------------------------------
+
+    def _hand_out(self, now: datetime) -> set[Future[bool]]:
+        """Take what is due and has a free thread: of each channel so many at once, whatever the others do."""
+        handed: set[Future[bool]] = set()
+        with self._taking:
+            while not self._closed:
+                with self._change:
+                    full = {channel for channel in Channel if self._under_way[channel] >= self.threads}
+                    free = [self.threads - self._under_way[channel] for channel in Channel if channel not in full]
+                if not free:
+                    break
+                messages = self.outbox.due(now, LEASE, min(free), without=full)
+                handed |= {future for one in messages if (future := self._handed(one, now)) is not None}
+                if len(messages) < min(free):
+                    break
+            self._waiting = {future for future in self._waiting if not future.done()} | handed
+        return handed
+
+    def _handed(self, message: SealedMessage, now: datetime) -> Future[bool] | None:
+        with self._change:
+            self._under_way[message.channel] += 1
+        try:
+            return self._pool.submit(self._carry, message, now)
+        except RuntimeError as error:  # the process is going down, or may have no more threads: it comes back
+            _log.warning("messages_full", error=type(error).__name__)
+            self._put_down(message)
+            return None
+
+    def _put_down(self, message: SealedMessage) -> None:
+        with self._change:
+            self._under_way[message.channel] -= 1
+
+    def _carry(self, message: SealedMessage, now: datetime) -> bool:
+        """Try one message; tell whether it was sent. What fails here before it is handed over comes back."""
+        try:
+            return self._try(message, now)
+        except StoreError as error:
+            _log.warning("messages_store", error=type(error).__name__, kind=message.kind)
+        except Exception as error:  # noqa: BLE001 - nobody else would see it
+            # Without its own words: they may hold what the message says.
+            _log.error("messages_failed", error=type(error).__name__, kind=message.kind, detail=_where(error))
+        finally:
+            self._put_down(message)
+        return False
+
+    # ---- one message -----------------------------------------------------------------------------
+
+    def _try(self, message: SealedMessage, now: datetime) -> bool:
+        opened = self._message.unpack(self.sealer.open(message.sealed, _row(message.id)))
+        if now >= message.ends_at:
+            self._end(message, Delivery.FAILED, "message.expired", now, opened)
+            return False
+        if not self.outbox.hand_over(message):
+            return False
+        return self._do(message, opened, now) if message.channel is Channel.TASK else self._send(message, opened, now)
+
+    def _send(self, message: SealedMessage, opened: Message, now: datetime) -> bool:
+        try:
+            self.senders.get(message.channel, _NoWay()).send(opened)
+        except NotSent as error:
+            self._not_sent(message, opened, error, now)
+            return False
+        except Exception as error:  # noqa: BLE001 - a sender that breaks has not said whether it had sent
+            detail = error.detail if isinstance(error, Unsure) else _where(error)
+            _log.warning("message_unsure", kind=message.kind, error=type(error).__name__, detail=detail)
+            self._end(message, Delivery.UNSURE, "message.unsure", now, opened)
+            self._ails(message.channel)
+            return False
+        self._end(message, Delivery.SENT, "message.sent", now, opened)
+        self._is_well(message.channel)
+        return True
+
+    def _not_sent(self, message: SealedMessage, opened: Message, error: NotSent, now: datetime) -> None:
+        _log.warning("message_not_sent", kind=message.kind, tries=message.tries, detail=error.detail)
+        if error.for_good or not self._again(message, now):
+            self._end(message, Delivery.FAILED, "message.failed", now, opened)
+        if error.outage:
+            self._ails(message.channel)
+
+    def _again(self, message: SealedMessage, now: datetime) -> bool:
+        """Let a message wait for its next try; False when its end comes first."""
+        due_at = now + self.back_off[min(message.tries, len(self.back_off)) - 1]
+        if due_at >= message.ends_at:
+            return False
+        self.outbox.later(message, due_at)
+        with self._change:
+            self._coming.append(due_at)
+        return True
+
+    def _do(self, message: SealedMessage, opened: Message, now: datetime) -> bool:
+        """Do the work of a TASK. What it wrote before its store went away it writes again: it allows for that."""
+        try:
+            self.tasks[message.kind](self._strings.unpack(opened.text.encode()), now)
+        except StoreError as error:
+            _log.warning("task_store", kind=message.kind, tries=message.tries, error=type(error).__name__)
+            if not self._again(message, now):
+                self._end(message, Delivery.FAILED, "message.failed", now, opened)
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is would come again
+            _log.error("task_failed", kind=message.kind, error=type(error).__name__, detail=_where(error))
+            self._end(message, Delivery.FAILED, "message.failed", now, opened)
+            return False
+        self._end(message, Delivery.SENT, "message.sent", now, opened)
+        return True
+
+    def _end(self, message: SealedMessage, state: Delivery, kind: str, now: datetime, opened: Message) -> None:
+        self.outbox.end(message, state)
+        self._tell(kind, message, now, opened)
+
+    def _tell(self, kind: str, message: SealedMessage, now: datetime, opened: Message | None = None) -> None:
+        person, clinic = (opened.person, opened.clinic) if opened else (None, None)
+        detail = {"channel": message.channel.value, "kind": message.kind}
+        self.events.record(Event(at=now, kind=kind, person=person, clinic=clinic, detail=detail))
+
+    # ---- how the channels are --------------------------------------------------------------------
+
+    def _ails(self, channel: Channel) -> None:
+        self.health.put(channel, Ailing(until=self.clock.now() + AILING), AILING)
+
+    def _is_well(self, channel: Channel) -> None:
+        if self.health.get(channel) is not None:
+            self.health.take(channel)
+
+
+class _NoWay:
+    """The sender of a channel that is not configured."""
+
+    def send(self, message: Message) -> None:
+        raise NotSent("the channel is not configured", for_good=True)
+
+
+def _where(error: Exception) -> str:
+    """Return where something broke."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.name}, line {last.lineno}"
+
+
+def _row(message_id: str) -> bytes:
+    """Return what a message's seal is bound to: one that is moved to another's row does not open."""
+    return f"message|{message_id}".encode()
