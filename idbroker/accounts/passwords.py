@@ -51,6 +51,9 @@ class Settings:
 
     64 MiB and two passes take 113 ms on the core they were chosen on. `at_once` hashes run in a worker and up to
     `waiting` wait, each no longer than `patience`: then the person is asked to try again in a moment.
+
+    After `tries` wrong ones a number's passwords are closed for the `window`; so are those typed at one
+    `address` of the network, or at one `clinic`, after so many wrong ones within it. ASVS 6.1.1: accounts/desk.py.
     """
 
     memory_kib: int = 65536
@@ -59,6 +62,10 @@ class Settings:
     at_once: int = 1
     waiting: int = 20
     patience: timedelta = timedelta(seconds=10)
+    tries: int = 5
+    address: int = 30
+    clinic: int = 600
+    window: timedelta = timedelta(minutes=15)
 
 
 def mistakes(settings: Settings) -> list[str]:
@@ -76,6 +83,10 @@ def mistakes(settings: Settings) -> list[str]:
             timedelta(seconds=1) <= settings.patience <= timedelta(seconds=25),
             "patience must be 1 to 25 seconds: a browser's request waits as long",
         ),
+        (1 <= settings.tries <= 10, "tries must be 1 to 10"),
+        (settings.tries <= settings.address, "address is less than tries"),
+        (settings.address <= settings.clinic, "clinic is less than address"),
+        (timedelta(minutes=1) <= settings.window <= timedelta(days=1), "window must be 1 minute to 1 day"),
     )
     return [words for holds, words in rules if not holds]
 
@@ -132,6 +143,14 @@ class Hasher:
         """Start with no thread: a child that was forked has none of its parent's."""
         self._pool = ThreadPoolExecutor(self._settings.at_once, thread_name_prefix="passwords", initializer=_stand_back)
         self._room = threading.BoundedSemaphore(self._settings.at_once + self._settings.waiting)
+
+    @property
+    def full(self) -> bool:
+        """Tell whether as many wait as may, at this moment."""
+        if self._room.acquire(blocking=False):
+            self._room.release()
+            return False
+        return True
 
     def hash(self, password: str) -> str:
         """Return what is kept of a password, in argon2's own spelling. Raises Unfit, Busy."""
