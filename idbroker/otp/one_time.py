@@ -58,9 +58,14 @@ class Old:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Locked:
-    """Too many tries: none counts until then, whatever is typed."""
+    """Too many tries: none counts until then, whatever is typed.
+
+    With `recover` it does not end by itself: the person must prove anew who they are, and no page should
+    promise a time.
+    """
 
     until: datetime
+    recover: bool = False
 
 
 Verdict = Right | Wrong | Old | Locked
@@ -79,6 +84,18 @@ class OneTimeCodes(Protocol):
 
     def delivery(self, message: str) -> Delivery | None:
         """Return what has become of the message with a code."""
+        ...
+
+    def takes(self, channel: Channel, to: str) -> bool:
+        """Tell whether codes go to such an address at all: text messages go to some countries only."""
+        ...
+
+    def revoke(self, person: str) -> None:
+        """Let no code sent to a person until now be good: the password or an address was changed."""
+        ...
+
+    def recovered(self, person: str) -> None:
+        """Lift the ceiling of failures: the person has proved anew who they are."""
         ...
 
     def works(self, channel: Channel) -> bool:
