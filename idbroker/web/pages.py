@@ -12,17 +12,18 @@ from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from idbroker.errors import NotFound
+from idbroker.web import forms
+from idbroker.web.names import named, telephone
 from idbroker.web.views import (
     DOCUMENTS,
     ChooseView,
     CodeView,
-    CprView,
     DocumentView,
     FarewellView,
     FormPostView,
+    FormView,
     Frame,
     LogoutView,
     Notice,
@@ -77,14 +78,12 @@ class Pages:
     def choose(self, view: ChooseView) -> str:
         """Return the choice of a way to log in."""
         notice = self._notice(view.frame, view.notice) if view.notice else None
-        return self._page("choose", view, self._say(view.frame)("c.h1"), posts=True, about=True, notice=notice)
+        h1 = self._say(view.frame)("r.prove" if view.wish else "c.h1")
+        return self._page("choose", view, h1, posts=True, about=True, notice=notice)
 
-    def cpr(self, view: CprView) -> str:
-        """Return the question for the number alone."""
-        say = self._say(view.frame)
-        error = say(view.error, eid=view.eid) if view.error else None
-        title = say("g.errtitle", title=say("q.h1")) if error else None
-        return self._page("cpr", view, say("q.h1"), title=title, posts=True, about=True, error=error)
+    def form(self, view: FormView) -> str:
+        """Return a page to fill in. KeyError for a page there is none of, ValueError for a moment that is none."""
+        return self._page(view.page, view, **forms.filled(self._words, view))
 
     def wait(self, view: WaitView) -> str:
         """Return the page that waits for an app; its heading is what the button that led here says."""
@@ -124,8 +123,8 @@ class Pages:
     def farewell(self, view: FarewellView) -> str:
         """Return x.out with what has ended, and what perhaps has not."""
         say = self._say(view.frame)
-        paragraphs = [say("x.out.of", names=_named(", ".join(view.ended)))] if view.ended else []
-        paragraphs += [say("x.out.part", eid=_named(eid)) for eid in view.unsure]
+        paragraphs = [say("x.out.of", names=named(", ".join(view.ended)))] if view.ended else []
+        paragraphs += [say("x.out.part", eid=named(eid)) for eid in view.unsure]
         ways_on = self._onward(view.frame, view.back_href, "x.in.go")
         return self._page("plain", view, say("x.out"), paragraphs=[*paragraphs, say("x.outshared")], ways_on=ways_on)
 
@@ -137,11 +136,11 @@ class Pages:
         """Return a page that says what happened and what to do."""
         say = self._say(view.frame)
         time = clock_time(view.reopens, view.frame.zone, view.frame.language) if view.reopens else None
-        values = {"time": time, "eid": _named(view.eid) if view.eid else None}
+        values = {"time": time, "eid": named(view.eid) if view.eid else None}
         known = {name: value for name, value in values.items() if value is not None}
         paragraphs = [say(_PROBLEM_TEXTS.get(view.problem, view.problem.value), **known)]
         if view.ref:
-            paragraphs.append(say("x.ref", ref=_named(view.ref)))
+            paragraphs.append(say("x.ref", ref=named(view.ref)))
         ways_on = [(view.retry_href, say("x.retry"))] if view.retry_href else []
         ways_on += self._onward(view.frame, view.back_href, "x.in.go")
         return self._page("plain", view, say(f"{view.problem}.h1", **known), paragraphs=paragraphs, ways_on=ways_on)
@@ -153,7 +152,7 @@ class Pages:
         language can be switched here: that would post to the service.
         """
         say = self._say(view.frame)
-        onward = say("x.in.go", service=_named(view.frame.service)) if view.frame.service else say("g.continue")
+        onward = say("x.in.go", service=named(view.frame.service)) if view.frame.service else say("g.continue")
         return self._page("form_post", view, say("w.h1"), onward=onward)
 
     def document(self, view: DocumentView) -> str:
@@ -177,7 +176,7 @@ class Pages:
     def _notice(self, frame: Frame, notice: Notice) -> str:
         """Put the frame's names and the eID's into the text; a clinic without a phone has its own wording."""
         names = {"service": frame.service, "clinic": frame.clinic, "phone": frame.phone, "eid": notice.eid}
-        values = {name: _named(value) for name, value in names.items() if value}
+        values = {name: named(value) for name, value in names.items() if value}
         bare = f"{notice.key}.nophone"
         key = bare if not frame.phone and self._words.knows(bare) else notice.key
         return self._say(frame)(key, **values)
@@ -190,7 +189,7 @@ class Pages:
     def _onward(self, frame: Frame, href: str | None, key: str) -> list[tuple[str, str]]:
         if not (href and frame.service):
             return []
-        return [(href, self._say(frame)(key, service=_named(frame.service)))]
+        return [(href, self._say(frame)(key, service=named(frame.service)))]
 
     def _bodies(self, country: str | None) -> list[Mapping[str, str]]:
         bodies: Mapping[str, Mapping[str, str]] = self._statement["bodies"]
@@ -212,8 +211,8 @@ class Pages:
             "h1": h1,
             "title": f"SANDBOX · {full_title}" if self._sandbox else full_title,
             "open_until": time,
-            "cancel": say("g.cancel", service=_named(frame.service)) if frame.service else say("g.back"),
-            "phone": _telephone(frame.phone) if frame.phone and frame.clinic else None,
+            "cancel": say("g.cancel", service=named(frame.service)) if frame.service else say("g.back"),
+            "phone": telephone(frame.phone) if frame.phone and frame.clinic else None,
             "own_page": partial(_own_page, frame.language),
             "foreign": lambda label: _FOREIGN.get(label, {}).get(frame.language),
             **more,
@@ -232,7 +231,7 @@ class Pages:
         environment.filters["href"] = _checked_href
         environment.globals.update(
             asset=self.asset,
-            named=_named,
+            named=named,
             knows=self._words.knows,
             native_names=NATIVE_NAMES,
             sandbox=self._sandbox,
@@ -249,16 +248,6 @@ def _read_static() -> dict[str, tuple[bytes, str, str]]:
             content = file.read_bytes()
             files[file.name] = (content, _TYPES[ending], hashlib.sha256(content).hexdigest()[:16])
     return files
-
-
-def _named(name: object) -> Markup:
-    """Return a name as it is in every language: translators leave it alone (0.4)."""
-    return Markup('<b translate="no">{}</b>').format(name)
-
-
-def _telephone(number: str) -> Markup:
-    dialled = re.sub(r"[^0-9+]", "", number)
-    return Markup('<a class="tel" href="tel:{}" translate="no">{}</a>').format(dialled, number)
 
 
 def _own_page(language: str, name: str) -> str:

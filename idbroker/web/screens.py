@@ -15,17 +15,16 @@ from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
 from idbroker.errors import NotFound
 from idbroker.farewell import Farewell
-from idbroker.moves import TRANSACTION_LIFE
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.providers import App
 from idbroker.request import SigninRequest
 from idbroker.transaction import Notice, PendingForm, PendingWait, Transaction
+from idbroker.turns import TRANSACTION_LIFE
 from idbroker.web import views
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
 from idbroker.words import negotiate
 
-_FIELD_NUMBER = "number"
 _RETURN = "b.st.back"
 
 
@@ -73,6 +72,9 @@ class Screens:
             notice=views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
             if notice and notice.key != "c.down"
             else None,
+            register=clinic.takes_registrations,
+            child_age=clinic.grown_up,
+            wish=transaction.wish,
         )
         origins = [origin for name in names for origin in self._site.origins(name)]
         return self._page(self._site.pages.choose(view), [origin_of(transaction.request.redirect_uri), *origins])
@@ -83,17 +85,60 @@ class Screens:
         form = transaction.form or PendingForm(page="choose")
         if form.action is not None:
             return self.post_to(form.action, form.values, transaction.language)
-        left = form.values.get("left", "")
-        view = views.CprView(
+        others = [name for name in self._site.broker.ways(transaction) if name != transaction.provider]
+        shut = bool(form.values.get("locked") or form.values.get("limited"))
+        view = views.FormView(
             frame=self._frame(transaction, client, clinic),
             action=f"/t/{transaction.id}/{form.page}",
             nonce=nonce,
+            page=form.page,
+            values=form.values,
+            errors=form.errors,
             eid=self._title(transaction.provider or ""),
-            number=form.values.get(_FIELD_NUMBER, ""),
-            error=form.errors.get(_FIELD_NUMBER),
-            left=int(left) if left.isdecimal() else None,
+            ways=tuple(views.way(name, self._title(name)) for name in others) if shut else (),
+            elsewhere=f"/t/{transaction.id}/choose",
         )
-        return self._page(self._site.pages.cpr(view), [origin_of(transaction.request.redirect_uri)])
+        origins = [origin for name in others for origin in self._site.origins(name)] if shut else []
+        return self._page(self._site.pages.form(view), [origin_of(transaction.request.redirect_uri), *origins])
+
+    def register(self, transaction: Transaction, nonce: str) -> Response:
+        """Ask who is to be registered: the person, or a child of theirs; posts `who`."""
+        client, clinic = self._site.broker.parties(transaction.request)
+        titles = [self._title(name) for name in self._site.broker.ways(transaction)]
+        view = views.FormView(
+            frame=self._frame(transaction, client, clinic),
+            action=f"/t/{transaction.id}/register",
+            nonce=nonce,
+            page="register",
+            values={"age": str(clinic.grown_up), "eids": ", ".join(title for title in titles if title)},
+        )
+        return self._page(self._site.pages.form(view), [origin_of(transaction.request.redirect_uri)])
+
+    def fields(  # noqa: PLR0913 - the one door for every page outside a sign-in
+        self,
+        page: str,
+        values: Mapping[str, str],
+        errors: Mapping[str, str],
+        *,
+        client: Client | None,
+        language: str,
+        action: str,
+        nonce: str,
+        status: int = 200,
+        rows: Mapping[str, Sequence[Mapping[str, str]]] | None = None,
+    ) -> Response:
+        """Show a form outside a transaction's own: a forgotten password, a link that was sent, My page.
+
+        With an `action` the language is switched by posting `lang` there, else by asking for the page again.
+        """
+        frame = self._plain_frame(client, language)
+        clinic = self._site.clinics.find(client.clinic) if client else None
+        if action:
+            frame = replace(frame, languages=clinic.offered_languages if clinic else LANGUAGES, switch_path=None)
+        view = views.FormView(
+            frame=frame, action=action, nonce=nonce, page=page, values=values, errors=errors, rows=rows or {}
+        )
+        return self._page(self._site.pages.form(view), status=status)
 
     def post_to(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
@@ -64,30 +64,40 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChooseView:
-    """The choice of a way to log in; the form posts `_n`, and `provider` or `lang` (neither: the first way)."""
+    """The choice of a way to log in; the form posts `_n`, and `provider`, `do` or `lang` (neither: the first way).
+
+    `register` offers to (`do` = register or child, those under `child_age`); with a `wish` (self or child) the
+    person has chosen that, is told to prove who they are first, and may go back on it (`do` = login).
+    """
 
     frame: Frame
     action: str
     nonce: str
     ways: tuple[Way, ...]
     notice: Notice | None = None
+    register: bool = False
+    child_age: int | None = None
+    wish: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CprView:
-    """The number alone, after an eID that gave none; the form posts `_n`, `number` and `mask`, or `lang`.
+class FormView:
+    """A page that somebody fills in: the template `page`; the form posts `_n`, its fields, and `do` or `lang`.
 
-    `error` is a text's key; `left` says how many tries are left; `masked` hides the figures.
+    `values` fill it in, moments as ISO 8601; `errors` are texts' keys by field. `rows` are lists of such values.
+    Without an `action` nothing is posted. `ways` are eIDs to use instead, posted to `elsewhere` as the choice does.
     """
 
     frame: Frame
     action: str
     nonce: str
-    eid: str
-    number: str = field(default="", repr=False)
-    error: str | None = None
-    left: int | None = None
-    masked: bool = False
+    page: str
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict, repr=False)
+    eid: str = ""
+    ways: tuple[Way, ...] = ()
+    elsewhere: str = ""
 
 
 class WaitState(enum.StrEnum):

@@ -21,10 +21,10 @@ from idbroker.web.qr import drawing
 from idbroker.web.views import (
     ChooseView,
     CodeView,
-    CprView,
     DocumentView,
     FarewellView,
     FormPostView,
+    FormView,
     Frame,
     LogoutView,
     Notice,
@@ -37,6 +37,7 @@ from idbroker.web.views import (
     way,
 )
 from idbroker.words import Words
+from tests.web.gallery_forms import FORMS
 
 MOMENT = datetime(2026, 11, 22, 13, 5, tzinfo=UTC)
 SERVICE = "Min Lægeside"
@@ -85,6 +86,7 @@ def all_pages(pages: Pages, language: str) -> dict[str, str]:
     """Return every page in one language, by name."""
     return {
         **_forms(pages, language),
+        **{name: pages.form(form_view(language, name)) for name in FORMS},
         **{name: pages.wait(wait_view(language, name)) for name in WAITS},
         **_ways_back(pages, language),
         **_goodbyes(pages, language),
@@ -97,19 +99,40 @@ def _forms(pages: Pages, language: str) -> dict[str, str]:
     within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT)
     plain = ChooseView(frame=within, action="/t/abc/choose", nonce="n1", ways=(WAYS[0], WAYS[3]))
     down = (way("mitid", "MitID", last_used=True, note_down=True), *WAYS[1:])
-    cpr = CprView(frame=within, action="/t/abc/cpr", nonce="n1", eid="MitID")
+    cpr = FormView(frame=within, action="/t/abc/cpr", nonce="n1", page="cpr", eid="MitID")
+    wrong = {"number": "0107729995", "left": "2", "mask": "1"}
     answer = {"code": "abc", "state": "s", "iss": "https://login.example"}
     return {
         "choose": pages.choose(plain),
         "choose-back": pages.choose(replace(plain, notice=Notice(key="e.back", eid="MitID", ref="K7M2QX"))),
         "choose-all": pages.choose(replace(plain, ways=down, notice=Notice(key="e.loa"))),
+        "choose-new": pages.choose(replace(plain, ways=(*plain.ways, WAYS[5]), register=True, child_age=15)),
+        "choose-wish": pages.choose(replace(plain, register=True, child_age=15, wish="child")),
         "choose-none": pages.choose(replace(plain, ways=())),
-        "cpr": pages.cpr(cpr),
-        "cpr-error": pages.cpr(replace(cpr, number="1234", error="p.e.id")),
-        "cpr-match": pages.cpr(replace(cpr, number="0107729995", error="q.e.match", left=2, masked=True)),
+        "cpr": pages.form(cpr),
+        "cpr-error": pages.form(replace(cpr, values={"number": "1234"}, errors={"number": "p.e.id"})),
+        "cpr-match": pages.form(replace(cpr, values=wrong, errors={"number": "q.e.match"})),
         "logout": pages.confirm_logout(LogoutView(frame=within, action="/logout", fields={"_n": "n1"})),
         "form-post": pages.form_post(FormPostView(frame=frame(language), action="/answer", fields=answer)),
     }
+
+
+def form_view(language: str, name: str, **changes: object) -> FormView:
+    """Return one of FORMS, in a frame with these changes."""
+    filled = FORMS[name]
+    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT, **changes)
+    if not filled.posts:
+        within = replace(within, cancel_href=None, open_until=None, switch_path="/page")
+    return FormView(
+        frame=within,
+        action=f"/t/abc/{filled.page}" if filled.posts else "",
+        nonce="n1",
+        page=filled.page,
+        values=filled.values,
+        errors=filled.errors,
+        ways=WAYS[:2] if filled.values.keys() & {"locked", "limited"} else (),
+        elsewhere="/t/abc/choose",
+    )
 
 
 def wait_view(language: str, name: str = "wait-scan") -> WaitView:

@@ -16,9 +16,9 @@ from idbroker.errors import NotFound
 from idbroker.web.pages import Pages
 from idbroker.web.views import (
     ChooseView,
-    CprView,
     DocumentView,
     FormPostView,
+    FormView,
     LogoutView,
     Notice,
     Problem,
@@ -272,7 +272,7 @@ def test_an_error_is_said_three_times() -> None:
 
 def test_a_typed_number_is_in_no_representation() -> None:
     """What was typed is not in the representation of a view, so it is in no log."""
-    view = CprView(frame=frame("da"), action="/", nonce="n", eid="MitID", number="0107729995")
+    view = FormView(frame=frame("da"), action="/", nonce="n", page="cpr", values={"number": "0107729995"})
 
     assert "0107729995" not in repr(view)
 

@@ -1,0 +1,101 @@
+"""What the pages to fill in are filled in with: each page, and each of its states and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NUMBER = "0107729995"
+LOCKED = "2026-11-22T13:20:00+00:00"
+SENT = "2026-11-22T13:04:00+00:00"
+TERMS = "Klinikken bruger dine oplysninger til din behandling.\n\nDu kan altid sige nej:\n- ring til os\n- skriv til os"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A page to fill in: its name, what it is filled in with, what is wrong with it."""
+
+    page: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
+    posts: bool = True
+
+
+def _filled(page: str, values: Mapping[str, str] | None = None, **errors: str) -> Filled:
+    return Filled(page=page, values=values or {}, errors=errors)
+
+
+_SMS = {"channel": "sms", "shown": "56", "until": LOCKED, "others": "email app", "purpose": "login"}
+_MAIL = {"channel": "email", "shown": "a•••@d•••.dk", "until": LOCKED, "others": "", "purpose": "contact"}
+_CHECK = {"name": "Anna Åberg", "number": "010772-••••", "email": "anna@example.com", "for": "self", "terms": "3"}
+_DIFFER = {
+    "email": "anna@example.com",
+    "phone": "+45 20 12 34 56",
+    "told_email": "anna.aaberg.1972.privat@long-name.example.com",
+}
+_CONSENT = {
+    "items": "name birthdate national_number national_number_country",
+    "value.name": "Anna Åberg",
+    "value.birthdate": "1972-07-01",
+    "value.national_number": "010772-9995",
+    "value.national_number_country": "DK",
+    "purpose": "at vise dine recepter",
+}
+_NEW = {"number": "010772-••••", "least": "12"}
+
+FORMS: Mapping[str, Filled] = {
+    "password": _filled("password", {"country": "DK"}),
+    "password-empty": _filled("password", {"number": "01"}, number="p.e.id", password="p.e.pw"),
+    "password-wrong": _filled("password", {"number": NUMBER, "left": "2", "mask": "1"}, number="p.e.wrong"),
+    "password-last": _filled("password", {"number": NUMBER, "left": "1"}, number="p.e.wrong"),
+    "password-locked": _filled("password", {"number": NUMBER, "locked": LOCKED}),
+    "password-busy": _filled("password", {"number": NUMBER, "busy": "1"}),
+    "password-abroad": _filled("password", {"country": "FI"}, number="p.e.id"),
+    "code": _filled("code", _SMS),
+    "code-again": _filled("code", {**_SMS, "again": SENT}),
+    "code-wrong": _filled("code", {**_SMS, "left": "2"}, code="o.e.wrong"),
+    "code-old": _filled("code", {**_SMS, "again": SENT}, code="o.e.old"),
+    "code-locked": _filled("code", {**_SMS, "locked": LOCKED}),
+    "code-limited": _filled("code", {**_SMS, "limited": LOCKED}),
+    "code-dead": _filled("code", {**_SMS, "dead": "1"}),
+    "code-mail": _filled("code", _MAIL),
+    "code-app": _filled("code", {"channel": "app", "others": "sms", "purpose": "login"}),
+    "contact": _filled("contact", {"for": "self"}),
+    "contact-wrong": _filled(
+        "contact", {"for": "child", "email": "anna", "phone": "33 12 34 56"}, email="r.e.mail", phone="r.e.mob"
+    ),
+    "newpassword": _filled("newpassword", {**_NEW, "optional": "1", "eid": "MitID"}),
+    "newpassword-short": _filled("newpassword", {**_NEW, "mixed": "1"}, password="f.e.short"),
+    "check": _filled("check", {**_CHECK, "phone": "+45 20 12 34 56", "password": "1"}),
+    "check-child": _filled("check", {**_CHECK, "for": "child", "child": "050518-••••", "terms": ""}),
+    "waiting": _filled("waiting", {"until": "2026-11-25", "for": "self"}),
+    "waiting-child": _filled("waiting", {"until": "2026-11-25", "for": "child"}),
+    "enrol": _filled("enrol", {"service": "Patientportalen", "clinic": "Havnens Læger"}),
+    "notaken": _filled("notaken"),
+    "have": _filled("have", {"name": "Anna Åberg"}),
+    "child": _filled("child", {"age": "15", "country": "DK"}),
+    "child-wrong": _filled("child", {"age": "15", "number": "0505"}, number="p.e.id"),
+    "child-old": _filled("child", {"age": "15", "number": NUMBER}, number="r.e.age"),
+    "childlogin": _filled("childlogin", {"age": "15"}),
+    "differ": _filled("differ", _DIFFER),
+    "differ-none": _filled("differ", _DIFFER, choice="k.e.choice"),
+    "differ-other": _filled("differ", {**_DIFFER, "choice": "other", "own_email": "anna"}, email="r.e.mail"),
+    "consent": _filled("consent", _CONSENT),
+    "terms": _filled("terms", {"version": "3", "text": TERMS}),
+    "register": _filled("register", {"age": "15", "eids": "MitID, Freja eID Plus"}),
+    "forgot": _filled("forgot", {"back_href": "/t/abc/choose"}),
+    "forgot-wrong": _filled("forgot", {"number": "01"}, number="p.e.id"),
+    "sent": Filled(page="sent", values={"back_href": "https://portal.example/start"}, posts=False),
+    "set": _filled("set", _NEW),
+    "set-activate": _filled("set", {**_NEW, "activate": "1", "mixed": "1"}),
+    "set-common": _filled("set", _NEW, password="f.e.common"),
+    "setdone": Filled(page="setdone", values={"resume_href": "/t/abc/choose"}, posts=False),
+    "setdone-activate": Filled(
+        page="setdone", values={"activate": "1", "back_href": "https://portal.example/start"}, posts=False
+    ),
+    "linkgone": Filled(
+        page="linkgone",
+        values={"again_href": "/forgot", "back_href": "https://portal.example/start"},
+        posts=False,
+    ),
+}
