@@ -1,4 +1,4 @@
-"""What is broken on purpose, by provider: outages, slowness, and lies a hostile upstream would tell."""
+"""What is broken on purpose, by provider or channel: outages, slowness, and lies a hostile upstream would tell."""
 
 from __future__ import annotations
 
@@ -41,6 +41,11 @@ class Faults:
         self._faults: Mapping[str, Fault] = {}
         self._lock = threading.Lock()
         self._healed = threading.Event()
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Return what can be broken, by name."""
+        return tuple(sorted(self._known or ()))
 
     def of(self, provider: str) -> Fault:
         """Return what is wrong with one provider."""

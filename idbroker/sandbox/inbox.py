@@ -13,6 +13,7 @@ from idbroker.clock import Clock
 CHANNELS = ("email", "sms")
 MOST_MESSAGES = 500
 _LINK = re.compile(r"https?://[^\s<>\"]+")
+_CODE = re.compile(r"(?<![\w+])[0-9]{6}(?!\w)")  # as it stands alone: not a piece of a number, nor of a link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +40,15 @@ class Inbox:
         self._lock = threading.Lock()
 
     def add(self, channel: str, to: str, text: str, *, subject: str = "", code: str | None = None) -> Message:
-        """Deliver a message. ValueError for a channel that is not one of CHANNELS."""
+        """Deliver a message; its code is looked for in the text if none is told.
+
+        ValueError for a channel that is not one of CHANNELS.
+        """
         if channel not in CHANNELS:
             raise ValueError(f"channel is one of {', '.join(CHANNELS)}")
         found = _LINK.search(text)
+        digits = _CODE.search(_LINK.sub(" ", text))
+        code = digits[0] if code is None and digits else code
         with self._lock:
             message = Message(
                 id=next(self._numbers), at=self._clock.now(), channel=channel, to=to, subject=subject, text=text,

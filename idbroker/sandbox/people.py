@@ -2,113 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from idbroker.identity import LoA
-from idbroker.numbers import parse
+from idbroker.sandbox.people_accounts import account_people
+from idbroker.sandbox.settings import CLINEA, NEUROREG
+from idbroker.sandbox.sim_person import LISTED, SimPerson, cpr, hetu, years_before
 
-# Of Skatteverket's list of test numbers, which nobody is given. A range would not do: real people have
-# numbers of each (docs/decisions/0012).
-LISTED = frozenset(
-    {
-        "194210219269",
-        "196102083141",
-        "196404094739",
-        "197110021834",
-        "198706192393",
-        "199309802396",
-        "199804012384",
-        "202005042383",
-    }
-)
-_HETU_CHECKS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
-_NAMESPACE = uuid.UUID("6f0c3a5e-6d2b-5b0e-9a41-7f5d1c1f6a10")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimPerson:
-    """One simulated person.
-
-    `eids` are the provider values of the ways this person has. `loa` is the highest level those give.
-    `habit` is what the person does at an eID whatever button is pressed for them: `approve` unless
-    the story is another. `relations` says by another person's id what that person is to this one
-    (`child`, `parent`, `none` for a child this person may not act for, `principal` for somebody who gave
-    this one a power of attorney, `agent` the other way). `freja_level` and `freja_loa`
-    are Freja's own words for how well it knows this person: BASIC, EXTENDED or PLUS, and LOA1, LOA2,
-    LOA3, or LOA3_NR for somebody who does not live in Sweden. `foreign_id` is what suomi.fi calls
-    somebody by who has no Finnish number: by eIDAS with the two countries before it (`ES/FI/...`).
-    """
-
-    id: str
-    given_name: str = field(repr=False)
-    family_name: str = field(repr=False)
-    country: str
-    number: str | None = field(repr=False)
-    born: date = field(repr=False)
-    story: str
-    eids: tuple[str, ...] = ()
-    loa: LoA = LoA.HIGH
-    protected: bool = False
-    deceased: bool = False
-    foreign_id: str | None = field(default=None, repr=False)
-    habit: str = "approve"
-    password: str | None = field(default=None, repr=False)
-    relations: Mapping[str, str] = field(default_factory=dict)
-    freja_level: str = "PLUS"
-    freja_loa: str = "LOA3"
-
-    @property
-    def name(self) -> str:
-        """Return the whole name."""
-        return f"{self.given_name} {self.family_name}"
-
-    @property
-    def is_made_up(self) -> bool:
-        """Tell whether the number can be nobody's: a mistyped one would be somebody's."""
-        if self.number is None or self.country == "SE":
-            return self.number is None or self.number in LISTED
-        return parse(self.number, self.country, now=self.born).is_test
-
-    @property
-    def uuid(self) -> str:
-        """Return a stable identifier, the same in every run, as an eID would keep one."""
-        return str(uuid.uuid5(_NAMESPACE, self.id))
-
-
-def years_before(today: date, years: int, days: int = 0) -> date:
-    """Return the day a person was born who turned `years` so many days ago; 29 February becomes 1 March."""
-    birthday = today - timedelta(days=days)
-    try:
-        return birthday.replace(year=birthday.year - years)
-    except ValueError:
-        return date(birthday.year - years, 3, 1)
-
-
-def cpr(born: date, serial: int) -> str:
-    """Return a Danish replacement number: 60 is added to the day, which CPR itself never does.
-
-    `serial` is 0 to 999; the seventh digit that tells the century is put before it.
-    """
-    century = 0 if born.year < 2000 else 4
-    return f"{born.day + 60:02}{born:%m%y}{century}{serial:03}"
-
-
-def hetu(born: date, individual: int) -> str:
-    """Return a Finnish number; `individual` is 900 to 999, which no register holds."""
-    if not 900 <= individual <= 999:
-        raise ValueError("Finnish test numbers have individual numbers 900 to 999")
-    sign = "-" if born.year < 2000 else "A"
-    check = _HETU_CHECKS[int(f"{born:%d%m%y}{individual}") % 31]
-    return f"{born:%d%m%y}{sign}{individual}{check}"
+__all__ = ["LISTED", "SimPerson", "cast", "cpr", "hetu", "years_before"]
 
 
 def cast(today: date) -> tuple[SimPerson, ...]:
     """Return everybody; those whose story is an age are that old `today`."""
-    return (*_danes(today), *_swedes(), *_finns(today), *_app_users())
+    return (*_danes(today), *_swedes(), *_finns(today), *_app_users(), *account_people(today))
 
 
 def _dane(
@@ -124,6 +31,8 @@ def _dane(
     """Return somebody by given name and surname; without a serial number they have no CPR number."""
     given, _, family = name.rpartition(" ")
     number = None if serial is None else cpr(born, serial)
+    # Clinea asks for a registration: who could sign in there before it did is one of its patients.
+    known = (CLINEA,) if number and eids else ()
     return SimPerson(
         id=who,
         given_name=given,
@@ -133,6 +42,7 @@ def _dane(
         number=number,
         story=story,
         eids=eids,
+        clinics=known,
         **more,
     )
 
@@ -188,6 +98,7 @@ def _swedes() -> tuple[SimPerson, ...]:
             eids=("bankid", "freja"),
             born=date(1987, 6, 19),
             number="198706192393",
+            clinics=(NEUROREG,),
             loa=LoA.SUBSTANTIAL,
             relations={"saga": "child"},
             story="An ordinary adult with BankID and Freja, father of Saga",
@@ -209,7 +120,11 @@ def _swedes() -> tuple[SimPerson, ...]:
             country="SE",
             born=date(1942, 10, 21),
             number="194210219269",
+            eids=("fallback",),
+            clinics=(NEUROREG,),
             password="vinter-apelsin-brygga-7",
+            email="marta@example.test",
+            phone="+46701740620",
             story="Born in 1942, without any eID: signs in with number, password and one-time code",
         ),
         SimPerson(

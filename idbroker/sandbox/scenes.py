@@ -20,7 +20,7 @@ from idbroker.sandbox.portal.pages import Portal, make_portals
 from idbroker.sandbox.portal.relying import Registration, RelyingParty
 from idbroker.sandbox.portal.rooms import Bookings
 from idbroker.sandbox.portal.services import SERVICES
-from idbroker.sandbox.settings import FRAMED, NEUROREG, NEUROREG_PATIENTS, VIDEOVISIT
+from idbroker.sandbox.settings import FRAMED, NEUROREG, VIDEOVISIT
 from idbroker.sandbox.skin import skin
 from idbroker.sandbox.world import Addresses, World, make_world
 
@@ -113,7 +113,7 @@ def _portal(service: Service, world: World, bookings: Bookings) -> Portal:
 
 
 def _register(world: World) -> frozenset[str]:
-    return frozenset(person.number for person in world.people if person.number and person.id in NEUROREG_PATIENTS)
+    return frozenset(person.number for person in world.people if person.number and NEUROREG in person.clinics)
 
 
 def _party(service: Service, world: World) -> RelyingParty:

@@ -11,15 +11,16 @@ ALERIS = "aleris"
 MINHALSA = "minhalsa"
 NEUROREG = "neuroreg"
 VIDEOVISIT = "videovisit"
+HAVNENS = "havnens"
+ALERISAPP = "alerisapp"
 KEYED = (ALERIS, MINHALSA, VIDEOVISIT)  # prove who they are with a key of their own
 SECRET = (PATIENTPORTALEN, NEUROREG)  # prove it with a secret
 # Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
 FRAMED = (NEUROREG,)
-# Whom the register's staff have entered, by id; the rest of the cast has never been a patient there.
-NEUROREG_PATIENTS = ("bjorn", "marta")
 # Video visits: the number in the link, whom it is for, and how long after the start of the sandbox it begins.
 VISITS = (("4107", "aino", timedelta(minutes=15)), ("4108", "jaana", timedelta()))
-OWN_CLINIC = "clinea"
+CLINEA = "clinea"
+OWN_CLINIC = CLINEA
 MITID_CLIENT = "idbroker-sandbox"
 
 
