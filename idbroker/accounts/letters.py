@@ -12,6 +12,7 @@ from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
 from idbroker.messages.message import Channel, Message, Post
 from idbroker.sealing import Sealer
+from idbroker.visit import Visit
 from idbroker.words import Words, calendar_date, clock_time
 
 NEWS = timedelta(days=3)  # how long it is tried to tell somebody of what has happened
@@ -124,10 +125,14 @@ class Letters:
         contacts = (*before, *account.contacts)
         self._news("m.changed", "changed", account, contacts, self._voice(clinic, client, account.language), at)
 
-    def contact_changed(self, account: Account, before: Iterable[Contact], clinic: str, client: str | None) -> None:
+    def contact_changed(self, before: Account, after: Account, visit: Visit) -> None:
         """Tell every address known before and after that the addresses were changed (ASVS 6.3.7)."""
-        contacts, now = (*before, *account.contacts), self.clock.now()
-        self._news("m.contact", "contact", account, contacts, self._voice(clinic, client, account.language), now)
+        voice = self._voice(visit.clinic.id, visit.client.id, after.language)
+        self._news("m.contact", "contact", after, (*before.contacts, *after.contacts), voice, visit.now)
+
+    def changed_contact(self, before: Account, contact: Contact, visit: Visit) -> None:
+        """Tell the same when one address has taken its channel's place."""
+        self.contact_changed(before, before.with_contact(contact), visit)
 
     def locked(self, account: Account, clinic: str, client: str | None, until: datetime) -> None:
         """Tell somebody that others try to sign in as them (ASVS 6.3.5); once for each lock."""
