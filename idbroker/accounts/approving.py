@@ -1,0 +1,84 @@
+"""A clinic's answer to who asked to use it: the first one counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.letters import Letters
+from idbroker.accounts.records import Accounts, Enrolments
+from idbroker.errors import NotFound
+from idbroker.events import Event, Events
+
+_AGAIN = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """How an enrolment stands, who decided it and when; `first` when that was this very call."""
+
+    enrolment: Enrolment
+    first: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approving:
+    """Decides. Both raise NotFound where nobody has asked, and may raise StoreError."""
+
+    accounts: Accounts
+    enrolments: Enrolments
+    letters: Letters
+    events: Events
+
+    def approve(self, person: str, clinic: str, by: str, now: datetime) -> Decided:
+        """Let a person use a clinic, and tell them."""
+        return self._decided(person, clinic, Standing.APPROVED, by, None, now)
+
+    def decline(self, person: str, clinic: str, by: str, reason: str, now: datetime) -> Decided:
+        """Let them not, and tell them whom to ask; the reason stays with the clinic."""
+        return self._decided(person, clinic, Standing.DECLINED, by, reason, now)
+
+    def _decided(
+        self, person: str, clinic: str, standing: Standing, by: str, reason: str | None, now: datetime
+    ) -> Decided:
+        mine = False
+
+        def decide(before: Enrolment | None) -> Enrolment | None:
+            nonlocal mine
+            mine = before is not None and before.standing is Standing.ASKED
+            if before is None or not mine:
+                return None
+            return replace(before, standing=standing, decided_at=now, by=by, reason=reason)
+
+        kept = self.enrolments.change(person, clinic, decide)
+        if kept is None:
+            raise NotFound("nobody has asked for that")
+        if mine:
+            self._record(kept, now)
+        if kept.decided_at is not None and now - kept.decided_at <= _AGAIN:
+            # Not only by the first: its letter may have met a store that was away. The same letter goes once.
+            self._tell(kept)
+        return Decided(enrolment=kept, first=mine)
+
+    def _tell(self, enrolment: Enrolment) -> None:
+        account = self._asker(enrolment)
+        if account is not None and not account.disabled:
+            self.letters.handled(enrolment, account)
+
+    def _record(self, enrolment: Enrolment, now: datetime) -> None:
+        self.events.record(
+            Event(
+                at=now,
+                kind=f"enrolment.{enrolment.standing}",
+                clinic=enrolment.clinic,
+                client=enrolment.client,
+                person=enrolment.person,
+                detail={"by": enrolment.by or ""},
+            )
+        )
+
+    def _asker(self, enrolment: Enrolment) -> Account | None:
+        """Return the account of who asked: the guardian's, where one asked for a child and has an account."""
+        guardian = self.accounts.of(enrolment.guardian) if enrolment.guardian else None
+        return guardian or self.accounts.of(enrolment.person)
