@@ -97,12 +97,13 @@ def _from(settings: Settings) -> Iterator[str]:
 def _login(settings: Settings) -> Iterator[str]:
     if settings.password is not None and settings.password_file is not None:
         yield "password: either password or password_file"
+        return
     has_password = settings.password is not None or settings.password_file is not None
     if has_password != (settings.username is not None):
         yield "username and password: both or neither"
     try:
-        if has_password and not settings.secret:
-            yield "password: is empty"
+        if has_password and not ((settings.secret or "").isascii() and settings.secret):
+            yield "password: is empty, or has other characters than ASCII's"
     except (OSError, UnicodeDecodeError):
         yield f"password_file: does not read: {settings.password_file}"
 
@@ -141,7 +142,8 @@ class Mail:
         made = EmailMessage(SMTP.clone(cte_type="7bit", utf8=not message.to.isascii()))
         try:
             made["From"] = self._from
-            made["To"] = Address(addr_spec=message.to)
+            local, _, domain = message.to.partition("@")
+            made["To"] = Address(username=local, domain=domain)
             made["Subject"] = message.subject
             made["Date"] = format_datetime(self._clock.now())
             made["Message-ID"] = f"<{_digest(message.id)}@{self._from.domain}>"
@@ -164,7 +166,7 @@ class Mail:
                 self._secured(server)
             with _speaking("AUTH"):
                 if self._settings.username is not None and self._secret is not None:
-                    server.login(self._settings.username, self._secret)
+                    server.log_in(self._settings.username, self._secret)
             yield server
         finally:
             server.close()
@@ -178,11 +180,11 @@ class Mail:
         return _Conversation(ends, *place)
 
     def _secured(self, server: _Conversation) -> None:
-        server.ehlo_or_helo_if_needed()
+        _check("EHLO", server.ehlo()[0], ours=True)
         if self._settings.security == "starttls":
             # Raises where the server does not offer it: somebody between may have struck it out (RFC 3207, 6).
             server.starttls(context=self._context)
-            server.ehlo_or_helo_if_needed()
+            _check("EHLO", server.ehlo()[0], ours=True)
 
     def _address(self, server: _Conversation, to: str) -> None:
         options = [] if to.isascii() else ["SMTPUTF8"]
@@ -277,6 +279,16 @@ class _Conversation(smtplib.SMTP):
         if self.file is None and self.sock is not None:
             self.file = io.BufferedReader(_UntilDeadline(self.sock, self.ends))
         return super().getreply()
+
+    def log_in(self, username: str, password: str) -> None:
+        """Authenticate, once: a wrong password that is tried in every way there is locks the account."""
+        offered = self.esmtp_features.get("auth", "").upper().split()
+        ways: dict[str, Any] = {"PLAIN": self.auth_plain, "LOGIN": self.auth_login, "CRAM-MD5": self.auth_cram_md5}
+        way = next((name for name in ways if name in offered), None)
+        if way is None:
+            raise smtplib.SMTPNotSupportedError("no way to log in that we know")
+        self.user, self.password = username, password
+        self.auth(way, ways[way])
 
     def leave(self) -> None:
         """Say good-bye. The message is sent, whatever the answer is."""
