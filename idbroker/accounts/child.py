@@ -1,0 +1,252 @@
+"""Registering a child: by somebody who has shown who they are, and never without the clinic's approval.
+
+Nobody has told us yet whose children are whose, so what a guardian says is a claim. It is told to the clinic,
+changes nothing that is there already, and opens nothing until the clinic has approved this very guardian.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from idbroker.accounts.account import Account, Contact, Enrolment, Standing
+from idbroker.accounts.question import Proved, Settled, Stopped
+from idbroker.accounts.reaching import reached
+from idbroker.accounts.records import Records
+from idbroker.accounts.registering import Draft, Registering, Ward
+from idbroker.clinic import COUNTRIES
+from idbroker.events import Event, Events
+from idbroker.form import Form
+from idbroker.identity import LoA
+from idbroker.numbers import NationalNumber, NotANumber, parse
+from idbroker.visit import Visit
+
+_LONGEST_NAME = 80
+_LONGEST_NUMBER = 64
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """The question of who came to register a child. It has no end but the way back to the service."""
+
+    records: Records
+    events: Events
+    registering: Registering
+    name: str = "child"
+
+    def begin(self, visit: Visit, proved: Proved) -> Form | None:
+        """Return the page that asks who the child is."""
+        if proved.wish != "child":
+            return None
+        if not visit.clinic.takes_registrations or not _may_ask(visit, proved):
+            return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
+        return _child_page(visit, {})
+
+    def resume(self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]) -> Form | Settled | Stopped:
+        """Go on with what was filled in."""
+        if form.page in ("waiting", "notaken"):
+            return form
+        if not visit.clinic.takes_registrations:
+            return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
+        if form.page == "child":
+            return self._told_who(visit, proved, reply)
+        result = self.registering.resume(visit, proved, form, reply)
+        if isinstance(result, Form):
+            return result
+        mistake = _mistake_of(visit, proved, result.ward.number) if result.ward else "p.e.id"
+        if result.ward is None or mistake:
+            return _child_page(visit, {}, {"number": mistake})  # midnight passed: they have come of age
+        return self._ask_clinic(visit, proved, result, result.ward)
+
+    def _told_who(self, visit: Visit, proved: Proved, reply: Mapping[str, str]) -> Form:
+        if reply.get("do"):
+            return _child_page(visit, reply)  # another country's number: the same page, with what was typed
+        names = {field: _tidy(reply.get(field, "")) for field in ("given", "family")}
+        errors = {field: f"r.e.{field}" for field, text in names.items() if not text}
+        number = _read(visit, reply)
+        mistake = "p.e.id" if number is None else _mistake_of(visit, proved, number)
+        if number is None or mistake or errors:
+            return _child_page(visit, reply, {**({"number": mistake} if mistake else {}), **errors})
+        ward = Ward(number=number, given_name=names["given"], family_name=names["family"])
+        mine = self.records.accounts.of(proved.person)
+        return self.registering.begin(visit, Draft(reached=reached(mine.contacts if mine else ()), ward=ward))
+
+    # ---- the claim -------------------------------------------------------------------------------
+
+    def _ask_clinic(self, visit: Visit, proved: Proved, draft: Draft, ward: Ward) -> Form:
+        """Ask the clinic, unless the child is known there: the page is the same, and tells nobody who is."""
+        person = self.records.accounts.person(ward.number, visit.now)
+        wanted = _enrolment(visit, proved, person)
+        # What is there stays: a stranger's claim must neither end what the child has nor take it over.
+        kept = self.records.enrolments.change(person, visit.clinic.id, lambda before: before or wanted)
+        self._record(visit, "enrolment.asked" if kept is wanted else "enrolment.known", proved, person)
+        theirs = kept is not None and kept.guardian == proved.person
+        # Somebody's account that is there already is not touched either: `add` adds, or does nothing.
+        if theirs and self.records.accounts.add(_account(visit, proved, draft, ward, person)):
+            self._record(visit, "account.made", proved, person)
+        self._keep_guardian(visit, proved, draft)
+        self.registering.agreeing.accept(visit, proved)
+        return waiting(visit, visit.now, "child")
+
+    def _keep_guardian(self, visit: Visit, proved: Proved, draft: Draft) -> None:
+        """Keep where the guardian is reached, for the clinic's answer; what they gave before stays."""
+        number, contacts = proved.identity.number, draft.reached.contacts
+        if number is not None and self.records.accounts.add(_guardians(visit, proved, number, contacts)):
+            return
+        self.records.accounts.change(
+            proved.person, lambda before: None if before.reachable else replace(before, contacts=contacts)
+        )
+
+    def _record(self, visit: Visit, kind: str, proved: Proved, person: str) -> None:
+        self.events.record(
+            Event(
+                at=visit.now,
+                kind=kind,
+                transaction=visit.transaction,
+                client=visit.client.id,
+                clinic=visit.clinic.id,
+                provider=proved.identity.provider,
+                person=person,
+                detail={"guardian": proved.person},
+            )
+        )
+
+
+# ---- what a claim is worth -----------------------------------------------------------------------
+
+
+def vouched(account: Account, enrolments: Iterable[Enrolment]) -> bool:
+    """Tell whether an account is more than somebody's claim to be a child's guardian.
+
+    The attack: a stranger registers a child with a password and addresses of the stranger's own, and signs in as
+    the child wherever the child is known already, or whoever comes is taken. So a clinic must have approved this
+    very guardian; that one has approved the child is not enough.
+    """
+    if account.guardian is None:
+        return True
+    approved = (enrolment for enrolment in enrolments if enrolment.standing is Standing.APPROVED)
+    return any(enrolment.guardian == account.guardian for enrolment in approved)
+
+
+def reclaimed(account: Account) -> Account:
+    """Return an account without what a guardian's claim put into it: the person has come themselves."""
+    return replace(
+        account,
+        password=None,
+        password_set_at=None,
+        contacts=(),
+        app_secret=None,
+        app_step=0,
+        given_name=None,
+        family_name=None,
+        guardian=None,
+    )
+
+
+def comes_of_age(born: date, age: int) -> date:
+    """Return the day from whose first minute somebody has an age; of the 29 February it is the 1 March."""
+    try:
+        return born.replace(year=born.year + age)
+    except ValueError:
+        return date(born.year + age, 3, 1)
+
+
+def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
+    """Return the page that says until when a clinic answers."""
+    day = asked_at.astimezone(visit.clinic.zone).date() + timedelta(days=visit.clinic.answer_days)
+    return Form(page="waiting", state=b"", values={"until": day.isoformat(), "clinic": visit.clinic.name, "for": whom})
+
+
+def _may_ask(visit: Visit, proved: Proved) -> bool:
+    """Tell whether somebody may speak for a child: shown by an eID to be themselves, and no child here."""
+    born = proved.identity.birthdate or (proved.identity.number.birthdate if proved.identity.number else None)
+    return proved.identity.loa >= LoA.SUBSTANTIAL and born is not None and _of_age(visit, born)
+
+
+def _of_age(visit: Visit, born: date) -> bool:
+    return visit.now.astimezone(visit.clinic.zone).date() >= comes_of_age(born, visit.clinic.grown_up)
+
+
+def _mistake_of(visit: Visit, proved: Proved, number: NationalNumber) -> str:
+    if number == proved.identity.number:
+        return "r.e.own"
+    born = number.birthdate
+    if born is None:
+        return "r.e.born"  # nobody is taken for a child whose age cannot be seen
+    return "r.e.age" if _of_age(visit, born) else ""
+
+
+def _read(visit: Visit, reply: Mapping[str, str]) -> NationalNumber | None:
+    country = reply.get("country", "")
+    today = visit.now.astimezone(visit.clinic.zone).date()
+    try:
+        return parse(reply.get("number", ""), country if country in COUNTRIES else visit.clinic.country, now=today)
+    except NotANumber:
+        return None
+
+
+def _tidy(name: str) -> str:
+    """Return a name as one line of letters that are seen, at most 80."""
+    text = unicodedata.normalize("NFC", name[: 2 * _LONGEST_NAME])
+    seen = "".join(" " if unicodedata.category(letter) in _UNSEEN else letter for letter in text)
+    return " ".join(seen.split())[:_LONGEST_NAME]
+
+
+def _child_page(visit: Visit, reply: Mapping[str, str], errors: Mapping[str, str] | None = None) -> Form:
+    country = reply.get("country", "")
+    values = {
+        "number": reply.get("number", "")[:_LONGEST_NUMBER],
+        "country": country if country in COUNTRIES else visit.clinic.country,
+        "age": str(visit.clinic.grown_up),
+        "name": _tidy(reply.get("given", "")),
+        "family": _tidy(reply.get("family", "")),
+        "mask": "1" if reply.get("mask") else "",
+    }
+    return Form(page="child", state=b"", values=values, errors=errors or {})
+
+
+def _enrolment(visit: Visit, proved: Proved, person: str) -> Enrolment:
+    return Enrolment(
+        person=person,
+        clinic=visit.clinic.id,
+        standing=Standing.ASKED,
+        asked_at=visit.now,
+        provider=proved.identity.provider,
+        guardian=proved.person,
+        client=visit.client.id,
+        language=visit.language,
+    )
+
+
+def _guardians(visit: Visit, proved: Proved, number: NationalNumber, contacts: tuple[Contact, ...]) -> Account:
+    return Account(
+        person=proved.person,
+        number=number,
+        given_name=proved.identity.given_name,
+        family_name=proved.identity.family_name,
+        birthdate=proved.identity.birthdate or number.birthdate,
+        language=visit.language,
+        contacts=contacts,
+        confirmed_at=visit.now,
+        created_at=visit.now,
+    )
+
+
+def _account(visit: Visit, proved: Proved, draft: Draft, ward: Ward, person: str) -> Account:
+    return Account(
+        person=person,
+        number=ward.number,
+        given_name=ward.given_name,
+        family_name=ward.family_name,
+        birthdate=ward.number.birthdate,
+        language=visit.language,
+        password=draft.password,
+        password_set_at=visit.now if draft.password else None,
+        contacts=draft.reached.contacts,
+        confirmed_at=visit.now,
+        guardian=proved.person,
+        created_at=visit.now,
+    )

@@ -1,0 +1,268 @@
+"""Whether somebody is taken at a clinic: known there, or registered now, or waiting for an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.child import reclaimed, vouched, waiting
+from idbroker.accounts.question import Proved, Settled, Stopped
+from idbroker.accounts.reaching import reached
+from idbroker.accounts.reconciling import Letters
+from idbroker.accounts.records import Records
+from idbroker.accounts.registering import Draft, Registering
+from idbroker.events import Event, Events
+from idbroker.form import Form
+from idbroker.identity import Identity, LoA
+from idbroker.numbers import NationalNumber
+from idbroker.visit import Visit
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joining:
+    """The question of enrolment, and of registering oneself."""
+
+    records: Records
+    events: Events
+    registering: Registering
+    letters: Letters
+    name: str = "joining"
+
+    def begin(self, visit: Visit, proved: Proved) -> Form | None:
+        """Return what stands between this person and this clinic; None when nothing does."""
+        account = self._noted(visit, proved)
+        if proved.wish == "child":
+            return None
+        if account is not None and not self._is_theirs(proved, account):
+            return self._only_claimed(visit, proved)
+        if visit.clinic.registration == "unneeded" and not proved.wish:
+            return None
+        return self._standing(visit, proved, account)
+
+    def resume(self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]) -> Form | Settled | Stopped:
+        """Go on with what was answered."""
+        if form.page == "enrol" and reply.get("do") == "no":
+            return Stopped()
+        # Much may have happened since the page was shown: an approval, another tab, other rules of the clinic.
+        now = self.begin(visit, proved)
+        if now is None:
+            return Settled()
+        if form.page == now.page == "have":
+            return Settled(wished=True)
+        if form.page == now.page == "enrol" and not reply.get("do"):
+            return self._enrolled(visit, proved)
+        if now.page != "contact" or form.page in ("have", "enrol", "waiting", "notaken"):
+            return now
+        result = self.registering.resume(visit, proved, form, reply)
+        return result if isinstance(result, Form) else self._registered(visit, proved, result)
+
+    # ---- where they stand ------------------------------------------------------------------------
+
+    def _standing(self, visit: Visit, proved: Proved, account: Account | None) -> Form | None:
+        enrolment = self._enrolment(visit, proved)
+        if enrolment is not None and enrolment.standing is Standing.APPROVED:
+            return _have(proved, account) if proved.wish else None
+        if enrolment is not None and enrolment.standing is Standing.ASKED:
+            return waiting(visit, enrolment.asked_at, "self")
+        if enrolment is not None or visit.clinic.registration == "off":
+            return _not_taken(visit)
+        return self._invited(visit, proved, account)
+
+    def _invited(self, visit: Visit, proved: Proved, account: Account | None) -> Form:
+        """Return what somebody is asked whom this clinic does not know."""
+        if self._is_known(visit, proved, account):
+            if visit.clinic.registration == "unneeded":
+                return _have(proved, account)
+            return Form(page="enrol", state=b"", values={"clinic": visit.clinic.name, "service": visit.service})
+        if not _is_eid(proved.identity) or proved.identity.number is None:
+            return _not_taken(visit)
+        return self.registering.begin(visit, Draft(reached=reached(account.contacts if account else ())))
+
+    def _enrolment(self, visit: Visit, proved: Proved) -> Enrolment | None:
+        """Return how they stand here; what others asked in their name counts no more once they come themselves."""
+        found = self.records.enrolments.find(proved.person, visit.clinic.id)
+        return None if found is not None and _superseded(found, proved) else found
+
+    def _is_known(self, visit: Visit, proved: Proved, account: Account | None) -> bool:
+        if account is not None and (account.contacts or account.password):
+            return True
+        return any(
+            enrolment.clinic != visit.clinic.id and not _superseded(enrolment, proved)
+            for enrolment in self.records.enrolments.of(proved.person)
+        )
+
+    # ---- an account that a guardian made ---------------------------------------------------------
+
+    def _is_theirs(self, proved: Proved, account: Account) -> bool:
+        """Tell whether a password of this account shows who somebody is; an eID always does."""
+        if _is_eid(proved.identity) or account.guardian is None:
+            return True
+        return vouched(account, self.records.enrolments.of(proved.person))
+
+    def _only_claimed(self, visit: Visit, proved: Proved) -> Form:
+        enrolment = self.records.enrolments.find(proved.person, visit.clinic.id)
+        if enrolment is not None and enrolment.standing is Standing.ASKED:
+            return waiting(visit, enrolment.asked_at, "self")
+        return _not_taken(visit)
+
+    def _noted(self, visit: Visit, proved: Proved) -> Account | None:
+        """Return the account; that an eID has confirmed who it is of is noted once."""
+        account = self.records.accounts.of(proved.person)
+        if account is None or not _is_eid(proved.identity):
+            return account
+        theirs = vouched(account, self.records.enrolments.of(proved.person) if account.guardian else ())
+        if not theirs:
+            # Links and codes that went to the claimant's addresses must open nothing either.
+            self.records.links.end_all(proved.person)
+            self.registering.reaching.codes.revoke(proved.person)
+        wanted = _confirmed(account if theirs else reclaimed(account), proved.identity, visit.now)
+        if wanted == account:
+            return account
+        return self._confirm(visit, proved, account)
+
+    def _confirm(self, visit: Visit, proved: Proved, seen: Account) -> Account | None:
+        enrolments = self.records.enrolments.of(proved.person) if seen.guardian else ()
+
+        def change(before: Account) -> Account:
+            own = before if vouched(before, enrolments) else reclaimed(before)
+            return _confirmed(own, proved.identity, visit.now)
+
+        account = self.records.accounts.change(proved.person, change)
+        if seen.guardian is not None and account is not None and account.guardian is None:
+            self._record(visit, proved, "account.reclaimed")
+        elif seen.confirmed_at is None:
+            self._record(visit, proved, "account.confirmed")
+        return account
+
+    # ---- taken in --------------------------------------------------------------------------------
+
+    def _enrolled(self, visit: Visit, proved: Proved) -> Form | Settled:
+        """Enrol them, or ask the clinic to: once, in however many tabs."""
+        found = self.records.enrolments.find(proved.person, visit.clinic.id)
+        wanted = _enrolment(visit, proved, found, self._asked_by(proved))
+        kept = self.records.enrolments.change(
+            proved.person,
+            visit.clinic.id,
+            lambda before: wanted if before is None or _superseded(before, proved) else None,
+        )
+        if kept is wanted:
+            approved = kept.standing is Standing.APPROVED
+            self._record(visit, proved, "enrolment.made" if approved else "enrolment.asked")
+        if kept is None or kept.standing is Standing.ASKED:
+            return waiting(visit, wanted.asked_at if kept is None else kept.asked_at, "self")
+        return Settled(wished=bool(proved.wish)) if kept.standing is Standing.APPROVED else _not_taken(visit)
+
+    def _asked_by(self, proved: Proved) -> str | None:
+        """Return the guardian behind a ward's password; nobody where an eID shows that the person asks themselves."""
+        account = None if _is_eid(proved.identity) else self.records.accounts.of(proved.person)
+        return account.guardian if account else None
+
+    def _registered(self, visit: Visit, proved: Proved, draft: Draft) -> Form | Settled:
+        """Write all of it. What is written twice is written once; what fails half-way goes on from there."""
+        number = proved.identity.number
+        if number is None:
+            return _not_taken(visit)
+        fresh = _account(visit, proved, number, draft)
+        if self.records.accounts.add(fresh):
+            self._record(visit, proved, "account.made")
+        else:
+            self._renew(visit, proved, fresh)
+        self.registering.agreeing.accept(visit, proved)
+        return self._enrolled(visit, proved)
+
+    def _renew(self, visit: Visit, proved: Proved, fresh: Account) -> None:
+        """Put what was filled in into an account that is there already; told first, as of every change."""
+        before = self.records.accounts.of(proved.person)
+        if before is not None and before.contacts:
+            after = _renewed(before, fresh)
+            self.letters.contact_changed(after, before.contacts, visit.clinic.id, visit.client.id)
+        self.records.accounts.change(proved.person, lambda account: _renewed(account, fresh))
+        self._record(visit, proved, "account.changed")
+
+    def _record(self, visit: Visit, proved: Proved, kind: str) -> None:
+        self.events.record(
+            Event(
+                at=visit.now,
+                kind=kind,
+                transaction=visit.transaction,
+                client=visit.client.id,
+                clinic=visit.clinic.id,
+                provider=proved.identity.provider,
+                person=proved.person,
+            )
+        )
+
+
+def _is_eid(identity: Identity) -> bool:
+    """Tell whether this shows who somebody is to others than ourselves: no password of ours ever does."""
+    return identity.loa >= LoA.SUBSTANTIAL
+
+
+def _superseded(enrolment: Enrolment, proved: Proved) -> bool:
+    """Tell whether somebody else asked, nobody has approved, and now the person has come with an eID."""
+    asked_for = enrolment.guardian is not None and enrolment.standing is not Standing.APPROVED
+    return asked_for and _is_eid(proved.identity)
+
+
+def _not_taken(visit: Visit) -> Form:
+    return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
+
+
+def _have(proved: Proved, account: Account | None) -> Form:
+    return Form(page="have", state=b"", values={"name": proved.identity.name or (account and account.name) or ""})
+
+
+def _confirmed(account: Account, identity: Identity, now: datetime) -> Account:
+    """Return an account as an eID has confirmed it: what was missing is filled in, a new number replaces the old."""
+    return replace(
+        account,
+        number=identity.number or account.number,
+        given_name=account.given_name or identity.given_name,
+        family_name=account.family_name or identity.family_name,
+        birthdate=account.birthdate or identity.birthdate,
+        confirmed_at=account.confirmed_at or now,
+    )
+
+
+def _renewed(before: Account, fresh: Account) -> Account:
+    account = before
+    for contact in fresh.contacts:
+        account = account.with_contact(contact)
+    if fresh.password is not None:
+        account = replace(account, password=fresh.password, password_set_at=fresh.password_set_at)
+    return replace(account, language=fresh.language)
+
+
+def _account(visit: Visit, proved: Proved, number: NationalNumber, draft: Draft) -> Account:
+    return Account(
+        person=proved.person,
+        number=number,
+        given_name=proved.identity.given_name,
+        family_name=proved.identity.family_name,
+        birthdate=proved.identity.birthdate or number.birthdate,
+        language=visit.language,
+        password=draft.password,
+        password_set_at=visit.now if draft.password else None,
+        contacts=draft.reached.contacts,
+        confirmed_at=visit.now,
+        created_at=visit.now,
+    )
+
+
+def _enrolment(visit: Visit, proved: Proved, found: Enrolment | None, guardian: str | None) -> Enrolment:
+    asks = visit.clinic.registration == "approval"
+    return Enrolment(
+        person=proved.person,
+        clinic=visit.clinic.id,
+        standing=Standing.ASKED if asks else Standing.APPROVED,
+        asked_at=visit.now,
+        decided_at=None if asks else visit.now,
+        provider=proved.identity.provider,
+        guardian=guardian,
+        client=visit.client.id,
+        language=visit.language,
+        told=found.told if found else {},
+        settled=found.settled if found else {},
+    )
