@@ -72,6 +72,8 @@ class StoredMessages:
         """Keep them, all or none: one statement, whatever their number. One that is there stays as it is."""
         if not messages:
             return
+        # Sorted: two transactions that add the same ones in two orders would wait for each other for ever.
+        messages = sorted(messages, key=_id)
         # In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
         rows = ", ".join(f"({', '.join(f':{name}_{row}' for name in COLUMNS)})" for row in range(len(messages)))
         insert = text(f"INSERT INTO message ({', '.join(COLUMNS)}) VALUES {rows} ON CONFLICT (id) DO NOTHING")  # noqa: S608 - names of ours
@@ -178,6 +180,10 @@ def _written(message: SealedMessage) -> dict[str, object]:
         "data_key": data_key_of(message.sealed) if message.sealed else None,
         "sealed": message.sealed,
     }
+
+
+def _id(message: SealedMessage) -> str:
+    return message.id
 
 
 def _age(row: Row[Any]) -> tuple[datetime, str]:

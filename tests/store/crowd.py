@@ -56,11 +56,11 @@ def scans(store: Durable, table: str, call: Callable[[], object]) -> list[str]:
 
 
 def steps(store: Durable, call: Callable[[], object]) -> int:
-    """Return how many of SQLite's own steps a call takes, in hundreds. The store has been used by nobody else."""
+    """Return how many of SQLite's own steps a call takes, in tens. The store has been used by nobody else."""
     counted: list[None] = []
     with store.database.connected() as connection:  # the next to ask is lent it again
         driver: Any = connection.connection.driver_connection
-        driver.set_progress_handler(lambda: counted.append(None), 100)
+        driver.set_progress_handler(lambda: counted.append(None), 10)
     call()
     driver.set_progress_handler(None, 0)
     return len(counted)
