@@ -32,7 +32,7 @@ class Agreeing:
 
     records: Records
     events: Events
-    name: str = "terms"
+    name = "terms"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return the terms; None where there are none, or this version was accepted."""

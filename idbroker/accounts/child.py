@@ -35,7 +35,7 @@ class Child:
     records: Records
     events: Events
     registering: Registering
-    name: str = "child"
+    name = "child"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return the page that asks who the child is."""

@@ -28,7 +28,7 @@ class Joining:
     events: Events
     registering: Registering
     letters: Letters
-    name: str = "joining"
+    name = "joining"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return what stands between this person and this clinic; None when nothing does."""
@@ -176,8 +176,7 @@ class Joining:
         """Put what was filled in into an account that is there already; told first, as of every change."""
         before = self.records.accounts.of(proved.person)
         if before is not None and before.contacts:
-            after = _renewed(before, fresh)
-            self.letters.contact_changed(after, before.contacts, visit.clinic.id, visit.client.id)
+            self.letters.contact_changed(before, _renewed(before, fresh), visit)
         self.records.accounts.change(proved.person, lambda account: _renewed(account, fresh))
         self._record(visit, proved, "account.changed")
 

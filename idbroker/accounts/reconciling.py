@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -22,8 +22,8 @@ _CHOICES = ("mine", "clinic", "other")
 class Letters(Protocol):
     """Who writes to people that an address of theirs has changed."""
 
-    def contact_changed(self, account: Account, before: Iterable[Contact], clinic: str, client: str | None) -> None:
-        """Tell every address known before and after. May raise StoreError."""
+    def contact_changed(self, before: Account, after: Account, visit: Visit) -> None:
+        """Tell every address known before and after (ASVS 6.3.7). May raise StoreError."""
         ...
 
 
@@ -48,7 +48,7 @@ class Reconciling:
     events: Events
     reaching: Reaching
     letters: Letters
-    name: str = "contacts"
+    name = "contacts"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return both sides' addresses; None when they are the same, or were asked about."""
@@ -133,7 +133,7 @@ class Reconciling:
             return account
 
         # Told first: whoever breaks in between has told of a change that was none, never kept one quiet.
-        self.letters.contact_changed(change(seen), seen.contacts, visit.clinic.id, visit.client.id)
+        self.letters.contact_changed(seen, change(seen), visit)
         self.records.accounts.change(proved.person, change)
         # Links and codes that lie in the old mailbox must open nothing that is no longer reached there.
         self.records.links.end_all(proved.person)

@@ -31,7 +31,7 @@ class Releasing:
 
     records: Records
     events: Events
-    name: str = "consent"
+    name = "consent"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return what would be released; None when nothing is, or all of it was agreed to."""
