@@ -19,7 +19,7 @@ _HEADINGS = {
     "password": "p.h1",
     "code": "o.h1",
     "contact": "r.contact",
-    "newpassword": "f.h1",
+    "newpassword": "f.act.h1",
     "check": "r.check",
     "waiting": "r.wait.h1",
     "enrol": "k.clinic",
@@ -38,6 +38,7 @@ _HEADINGS = {
     "linkgone": "f.gone.h1",
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
+_DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
 _ORDER = ("choice", "number", "given", "family", "email", "phone", "password", "code")
 _IDS = {"number": "pid"}
 _NAMES = ("service", "clinic", "name")
@@ -108,6 +109,7 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
         "title": words.say("g.errtitle", view.frame.language, title=title) if wrong else title,
         "posts": bool(view.action),
         "about": True,
+        "done": view.page in _DONE,
         "tell": said,
         "clock": said.clock,
         "day": said.day,
@@ -121,7 +123,8 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
 
 def number_country(view: FormView) -> str | None:
     """Return the country whose number is asked for: the one chosen, else the clinic's."""
-    return view.values.get("country") or view.frame.country
+    own = view.values.get("country") or view.values.get("value.national_number_country")
+    return own or view.frame.country
 
 
 def _heading(view: FormView) -> str:

@@ -203,6 +203,7 @@ class Pages:
         values = {
             "posts": False,
             "about": False,
+            "done": False,
             "notice": None,
             "error": None,
             "view": view,

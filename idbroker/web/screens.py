@@ -86,13 +86,13 @@ class Screens:
         if form.action is not None:
             return self.post_to(form.action, form.values, transaction.language)
         others = [name for name in self._site.broker.ways(transaction) if name != transaction.provider]
-        shut = bool(form.values.get("locked") or form.values.get("limited"))
+        shut = bool(form.values.get("locked"))
         view = views.FormView(
             frame=self._frame(transaction, client, clinic),
             action=f"/t/{transaction.id}/{form.page}",
             nonce=nonce,
             page=form.page,
-            values=form.values,
+            values={**form.values, **_terms(form, clinic, transaction.language)},
             errors=form.errors,
             eid=self._title(transaction.provider or ""),
             ways=tuple(views.way(name, self._title(name)) for name in others) if shut else (),
@@ -347,6 +347,11 @@ def state_of(wait: PendingWait) -> views.WaitState:
     if wait.says == _RETURN:
         return views.WaitState.RETURNING
     return views.WaitState(wait.progress.value)
+
+
+def _terms(form: PendingForm, clinic: Clinic, language: str) -> Mapping[str, str]:
+    """Return the text of the terms that a press of the last button accepts: it can be read there."""
+    return {"text": clinic.terms.text(language)} if form.page == "check" and clinic.terms else {}
 
 
 def _pending(transaction: Transaction) -> PendingWait:

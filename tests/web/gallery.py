@@ -130,7 +130,7 @@ def form_view(language: str, name: str, **changes: object) -> FormView:
         page=filled.page,
         values=filled.values,
         errors=filled.errors,
-        ways=WAYS[:2] if filled.values.keys() & {"locked", "limited"} else (),
+        ways=WAYS[:2] if "locked" in filled.values else (),
         elsewhere="/t/abc/choose",
     )
 

@@ -27,7 +27,14 @@ def _filled(page: str, values: Mapping[str, str] | None = None, **errors: str) -
 
 _SMS = {"channel": "sms", "shown": "56", "until": LOCKED, "others": "email app", "purpose": "login"}
 _MAIL = {"channel": "email", "shown": "a•••@d•••.dk", "until": LOCKED, "others": "", "purpose": "contact"}
-_CHECK = {"name": "Anna Åberg", "number": "010772-••••", "email": "anna@example.com", "for": "self", "terms": "3"}
+_CHECK = {
+    "name": "Anna Åberg",
+    "number": "010772-••••",
+    "email": "anna@example.com",
+    "for": "self",
+    "terms": "3",
+    "text": TERMS,
+}
 _DIFFER = {
     "email": "anna@example.com",
     "phone": "+45 20 12 34 56",
@@ -67,7 +74,7 @@ FORMS: Mapping[str, Filled] = {
     "newpassword": _filled("newpassword", {**_NEW, "optional": "1", "eid": "MitID"}),
     "newpassword-short": _filled("newpassword", {**_NEW, "mixed": "1"}, password="f.e.short"),
     "check": _filled("check", {**_CHECK, "phone": "+45 20 12 34 56", "password": "1"}),
-    "check-child": _filled("check", {**_CHECK, "for": "child", "child": "050518-••••", "terms": ""}),
+    "check-child": _filled("check", {**_CHECK, "for": "child", "number": "", "child": "050518-••••", "terms": ""}),
     "waiting": _filled("waiting", {"until": "2026-11-25", "for": "self"}),
     "waiting-child": _filled("waiting", {"until": "2026-11-25", "for": "child"}),
     "enrol": _filled("enrol", {"service": "Patientportalen", "clinic": "Havnens Læger"}),

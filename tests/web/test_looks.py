@@ -43,6 +43,7 @@ SCREENS = (
 LAYOUTS = (
     "choose",
     "choose-all",
+    "choose-new",
     "cpr",
     "cpr-match",
     "wait-scan",

@@ -1,8 +1,9 @@
 // Comfort only: every page works without this file.
 (function () {
   "use strict";
+  var find = function (selector) { return document.querySelector(selector); };
   // A reader hears what to fix first.
-  var summary = document.querySelector(".sum");
+  var summary = find(".sum");
   if (summary) summary.focus();
   // One submit in two seconds; the server gives a second one the same answer anyway.
   document.querySelectorAll("form").forEach(function (form) {
@@ -15,4 +16,60 @@
     // Coming Back to a kept page is not a second press.
     addEventListener("pageshow", function () { last = 0; });
   });
+
+  // The password may be looked at; it is hidden again before it is sent, so that browsers keep it as a password.
+  var password = find("#password"), reveal = find("#reveal");
+  if (password && reveal) {
+    var says = reveal.dataset;
+    var show = function (seen) {
+      password.type = seen ? "text" : "password";
+      reveal.textContent = seen ? says.hide : says.show;
+    };
+    reveal.hidden = false;
+    reveal.addEventListener("click", function () {
+      var seen = password.type === "password";
+      show(seen);
+      find("#revealed").textContent = seen ? says.on : says.off;
+    });
+    password.form.addEventListener("submit", function () { show(false); });
+    addEventListener("pageshow", function () { show(false); });
+  }
+
+  // The hyphen comes by itself. The caret stays behind the figure it was behind; nothing else is touched.
+  var number = find("#pid");
+  var neatly = function (digits, country) {
+    var part = function (at, mark) { return digits.slice(0, at) + mark + digits.slice(at); };
+    var much = digits.length;
+    if (country === "DK" && much > 6) return part(6, "-");
+    if (country === "NO" && much > 6) return part(6, " ");
+    // Ten figures or twelve: which of them is known when they are all there.
+    if (country === "SE" && much > 9) return much === 11 ? digits : part(much - 4, "-");
+    return null;
+  };
+  if (number) number.addEventListener("input", function (event) {
+    var text = number.value;
+    if (event.isComposing || !/^[\d\s.-]*$/.test(text)) return;
+    var neat = neatly(text.replace(/\D/g, ""), number.dataset.number);
+    if (neat === null || neat === text) return;
+    var behind = text.slice(0, number.selectionStart).replace(/\D/g, "").length, caret = 0;
+    while (behind > 0) if (/\d/.test(neat[caret++])) behind--;
+    number.value = neat;
+    number.setSelectionRange(caret, caret);
+  });
+
+  // A code from a text message is filled in, never sent; an old one is not there when somebody comes Back.
+  var code = find("#code[autocomplete]");
+  if (code) {
+    addEventListener("pageshow", function (event) {
+      var kept = performance.getEntriesByType("navigation")[0];
+      if (event.persisted || (kept && kept.type === "back_forward")) code.value = "";
+    });
+    if (code.dataset.channel === "sms" && "OTPCredential" in window) {
+      var given = new AbortController();
+      code.form.addEventListener("submit", function () { given.abort(); });
+      navigator.credentials.get({ otp: { transport: ["sms"] }, signal: given.signal }).then(function (got) {
+        if (!code.value) code.value = got.code;
+      }, function () {});
+    }
+  }
 })();
