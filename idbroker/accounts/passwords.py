@@ -24,7 +24,7 @@ from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
-from zxcvbn import matching, scoring, time_estimates  # type: ignore[import-untyped]  # ships no types
+from zxcvbn import matching, scoring  # type: ignore[import-untyped]  # ships no types
 
 from idbroker.clinic import PasswordRules
 from idbroker.errors import BrokerError, StoreError
@@ -32,13 +32,14 @@ from idbroker.errors import BrokerError, StoreError
 LONGEST = 128  # characters, which are code points (SP 800-63B-4, 3.1.1.1: at least 64 must be allowed)
 MOST_BYTES = 1024
 SHORTEST = 8  # whatever a clinic says (SP 800-63B-4, 3.1.1.1: a password that is one of two factors)
-STRONG = 3  # of zxcvbn's 0 to 4: more than 10^8 guesses
+GUESSES = 10**8  # fewer and it is refused: below zxcvbn's 3 of 4
 
 _NICE = 10  # a tenth of the processor, when eID sign-ins want the rest
 _SALT, _DIGEST = 16, 32  # bytes (RFC 9106, 3.1)
 _JUDGED = 72  # characters that zxcvbn is shown
 _CRAFTED = 16  # of a password with many signs that may stand for letters: each combination costs a look-up
 _MANY_SIGNS = 6
+_OWN = 4  # letters and digits that must be the password's own, besides what is known of the person
 _SIGNS = frozenset("4@8({[<36910!|$5+7%2")
 _UNTYPED = frozenset({"Cc", "Cs", "Zl", "Zp"})  # controls, NUL among them; half a letter; ends of lines
 _SMALLEST_KIB, _LARGEST_KIB = 19456, 1048576  # the least is OWASP's, with two passes
@@ -269,13 +270,23 @@ def _is_guessed(text: str, known: Mapping[str, None]) -> bool:
     runs = {_once(run) for run in re.findall(r"[^\W\d_]+", text.casefold())}
     if runs and sum(_listed(run, (nordic, context)) for run in runs) <= 2:
         return True  # nothing but digits and signs around one word of the lists, or two
+    if _without(text, context) < _OWN:
+        return True
     # zxcvbn's own call keeps the words it is given in a table of the module, for every thread to see.
     tables = {**matching.RANKED_DICTIONARIES, "nordic": nordic, "context": context}
-    return int(time_estimates.guesses_to_score(_guesses(_shown(text), tables))) < STRONG
+    return _guesses(_shown(text), tables) < GUESSES
 
 
 def _guesses(shown: str, tables: Mapping[str, Mapping[str, int]]) -> int:
     return int(scoring.most_guessable_match_sequence(shown, matching.omnimatch(shown, tables))["guesses"])
+
+
+def _without(text: str, words: Iterable[str]) -> int:
+    """Return how many letters and digits are left without the words, whatever stands between their parts."""
+    bare = "".join(filter(str.isalnum, text.casefold()))
+    for word in sorted(words, key=len, reverse=True):
+        bare = bare.replace(word, "")
+    return len(bare)
 
 
 def _shown(text: str) -> str:
