@@ -13,7 +13,7 @@ import requests
 from flask import Flask
 
 from idbroker import config, logs, providers
-from idbroker.accounts.records import account_row, enrolment_row
+from idbroker.accounts.records import Accounts, Enrolments, Records, account_row, enrolment_row
 from idbroker.asking import Asking
 from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
@@ -36,6 +36,7 @@ from idbroker.outbound import GuardedFetch, GuardedPost
 from idbroker.person import number_row
 from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
+from idbroker.rooms import Given, Rooms, open_counter, open_rooms
 from idbroker.sealing import Sealer
 from idbroker.session import Session
 from idbroker.session_index import Resting, SessionIndex
@@ -48,6 +49,7 @@ from idbroker.transaction import Transaction
 from idbroker.waits import Waits
 from idbroker.web.browser import Cookies
 from idbroker.web.front import make_web
+from idbroker.web.me import own_pages
 from idbroker.web.pages import Pages
 from idbroker.web.site import Site
 from idbroker.words import Words
@@ -70,13 +72,28 @@ class House:
     sealed: SealedTransient
     lookout: Lookout
     backchannel: Backchannel
+    sealer: Sealer
+    sessions: Shelf[Session]
+    index: SessionIndex
+    afterwards: Shelf[Afterwards]
+    grants: Shelf[Grant]
+    tokens: Tokens
+    signout: Signout
+    rooms: Rooms
+    words: Words
     upstreams: list[requests.Session]
     sandbox: bool = False
+
+    def start(self) -> None:
+        """Begin to send what waits to be sent: messages to people, word to services."""
+        self.backchannel.start()
+        self.rooms.counter.messages.start()
 
     def close(self) -> None:
         """Let go of everything: stores, connections, threads."""
         self.lookout.close()
         self.backchannel.close()
+        self.rooms.counter.close()
         for session in self.upstreams:
             session.close()
         self.transient.close()
@@ -100,6 +117,25 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         return upstreams[-1]
 
     sealed = SealedTransient(transient, keyring.sealing_keys)
+    sealer = Sealer(keyring.sealing_keys)
+    tallies = Tallies(transient)
+    words = Words()
+    own = own_pages(settings.server.issuer, settings.clinics, words)
+    clients = ConfiguredClients(settings.clients, durable.clients, own)
+    given = Given(
+        settings=settings,
+        clock=clock,
+        sealed=sealed,
+        tallies=tallies,
+        sealer=sealer,
+        clients=clients,
+        events=durable.events,
+        outbox=durable.messages,
+        records=open_records(durable, sealer),
+        http=http,
+        words=words,
+    )
+    counter = open_counter(given)
     means = Means(
         clock=clock,
         http=http,
@@ -107,11 +143,49 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         issuer=settings.server.issuer,
         once=once(transient, clock),
         copies=Copies(Shelf(sealed, "m", Copy)),
-        tally=Tallies(transient),
+        tally=tallies,
+        desk=counter.desk,
         sandbox=sandbox,
     )
     made = _providers(settings, means)
-    clients = ConfiguredClients(settings.clients, durable.clients)
+    backchannel = Backchannel(
+        issuer=settings.server.issuer,
+        clock=clock,
+        outbox=durable.logout_notices,
+        clients=clients,
+        events=durable.events,
+        signing=keyring.signing,
+        subject_secret=lambda: keyring.secret(Use.SUBJECT),
+        post=GuardedPost(sandbox=sandbox),
+    )
+    sessions, grants = Shelf(sealed, "s", Session), Shelf(sealed, "g", Grant)
+    index = SessionIndex(Shelf(sealed, "u", Resting), settings.session.absolute, lambda key: bool(sessions.get(key)))
+    tokens = Tokens(
+        issuer=settings.server.issuer,
+        clock=clock,
+        grants=grants,
+        refresh_tokens=durable.refresh_tokens,
+        clients=clients,
+        events=durable.events,
+        keys=keyring,
+        sealer=sealer,
+    )
+    afterwards = Shelf(sealed, "a", Afterwards)
+    signout = Signout(
+        issuer=settings.server.issuer,
+        clock=clock,
+        sessions=sessions,
+        index=index,
+        farewells=Shelf(sealed, "f", Farewell),
+        afterwards=afterwards,
+        tokens=tokens,
+        clients=clients,
+        providers=made,
+        notify=lambda session: durable.logout_notices.add(notices_for(session, clients, clock.now())),
+        wake=backchannel.wake,
+        once=once(transient, clock),
+        events=durable.events,
+    )
     return House(
         settings=settings,
         clock=clock,
@@ -122,18 +196,28 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         providers=made,
         sealed=sealed,
         lookout=Lookout(Shelf(sealed, "t", Transaction), transient, made, clock),
-        backchannel=Backchannel(
-            issuer=settings.server.issuer,
-            clock=clock,
-            outbox=durable.logout_notices,
-            clients=clients,
-            events=durable.events,
-            signing=keyring.signing,
-            subject_secret=lambda: keyring.secret(Use.SUBJECT),
-            post=GuardedPost(sandbox=sandbox),
-        ),
+        backchannel=backchannel,
+        sealer=sealer,
+        sessions=sessions,
+        index=index,
+        afterwards=afterwards,
+        grants=grants,
+        tokens=tokens,
+        signout=signout,
+        rooms=open_rooms(given, counter, signout, durable.events),
+        words=words,
         upstreams=upstreams,
         sandbox=sandbox,
+    )
+
+
+def open_records(durable: Durable, sealer: Sealer) -> Records:
+    """Return the records of accounts in a durable store."""
+    return Records(
+        accounts=Accounts(durable.account_rows, sealer),
+        enrolments=Enrolments(durable.enrolment_rows, sealer),
+        links=durable.links,
+        consents=durable.consents,
     )
 
 
@@ -226,51 +310,20 @@ def make_site(house: House) -> Site:
     """Put everything together for the web."""
     issuer, clock, durable, keyring = house.settings.server.issuer, house.clock, house.durable, house.keyring
     sealed = house.sealed
-    sealer = Sealer(keyring.sealing_keys)
-    sessions, grants = Shelf(sealed, "s", Session), Shelf(sealed, "g", Grant)
-    tokens = Tokens(
-        issuer=issuer,
-        clock=clock,
-        grants=grants,
-        refresh_tokens=durable.refresh_tokens,
-        clients=house.clients,
-        events=durable.events,
-        keys=keyring,
-        sealer=sealer,
-    )
     use_once = once(house.transient, clock)
-    afterwards = Shelf(sealed, "a", Afterwards)
-    index = SessionIndex(
-        Shelf(sealed, "u", Resting), house.settings.session.absolute, lambda key: sessions.get(key) is not None
-    )
-    signout = Signout(
-        issuer=issuer,
-        clock=clock,
-        sessions=sessions,
-        index=index,
-        farewells=Shelf(sealed, "f", Farewell),
-        afterwards=afterwards,
-        tokens=tokens,
-        clients=house.clients,
-        providers=house.providers,
-        notify=lambda session: durable.logout_notices.add(notices_for(session, house.clients, clock.now())),
-        wake=house.backchannel.wake,
-        once=use_once,
-        events=durable.events,
-    )
     signon = Signon(
         clock=clock,
-        sessions=sessions,
-        index=index,
-        afterwards=afterwards,
-        grants=grants,
+        sessions=house.sessions,
+        index=house.index,
+        afterwards=house.afterwards,
+        grants=house.grants,
         persons=durable.persons,
         records=durable,
         events=durable.events,
-        sealer=sealer,
+        sealer=house.sealer,
         subject_secret=lambda: keyring.secret(Use.SUBJECT),
         settings=house.settings.session,
-        end=signout.end_all,
+        end=house.signout.end_all,
         keep_evidence=house.settings.evidence.keep,
         test_people=house.sandbox or house.settings.server.test_people,
     )
@@ -283,19 +336,20 @@ def make_site(house: House) -> Site:
         providers=house.providers,
         transactions=transactions,
         signon=signon,
-        asking=Asking(issuer=issuer, providers=house.providers),
+        asking=Asking(issuer=issuer, providers=house.providers, questions=house.rooms.questions),
         events=durable.events,
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)
     house.lookout.serve(waits)
-    words = Words()
     return Site(
         issuer=issuer,
         clock=clock,
         broker=Broker(moves=moves, waits=waits),
         waits=waits,
-        tokens=tokens,
-        signout=signout,
+        tokens=house.tokens,
+        signout=house.signout,
+        recovery=house.rooms.recovery,
+        own=house.rooms.own,
         authenticator=Authenticator(
             clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=use_once
         ),
@@ -303,7 +357,7 @@ def make_site(house: House) -> Site:
         clinics=house.settings.clinics,
         keys=keyring,
         requests=Shelf(sealed, "r", dict[str, str]),
-        pages=Pages(words, sandbox=house.sandbox),
+        pages=Pages(house.words, sandbox=house.sandbox),
         cookies=Cookies(secure=issuer.startswith("https://")),
         metadata=discovery.document(issuer),
         ready=_readiness(durable, house.transient),
@@ -336,5 +390,5 @@ def wsgi() -> Flask:
     house = open_house(settings, path.parent)
     atexit.register(house.close)
     site = make_site(house)
-    house.backchannel.start()
+    house.start()
     return make_web(site)

@@ -112,15 +112,19 @@ class Clients(Protocol):
 
 
 class ConfiguredClients:
-    """The clients of the configuration file, before those of a store behind it."""
+    """The clients of the configuration file, before those of a store behind it.
 
-    def __init__(self, configured: Iterable[Client], behind: Clients) -> None:
+    `own` are pages of ours that people sign in to: found like any client, and nobody's to list or change.
+    """
+
+    def __init__(self, configured: Iterable[Client], behind: Clients, own: Iterable[Client] = ()) -> None:
+        self._own = {client.id: client for client in own}
         self._configured = {client.id: client for client in configured}
         self._behind = behind
 
     def find(self, client_id: str) -> Client | None:
         """Return the client, or None."""
-        return self._configured.get(client_id) or self._behind.find(client_id)
+        return self._own.get(client_id) or self._configured.get(client_id) or self._behind.find(client_id)
 
     def all(self) -> tuple[Client, ...]:
         """Return every client, by id."""

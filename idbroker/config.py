@@ -17,11 +17,14 @@ from urllib.parse import urlsplit
 from pydantic import TypeAdapter, ValidationError
 
 from idbroker import evidence, providers, session
+from idbroker.accounts import passwords
 from idbroker.client import Client
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics, PasswordRules, Terms
 from idbroker.clinic import mistakes_of as mistakes_of_clinic
 from idbroker.errors import ConfigError
 from idbroker.keyset import Rules
+from idbroker.messages import mail, sms
+from idbroker.otp import settings as codes
 from idbroker.registration import Mistake, mistakes_of
 
 Table = TypeVar("Table")
@@ -94,6 +97,10 @@ class Settings:
     log: Log = field(default_factory=Log)
     session: session.Settings = field(default_factory=session.Settings)
     evidence: evidence.Settings = field(default_factory=evidence.Settings)
+    passwords: passwords.Settings = field(default_factory=passwords.Settings)
+    codes: codes.Settings = field(default_factory=codes.Settings)
+    email: mail.Settings | None = None
+    sms: sms.Settings | None = None
     providers: Mapping[str, ProviderTable] = field(default_factory=dict)
     clinics: Clinics = field(default_factory=Clinics)
     clients: tuple[Client, ...] = ()
@@ -111,15 +118,16 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _at_home(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the document with the providers' `…_file` and `…_files` relative to the configuration's folder."""
+    """Return the document with every `…_file` and `…_files` of a provider or channel relative to the file's folder."""
+    placed = {name: _placed_table(document[name], folder) for name in ("email", "sms") if name in document}
     tables = document.get("providers")
-    if not isinstance(tables, dict):
-        return dict(document)
-    placed = {
-        name: {k: _placed(k, v, folder) for k, v in table.items()} if isinstance(table, dict) else table
-        for name, table in tables.items()
-    }
-    return {**document, "providers": placed}
+    if isinstance(tables, dict):
+        placed["providers"] = {name: _placed_table(table, folder) for name, table in tables.items()}
+    return {**document, **placed}
+
+
+def _placed_table(table: Any, folder: Path) -> Any:
+    return {k: _placed(k, v, folder) for k, v in table.items()} if isinstance(table, dict) else table
 
 
 def _placed(name: str, value: Any, folder: Path) -> Any:
@@ -178,6 +186,10 @@ class _Reading:
             "log": self._table("log", document.get("log", {}), Log),
             "session": self._table("session", document.get("session", {}), session.Settings),
             "evidence": self._table("evidence", document.get("evidence", {}), evidence.Settings),
+            "passwords": self._judged("passwords", document.get("passwords", {}), passwords),
+            "codes": self._judged("codes", document.get("codes", {}), codes),
+            "email": self._judged("email", document["email"], mail) if "email" in document else None,
+            "sms": self._judged("sms", document["sms"], sms) if "sms" in document else None,
         }
         kinds = self._providers(document)
         clinics = self._clinics(document, kinds)
@@ -300,6 +312,13 @@ class _Reading:
         if "id" in table:
             self.mistakes.append((where, "id is the table's name; take it out"))
         return {**table, "id": name}
+
+    def _judged(self, name: str, table: Any, room: Any) -> Any:
+        """Read a table of a room that says itself what is wrong with its settings."""
+        settings = self._table(name, table, room.Settings)
+        if settings is not None:
+            self.mistakes += [(name, what) for what in room.mistakes(settings)]
+        return settings
 
     # ---- reading one table -----------------------------------------------------------------------
 

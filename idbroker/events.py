@@ -33,3 +33,7 @@ class Events(Protocol):
     def since(self, at: datetime, *, kind: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
         """Return the newest `limit` events from a moment on, oldest first."""
         ...
+
+    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
+        """Return the newest events of a person, the newest first."""
+        ...

@@ -102,6 +102,13 @@ class Signout:
         self._end(kept, "asked")
         return True
 
+    def end_client(self, person: str, client_id: str) -> None:
+        """End what one client was given by a person's sign-ons (ASVS 10.4.9); they themselves live on."""
+        for session in self.of_person(person):
+            for reached in session.reached:
+                if reached.client_id == client_id:
+                    self.tokens.end_family(reached.grant)
+
     def of_person(self, person: str) -> tuple[Session, ...]:
         """Return a person's sign-ons, the newest first."""
         found = [self.sessions.get(key) for key in reversed(self.index.of_person(person))]

@@ -49,7 +49,10 @@ class Question(Protocol):
     was answered must be kept where `begin` finds it. Both may raise StoreError, and nothing else.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What it is kept under while it is asked."""
+        ...
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return what to ask; None when there is nothing to."""

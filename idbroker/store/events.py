@@ -32,6 +32,12 @@ class StoredEvents:
         rows = self._database.reading(lambda connection: connection.execute(wanted).all())
         return tuple(_event(row) for row in reversed(rows))
 
+    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
+        """Return the newest events of a person, the newest first."""
+        wanted = select(table).where(table.c.person == person).order_by(table.c.id.desc()).limit(limit)
+        rows = self._database.reading(lambda connection: connection.execute(wanted).all())
+        return tuple(map(_event, rows))
+
 
 def insert_event(connection: Connection, event: Event) -> None:
     """Add one event to the transaction of the connection."""

@@ -100,6 +100,8 @@ event = Table(
     Column("person", Text),
     Column("ref", Text),
     Column("detail", JSON, nullable=False),
+    # My page: a person's own, the newest first.
+    Index("event_person", "person", "id"),
 )
 
 refresh_token = Table(

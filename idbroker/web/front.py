@@ -16,6 +16,8 @@ from idbroker.web.farewells import farewells
 from idbroker.web.headers import static_headers
 from idbroker.web.journey import journey
 from idbroker.web.leaving import leaving
+from idbroker.web.me import me
+from idbroker.web.recovering import recovering
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 from idbroker.web.views import Problem
@@ -33,7 +35,16 @@ def make_web(site: Site) -> Flask:
     app.url_map.merge_slashes = False
     programs, people = (
         endpoints(site),
-        (journey(site), waiting(site), leaving(site), farewells(site), _documents(site), _descriptions(site)),
+        (
+            journey(site),
+            waiting(site),
+            leaving(site),
+            farewells(site),
+            recovering(site),
+            me(site),
+            _documents(site),
+            _descriptions(site),
+        ),
     )
     _answer_programs(programs, site)
     for routes in (programs, *people, _health(site)):

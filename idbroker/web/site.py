@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
+from idbroker.accounts.own import OwnPage
+from idbroker.accounts.recovery import Recovery
 from idbroker.broker import Broker
 from idbroker.client import Clients
 from idbroker.clinic import Clinics
@@ -61,6 +64,8 @@ class Site:
     waits: Waits
     tokens: Tokens
     signout: Signout
+    recovery: Recovery
+    own: OwnPage
     authenticator: Authenticator
     clients: Clients
     clinics: Clinics
@@ -75,6 +80,11 @@ class Site:
     address_header: str = "Clientaddress"
     streams: int = 8  # of QR codes at once, in one process: each holds a thread of the server
     origins: Callable[[str], tuple[str, ...]] = field(default=lambda _: ())
+
+    @property
+    def host(self) -> str:
+        """Return our host as people see it; it is never taken from a request (O14: poisoned by a header)."""
+        return urlsplit(self.issuer).hostname or ""
 
     @property
     def https(self) -> bool:

@@ -20,10 +20,12 @@ def upgrade() -> None:
     _link()
     _consent()
     _message()
+    op.create_index("event_person", "event", ["person", "id"])
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    op.drop_index("event_person", "event")
     for table in ("message", "consent", "link", "enrolment", "account"):
         op.drop_table(table)
 
