@@ -48,11 +48,13 @@ class Pigeonhole:
 
     def __init__(self) -> None:
         self.taken: queue.Queue[Message] = queue.Queue()
+        self.refused: queue.Queue[Message] = queue.Queue()
         self.refuses = False
 
     def send(self, message: Message) -> None:
         """Take a message."""
         if self.refuses:
+            self.refused.put(message)
             raise NotSent("refused", for_good=True)
         self.taken.put(message)
 
@@ -117,6 +119,11 @@ class DeskHouse:
         text = self.wires[channel].taken.get(timeout=PATIENCE).text
         found: list[str] = re.findall(r"\b[0-9]{6}\b", text)
         return found[0]
+
+    def refused(self, channel: Channel = Channel.SMS) -> None:
+        """Wait until a channel has refused a message, and that is kept."""
+        self.wires[channel].refused.get(timeout=PATIENCE)
+        self.post.close()  # what is under way ends first
 
     def events(self, *kinds: str) -> list[Event]:
         """Return what was recorded, of some kinds or of all."""

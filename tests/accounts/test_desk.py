@@ -248,7 +248,7 @@ def told(house: DeskHouse) -> list[tuple[Answer, list[str]]]:
 @pytest.mark.parametrize("nobody", NOBODY)
 def test_nobody_learns_who_has_an_account(tmp_path: Path, clock: StoppedClock, nobody: str) -> None:
     """O7; ASVS 6.3.8: unknown, without a password, disabled: the same answers, locks and statements as a wrong one."""
-    seen = []
+    seen: list[object] = []
     for name in ("known", nobody):
         folder = tmp_path / f"{len(seen)}"
         folder.mkdir()

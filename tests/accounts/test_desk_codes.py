@@ -168,7 +168,7 @@ def test_a_message_that_was_refused_is_told(house: DeskHouse) -> None:
     refused = sent(house, account)
     arrived = sent(house, account, Channel.EMAIL)
     house.code(Channel.EMAIL)
-    house.post.close()  # what is under way ends first
+    house.refused()
 
     assert house.desk.failed(refused.message)
     assert not house.desk.failed(arrived.message)
