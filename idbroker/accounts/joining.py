@@ -12,7 +12,7 @@ from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.reconciling import Letters
 from idbroker.accounts.records import Records
-from idbroker.accounts.registering import Draft, Registering
+from idbroker.accounts.registering import PAGES, Draft, Registering
 from idbroker.events import Event, Events
 from idbroker.form import Form
 from idbroker.identity import Identity, LoA
@@ -53,7 +53,8 @@ class Joining:
             return Settled(wished=True)
         if form.page == now.page == "enrol" and not reply.get("do"):
             return self._enrolled(visit, proved)
-        if now.page != "contact" or form.page in ("have", "enrol", "waiting", "notaken"):
+        # Another tab may have written half of it: then what is sent off here goes on from there.
+        if now.page not in ("contact", "enrol") or form.page not in PAGES:
             return now
         result = self.registering.resume(visit, proved, form, reply)
         return result if isinstance(result, Form) else self._registered(visit, proved, result)
@@ -175,7 +176,9 @@ class Joining:
     def _renew(self, visit: Visit, proved: Proved, fresh: Account) -> None:
         """Put what was filled in into an account that is there already; told first, as of every change."""
         before = self.records.accounts.of(proved.person)
-        if before is not None and before.contacts:
+        if before is None or _renewed(before, fresh) == before:
+            return
+        if before.contacts:
             self.letters.contact_changed(before, _renewed(before, fresh), visit)
         self.records.accounts.change(proved.person, lambda account: _renewed(account, fresh))
         self._record(visit, proved, "account.changed")

@@ -14,6 +14,8 @@ from idbroker.form import Form
 from idbroker.numbers import NationalNumber
 from idbroker.visit import Visit
 
+PAGES = frozenset({"contact", "code", "childlogin", "newpassword", "check"})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ward:
