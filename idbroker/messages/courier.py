@@ -187,12 +187,13 @@ class Messages:
         return min([_EVERY, *((moment - now).total_seconds() for moment in self._coming)])
 
     def _tidy(self, now: datetime) -> None:
-        """Forget what has come to its end, each by one worker; what was never sent is told."""
+        """Forget what has come to its end, each by one worker; what was never sent, or left by a crash, is told."""
         if self._tidied is not None and self._tidied <= now < self._tidied + _TIDY:
             return
         self._tidied = now
         for message in self.outbox.purge(now):
-            self._tell("message.expired", message, now)
+            unsure = message.state is Delivery.UNSURE
+            self._tell("message.unsure" if unsure else "message.expired", message, now)
 
     # ---- many messages ---------------------------------------------------------------------------
 
@@ -287,7 +288,8 @@ class Messages:
     def _do(self, message: SealedMessage, opened: Message, now: datetime) -> bool:
         """Do the work of a TASK. What it wrote before its store went away it writes again: it allows for that."""
         try:
-            self.tasks[message.kind](self._strings.unpack(opened.text.encode()), now)
+            work = self._work(opened)
+            work(now)
         except StoreError as error:
             _log.warning("task_store", kind=message.kind, tries=message.tries, error=type(error).__name__)
             if not self._again(message, now):
@@ -299,6 +301,14 @@ class Messages:
             return False
         self._end(message, Delivery.SENT, "message.sent", now, opened)
         return True
+
+    def _work(self, opened: Message) -> Callable[[datetime], None]:
+        task = self.tasks[opened.kind]
+        try:
+            values = self._strings.unpack(opened.text.encode())
+        except StoreError:
+            raise ValueError("a task's text that does not read") from None  # it will not read later either
+        return lambda now: task(values, now)
 
     def _end(self, message: SealedMessage, state: Delivery, kind: str, now: datetime, opened: Message) -> None:
         self.outbox.end(message, state)
