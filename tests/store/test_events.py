@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.events import Event
-from idbroker.store import Durable
+from idbroker.store import Durable, open_durable
+from tests.store.crowd import scans, steps
 
 
 def test_recorded_and_read(durable: Durable, clock: StoppedClock) -> None:
@@ -60,3 +62,35 @@ def test_each_event_is_kept_once(durable: Durable, clock: StoppedClock) -> None:
         durable.events.record(dataclasses.replace(event))
 
     assert durable.events.since(clock.now()) == (event,) * 3
+
+
+def test_of_a_person_the_newest_first(durable: Durable, clock: StoppedClock) -> None:
+    """A person is shown its own events and nobody else's, the newest first, at most so many."""
+    for number, person in enumerate(("me", "you", "me", None, "me")):
+        durable.events.record(Event(at=clock.now(), kind=f"k{number}", person=person))
+
+    assert [event.kind for event in durable.events.of_person("me", 9)] == ["k4", "k2", "k0"]
+    assert [event.kind for event in durable.events.of_person("me", 2)] == ["k4", "k2"]
+    assert durable.events.of_person("nobody", 9) == ()
+
+
+def test_of_a_person_by_index(tmp_path: Path, clock: StoppedClock) -> None:
+    """What a person did costs the same to show beside 2,000 events of others."""
+    store = open_durable(f"sqlite:///{tmp_path}/broker.db", clock)
+    store.migrate()
+
+    def fill(many: int) -> None:
+        for number in range(many):
+            store.events.record(Event(at=clock.now(), kind="signed_in", person=f"p-{number}"))
+
+    def show() -> None:
+        assert len(store.events.of_person("p-7", 20)) <= 3
+
+    fill(20)
+    show()
+    few = steps(store, show)
+    fill(2000)
+
+    assert scans(store, "event", show) == []
+    assert steps(store, show) < 2 * few
+    store.close()
