@@ -198,7 +198,7 @@ def _wanted(visit: Visit, account: Account, enrolment: Enrolment, state: _Choice
     else:
         chosen = {name: text.strip() for name, text in (("email", state.email), ("phone", state.phone)) if text.strip()}
         if not chosen:
-            return Typed(values={}, errors={"email": "r.e.none"})
+            return Typed(values={}, errors={"email": "r.e.one"})
     mine = reached(account.contacts)
     return {"email": mine.email, "phone": mine.phone, **chosen}
 
