@@ -146,14 +146,34 @@ def test_a_refusal_costs_the_victim_nothing(house: House) -> None:
     assert sent_of([send(house, number) for number in range(300, 304)]) == 3
 
 
+def test_what_is_refused_later_is_not_counted_before(opening: Opening) -> None:
+    """O9: while a range of numbers is closed its people spend nothing of their own by asking."""
+    with opening(replace(DEFAULT, prefix_hour=1, person_quarter=5, person_day=5, browser_hour=5)) as house:
+        assert isinstance(send(house, 1, NUMBERS[1], "p2"), Sent)
+        assert sent_of([send(house, number, ip="192.0.2.9") for number in range(2, 30)]) == 0
+        house.clock.move(timedelta(hours=1))
+
+        assert isinstance(send(house, 30, ip="192.0.2.9"), Sent)
+
+
+def test_the_latest_moment_is_told(opening: Opening, clock: StoppedClock) -> None:
+    """Of several limits that are spent the one that opens last is told: nobody comes back in vain."""
+    with opening(replace(DEFAULT, person_quarter=1, person_day=1)) as house:
+        send(house, 1)
+
+        assert send(house, 2) == Limited(until=(clock.now() + timedelta(days=1)).replace(hour=0))
+
+
 def test_at_once_no_more_than_one_by_one(opening: Opening, redis_url: str, clock: StoppedClock) -> None:
-    """O8, O2: 200 transactions at the same moment are sent three to one number, on both stores."""
+    """O8, O2: 200 transactions at the same moment are sent three to one number, on both stores; no other says so."""
     for house_of in (opening(DEFAULT), open_house(redis_url, clock, DEFAULT)):
         with house_of as house:
             answers = at_once([lambda number=number: send(house, number) for number in range(200)])  # type: ignore[misc]
 
             assert kinds_of(answers) == {"Sent": 3, "Limited": 197}
             assert len(house.box.letters) == 3
+            # Pressed again at once: only who was sent one is told so.
+            assert sent_of([send(house, number) for number in range(200)]) == 3
 
 
 def kinds_of(answers: list[object]) -> Counter[str]:

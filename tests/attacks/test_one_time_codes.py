@@ -73,18 +73,33 @@ def test_guessing_for_a_month(house: House) -> None:
     for lock in range(25):
         where = spot(transaction=f"t{lock}")
         code = house.send(where) if lock < 20 else "123456"
-        answers += [house.check(where, wrong(code)) for _ in range(5)]
+        answers += [house.check(where, wrong(code)) for _ in range(6)]
         house.clock.move(15 * MINUTE)
 
-    # Each of twenty locks was the answer to the last of five tries, that of the ceiling too.
-    assert kinds(answers[:100]) == {"Wrong": 80, "Locked": 20}
-    ceiling = answers[99]
+    # Each of twenty locks was the answer to the last of five tries, that of the ceiling too, and to the sixth.
+    assert kinds(answers[:120]) == {"Wrong": 80, "Locked": 40}
+    assert [answer.recover for answer in answers[:118] if isinstance(answer, Locked)] == [False] * 38
+    ceiling = answers[118]
     assert isinstance(ceiling, Locked)
     assert ceiling.recover
-    assert set(answers[100:]) == {ceiling}
+    assert set(answers[119:]) == {ceiling}
     house.clock.move(timedelta(days=300))
     assert house.check(HERE, "123456") == ceiling
     assert house.codes.send(HERE, house.visit()) == Limited(until=ceiling.until)
+
+
+def test_the_hundredth_failure_is_the_last(house: House) -> None:
+    """O1 (SP 800-63B-4, 3.2.2): the hundredth failure in a row meets the ceiling, in whatever place of five."""
+    house.check(HERE, "123456")
+    house.clock.move(timedelta(hours=1))
+    for _ in range(19):
+        for _ in range(5):
+            house.check(HERE, "123456")
+        house.clock.move(15 * MINUTE)
+
+    answers = [house.check(HERE, "123456") for _ in range(5)]
+    assert answers[:3] == [Wrong(left=3), Wrong(left=2), Wrong(left=1)]
+    assert [isinstance(answer, Locked) and answer.recover for answer in answers[3:]] == [True, True]
 
 
 def test_recovery_opens_the_ceiling(house: House) -> None:
@@ -216,6 +231,7 @@ def test_a_code_after_a_change_of_password(house: House) -> None:
     """O4: what was sent before the password was changed is no good after; what is sent after is, at once."""
     before = house.send(HERE)
     house.codes.revoke("p1")
+    house.clock.move(timedelta(seconds=9))
 
     assert house.check(HERE, before) == Wrong(left=4)
     assert isinstance(house.codes.send(HERE, house.visit()), Sent)  # not taken for the same press
