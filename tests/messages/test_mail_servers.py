@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import time
 
 import pytest
@@ -118,6 +120,20 @@ def test_lost_while_logging_in(said: str) -> None:
 
         assert "MAIL" not in server.steps
     assert (caught.value.for_good, caught.value.outage) == (False, True)
+
+
+@pytest.mark.parametrize(("answer", "taken"), [("235 ok\r\n", 1), ("535 no\r\n", 0)])
+def test_one_way_to_log_in(answer: str, taken: int) -> None:
+    """A password is tried once, by the first way that both know: every further try counts towards a lock."""
+    says = {"EHLO": "250-mail.test\r\n250 AUTH CRAM-MD5 LOGIN\r\n", "AUTH": "334 UGFzc3dvcmQ6\r\n"}
+    word = base64.b64encode(b"word").decode()
+    with scripted_server({**says, word.upper(): answer}) as server:
+        mail = make_mail(server.port, username="u", password="word")
+        with contextlib.nullcontext() if taken else pytest.raises(NotSent):
+            mail.send(make_message())
+
+        assert server.steps.count("AUTH") == 1
+        assert len(server.taken) == taken
 
 
 @pytest.mark.parametrize("offered", ["SIZE 9", "AUTH GSSAPI"])

@@ -21,6 +21,7 @@ from idbroker.providers._http import kept_session
 from tests import servers
 from tests.conftest import NOW
 from tests.messages.gateway import Gateway, gateway
+from tests.messages.mail_servers import Papers, make_papers
 
 ACCOUNT = "AC" + "0" * 32
 SERVICE = "MG" + "1" * 32
@@ -209,6 +210,19 @@ def test_nobody_there(kind: str) -> None:
     assert (caught.value.for_good, caught.value.outage) == (False, True)
 
 
+def test_a_certificate_that_is_not_theirs(tmp_path: Path) -> None:
+    """Who has no certificate that we trust is told nothing: no login, no number, no code."""
+    heard: list[bytes] = []
+    with (
+        raw_gateway(b"", make_papers(tmp_path), heard) as url,
+        sms("46elks", url) as sender,
+        pytest.raises(NotSent) as caught,
+    ):
+        sender.send(make_message())
+
+    assert (caught.value.for_good, caught.value.outage, heard) == (False, True, [])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_slow(gate: Gateway, kind: str) -> None:
     """A gateway that has been told and does not answer may have sent: nobody sends again."""
@@ -237,22 +251,23 @@ def test_garbage(said: bytes) -> None:
 
 
 @contextlib.contextmanager
-def raw_gateway(said: bytes) -> Iterator[str]:
+def raw_gateway(said: bytes, papers: Papers | None = None, heard: list[bytes] | None = None) -> Iterator[str]:
     """Serve one that reads a request, says something and hangs up."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def answer() -> None:
-        with contextlib.suppress(OSError):
-            sock, _ = listening.accept()
-            with sock:
-                sock.settimeout(5)
-                sock.recv(65536)
+        with contextlib.suppress(OSError), listening.accept()[0] as plain:
+            plain.settimeout(5)
+            with papers.context().wrap_socket(plain, server_side=True) if papers else plain as sock:
+                request = sock.recv(65536)
+                if heard is not None and request:
+                    heard.append(request)
                 sock.sendall(said)
 
     thread = threading.Thread(target=answer, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        yield f"http{'s' if papers else ''}://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         thread.join(10)
         listening.close()
