@@ -36,8 +36,12 @@ class Asking:
 
     def concerns(self, client: Client, clinic: Clinic, wish: str) -> bool:
         """Tell whether anything could be asked here at all: most clinics ask nothing, and look nothing up."""
-        asks = clinic.registration != "unneeded" or clinic.terms is not None or client.consent != "never"
-        return bool(self.questions) and (bool(wish) or asks or self._has_accounts(client, clinic))
+        asks = clinic.terms is not None or client.consent != "never"
+        return bool(self.questions) and (asks or self.knows_people(client, clinic, wish))
+
+    def knows_people(self, client: Client, clinic: Clinic, wish: str) -> bool:
+        """Tell whether people are known here by their national number, whatever the client is told of it."""
+        return bool(wish) or clinic.registration != "unneeded" or self._has_accounts(client, clinic)
 
     def first(self, visit: Visit, proved: Proved) -> Asked | None:
         """Return what is to be asked first; None when nothing is."""

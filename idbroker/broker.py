@@ -102,6 +102,8 @@ class Broker:
         client, clinic = self.parties(request)
         if not self.signon.suffices(kept.value, request, client, clinic):
             return None
+        if kept.value.identity.number is None and self.moves.asking.knows_people(client, clinic, transaction.wish):
+            return None  # the sign-on was made where nobody asked for it
         asking = self.moves.first_question(transaction, kept.value)
         if asking is not None:
             if "none" in request.prompt:

@@ -52,9 +52,7 @@ class Moves(Turns):
         """Return the providers this transaction may use: taken here, and able to reach the level."""
         client, clinic = self.parties(transaction.request)
         accepted = (name for name in policy.accepted_providers(client, clinic) if name in self.providers)
-        # Who registers shows first who they are: a password proves what was registered, and nothing else.
-        least = max(transaction.request.minimum, LoA.SUBSTANTIAL if transaction.wish else LoA.LOW)
-        able = [name for name in accepted if self.providers[name].loa >= least]
+        able = [name for name in accepted if self.providers[name].loa >= _least(transaction)]
         return tuple(sorted(able, key=transaction.tried.count))
 
     def parties(self, request: SigninRequest) -> tuple[Client, Clinic]:
@@ -250,19 +248,20 @@ class Moves(Turns):
         """Return what a provider is asked for this transaction."""
         request = transaction.request
         client, clinic = self.parties(request)
-        wished = levels.lowest(request.acr_values) or request.minimum
+        # A service that takes a password takes no weaker eID for it: those are asked for what they usually prove.
+        wished = levels.lowest(request.acr_values) or LoA.SUBSTANTIAL
         return Asked(
             transaction=transaction.id,
             handle=handle,
             return_url=f"{self.issuer}/callback/{provider}",
-            loa=min(max(request.minimum, wished), self.providers[provider].loa),
-            minimum=request.minimum,
+            loa=min(max(_least(transaction), wished), self.providers[provider].loa),
+            minimum=_least(transaction),
             language=transaction.language,
             service=client.called(transaction.language),
             now=self.clock.now(),
             fresh=bool({"login", "select_account"} & set(request.prompt)) or request.max_age == timedelta(),
             max_age=request.max_age,
-            want_number=wants_number(client, request),
+            want_number=wants_number(client, request) or self.asking.knows_people(client, clinic, transaction.wish),
             visitor=visitor or Visitor(),
             device=device,
             requirement=clinic.requirements.get(provider, {}),
@@ -316,6 +315,11 @@ class Moves(Turns):
             ref=ref,
             detail=detail,
         )
+
+
+def _least(transaction: Transaction) -> LoA:
+    """Return the level that must be proved. Who registers shows first who they are, which no password does."""
+    return max(transaction.request.minimum, LoA.SUBSTANTIAL if transaction.wish else LoA.LOW)
 
 
 def _proved(transaction: Transaction, proof: Proof) -> Proved:
