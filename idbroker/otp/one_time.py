@@ -34,9 +34,13 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limited:
-    """Nothing was sent: too many went to this person, this address, from this browser or today."""
+    """Nothing was sent: too many went to this person, this address, from this browser or today, or none would count.
+
+    With `recover` it is the ceiling's lock (`Locked`): no page should promise a time.
+    """
 
     until: datetime
+    recover: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,7 +164,9 @@ class CodesByMessage:
 
     def _closed(self, spot: Spot, visit: Visit) -> Limited | None:
         locked = self._tries.locked(spot.person, spot.purpose, visit.now)
-        return Limited(until=locked.until) if locked is not None else self._allowance.closed(spot, visit)
+        if locked is not None:
+            return Limited(until=locked.until, recover=locked.recover)
+        return self._allowance.closed(spot, visit)
 
     def _issue(self, spot: Spot, code: str, now: datetime, epoch: str | None) -> Issued:
         return Issued(
