@@ -81,7 +81,7 @@ TOO_SMALL = """() => [...document.querySelectorAll("a, button, input:not([type=h
     .map(element => [element, element.getBoundingClientRect()])
     .filter(([element, box]) => box.height < (element.matches(".tel") ? 18 : 44) || box.width < 44)
     .map(([element, box]) => `${box.width} x ${box.height} ${element.outerHTML.slice(0, 80)}`)"""
-EDGES = """() => [...document.querySelectorAll(".btn, input[type=text]")].map(element => {
+EDGES = """() => [...document.querySelectorAll(".btn, input:not([type=hidden], [type=checkbox])")].map(element => {
     const style = getComputedStyle(element); return `${style.borderStyle} ${style.borderWidth}` })"""
 RING = """() => { const style = getComputedStyle(document.activeElement);
     return [style.outlineStyle, style.boxShadow] }"""

@@ -32,7 +32,10 @@
       find("#revealed").textContent = seen ? says.on : says.off;
     });
     password.form.addEventListener("submit", function () { show(false); });
-    addEventListener("pageshow", function () { show(false); });
+    addEventListener("pageshow", function (event) {
+      show(false);
+      if (event.persisted) password.value = "";
+    });
   }
 
   // The hyphen comes by itself. The caret stays behind the figure it was behind; nothing else is touched.
