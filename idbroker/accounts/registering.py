@@ -128,14 +128,15 @@ class Registering:
     # ---- a last look -----------------------------------------------------------------------------
 
     def _check(self, visit: Visit, proved: Proved, draft: Draft) -> Form:
-        number = proved.identity.number
+        number, version = proved.identity.number, self._terms(visit, proved)
         values = {
             "name": draft.ward.name if draft.ward else _name(proved),
             "number": number.masked if number and not draft.ward else "",
             "email": draft.reached.email,
             "phone": draft.reached.phone,
             "password": "1" if draft.password else "",
-            "terms": self._terms(visit, proved),
+            "terms": version,
+            "text": visit.clinic.terms.text(visit.language) if version and visit.clinic.terms else "",
             "for": draft.whom,
             "child": draft.ward.number.masked if draft.ward else "",
         }

@@ -138,7 +138,7 @@ def test_terms_are_accepted_by_registering(asking: AskingHouse) -> None:
     """The last page names the version of the terms; sending it off accepts them (R42)."""
     clinic = replace(AUTOMATIC, terms=TERMS)
     walk = registering(asking, clinic).post(email=MAIL).code(Channel.EMAIL).post(do="skip")
-    assert walk.values["terms"] == "2026-1"
+    assert (walk.values["terms"], walk.values["text"]) == ("2026-1", "Be kind.")
 
     walk.visit = replace(walk.visit, clinic=replace(clinic, terms=replace(TERMS, version="2026-2")))
     assert walk.post().values["terms"] == "2026-2", "others than were shown: shown first"
@@ -147,6 +147,17 @@ def test_terms_are_accepted_by_registering(asking: AskingHouse) -> None:
     kept = asking.records.consents.current(walk.proved.person, Agreed.TERMS, clinic.id)
     assert kept is not None
     assert kept.version == "2026-2"
+
+
+def test_terms_that_were_accepted_before_are_not_shown_again(asking: AskingHouse) -> None:
+    """Who accepted the terms before the eID does not read them twice; they are kept all the same (R41)."""
+    clinic = replace(AUTOMATIC, terms=TERMS)
+    walk = registering(asking, clinic, accepted="2026-1").post(email=MAIL).code(Channel.EMAIL).post(do="skip")
+    assert (walk.values["terms"], walk.values["text"]) == ("", "")
+
+    walk.post()
+
+    assert asking.records.consents.current(walk.proved.person, Agreed.TERMS, clinic.id) is not None
 
 
 def test_the_clinic_approves(asking: AskingHouse) -> None:
