@@ -131,10 +131,12 @@ class Screens:
 
         With an `action` the language is switched by posting `lang` there, else by asking for the page again.
         """
-        frame = self._plain_frame(client, language)
         clinic = self._site.clinics.find(client.clinic) if client else None
+        offered = clinic.offered_languages if clinic else LANGUAGES
         if action:
-            frame = replace(frame, languages=clinic.offered_languages if clinic else LANGUAGES, switch_path=None)
+            frame = replace(self._plain_frame(client, language), languages=offered, switch_path=None)
+        else:
+            frame = self._plain_frame(client, self.language([language], offered))
         view = views.FormView(
             frame=frame, action=action, nonce=nonce, page=page, values=values, errors=errors, rows=rows or {}
         )

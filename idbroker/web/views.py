@@ -67,7 +67,7 @@ class ChooseView:
     """The choice of a way to log in; the form posts `_n`, and `provider`, `do` or `lang` (neither: the first way).
 
     `register` offers to (`do` = register or child, those under `child_age`); with a `wish` (self or child) the
-    person has chosen that, is told to prove who they are first, and may go back on it (`do` = login).
+    person has chosen that, is told to prove who they are first, and may go back on it (`do` = signin).
     """
 
     frame: Frame

@@ -105,4 +105,5 @@ FORMS: Mapping[str, Filled] = {
         values={"again_href": "/forgot", "back_href": "https://portal.example/start"},
         posts=False,
     ),
+    "linkgone-elsewhere": Filled(page="linkgone", values={"back_href": "https://portal.example/start"}, posts=False),
 }

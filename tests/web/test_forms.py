@@ -18,16 +18,21 @@ from tests.web.gallery_forms import FORMS
 PAGES = Pages(Words())
 
 
+def parsed(page: str) -> Any:
+    """Return HTML as a document."""
+    return html.document_fromstring(page)
+
+
 def read(name: str, language: str = "da", **changes: object) -> Any:
     """Return a page of FORMS as a document."""
-    return html.document_fromstring(PAGES.form(form_view(language, name, **changes)))
+    return parsed(PAGES.form(form_view(language, name, **changes)))
 
 
 def filled(page: str, language: str = "da", market: str = "DK", **values: str) -> Any:
     """Return a page filled in with these values, as a document."""
     within = frame(language, country=market)
     view = FormView(frame=within, action=f"/t/abc/{page}", nonce="n", page=page, values=values, eid="MitID")
-    return html.document_fromstring(PAGES.form(view))
+    return parsed(PAGES.form(view))
 
 
 def text_of(page: Any) -> str:
@@ -63,7 +68,7 @@ def test_errors_are_said_in_the_title_above_and_at_the_field(name: str) -> None:
 def test_errors_come_in_the_order_of_the_fields() -> None:
     """The summary goes down the page, in whatever order the mistakes were found."""
     view = replace(form_view("da", "contact"), errors={"phone": "r.e.mob", "email": "r.e.mail"})
-    page = html.document_fromstring(PAGES.form(view))
+    page = parsed(PAGES.form(view))
 
     assert page.xpath("//div[@role='alert']//a/@href") == ["#email", "#phone"]
 
@@ -84,7 +89,7 @@ def test_errors_come_in_the_order_of_the_fields() -> None:
 )
 def test_browsers_are_told_what_each_field_is_for(name: str, fields: dict[str | None, str | None]) -> None:
     """Managers and keyboards know the fields (WCAG 1.3.5, 3.3.8); a child's number is nobody's own user name."""
-    page = html.document_fromstring(all_pages(PAGES, "da")[name])
+    page = parsed(all_pages(PAGES, "da")[name])
     found = page.xpath("//main//input[not(@type='hidden' or @type='checkbox' or @type='radio')]")
 
     assert {field.get("name"): field.get("autocomplete") for field in found} == fields
@@ -259,8 +264,8 @@ def test_two_addresses_are_told_apart() -> None:
 
 def test_the_choice_offers_to_register_where_the_clinic_takes_people() -> None:
     """Who is new may register when the clinic takes people, and the hint of the password speaks of children."""
-    new = html.document_fromstring(all_pages(PAGES, "da")["choose-new"])
-    plain = html.document_fromstring(all_pages(PAGES, "da")["choose"])
+    new = parsed(all_pages(PAGES, "da")["choose-new"])
+    plain = parsed(all_pages(PAGES, "da")["choose"])
 
     assert new.xpath("//main//button[@name='do']/@value") == ["register", "child"]
     assert "Opret et barn under 15 år" in text_of(new)
@@ -270,11 +275,11 @@ def test_the_choice_offers_to_register_where_the_clinic_takes_people() -> None:
 
 def test_who_registers_is_told_to_prove_who_they_are() -> None:
     """With a wish the choice says what comes first, and offers to log in instead; nothing asks twice (1.5)."""
-    page = html.document_fromstring(all_pages(PAGES, "da")["choose-wish"])
+    page = parsed(all_pages(PAGES, "da")["choose-wish"])
 
     assert page.xpath("string(//h1)") == "Vis først, hvem du er"
     assert "Først bekræfter du, hvem du er, med MitID, Suomi.fi." in text_of(page)
-    assert page.xpath("//main//button[@name='do']/@value") == ["login"]
+    assert page.xpath("//main//button[@name='do']/@value") == ["signin"]
 
 
 def test_the_hint_for_those_without_an_eid_belongs_to_the_market() -> None:
