@@ -130,10 +130,6 @@ class Letters:
         voice = self._voice(visit.clinic.id, visit.client.id, after.language)
         self._news("m.contact", "contact", after, (*before.contacts, *after.contacts), voice, visit.now)
 
-    def changed_contact(self, before: Account, contact: Contact, visit: Visit) -> None:
-        """Tell the same when one address has taken its channel's place."""
-        self.contact_changed(before, before.with_contact(contact), visit)
-
     def locked(self, account: Account, clinic: str, client: str | None, until: datetime) -> None:
         """Tell somebody that others try to sign in as them (ASVS 6.3.5); once for each lock."""
         voice = self._voice(clinic, client, account.language)

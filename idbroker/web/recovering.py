@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
@@ -131,7 +131,7 @@ class _Forgotten:
             client=client,
             language=transaction.language,
             now=self._site.clock.now(),
-            host=urlsplit(self._site.issuer).hostname or "",
+            host=self._site.host,
             ip=request.remote_addr,
         )
 

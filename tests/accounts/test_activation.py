@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def house(tmp_path: Path, clock: StoppedClock) -> Iterator[RecoveryHouse]:
         yield opened
 
 
-def invited(house: RecoveryHouse, **changes: object) -> Invited:
+def invited(house: RecoveryHouse, **changes: Any) -> Invited:
     """Invite somebody; return the receipt."""
     receipt = house.activation.invite(house.invitation(**changes), house.desk.clock.now())
     assert isinstance(receipt, Invited)
