@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ from idbroker.providers import Asked, Challenge, Form, Means
 from idbroker.visit import Visit
 
 _LONGEST_NUMBER = 64
+_LONGEST_PAUSE = timedelta(days=1)  # what is locked for longer ends by recovery, and no moment is promised
 # RFC 8176, 2. `mfa` where there really are two factors: SP 800-63B-4, 3.1.3.1, takes e-mail for none, as its mailbox
 # opens by a password too. `sms` is a code to a registered number; `otp` of an app is what the RFC means by it.
 _AMR = {
@@ -210,6 +211,8 @@ class _Step:
         if isinstance(sent, Limited):
             # The last one that was sent is still good: it is asked for, with what is known of it.
             kept = where if where.channel == channel else _at(where, channel, None)
+            if sent.until - self.asked.now > _LONGEST_PAUSE:
+                return self._asking(kept, account, error="o.e.closed")
             return self._asking(kept, account, values={"limited": _moment(sent.until)})
         values = {"again": _moment(sent.at)} if again else {}
         return self._asking(_at(where, channel, sent), account, error=error, values=values)

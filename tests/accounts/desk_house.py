@@ -27,6 +27,7 @@ from idbroker.otp import settings as codes_settings
 from idbroker.otp.app_codes import AppCodes
 from idbroker.otp.sending import CodesByMessage, Epoch, Slot
 from idbroker.otp.throttle import Round, Throttle
+from idbroker.otp.tries import Tries
 from idbroker.sealing import Sealer, SealingKeys
 from idbroker.store import Durable, open_durable, open_transient
 from idbroker.visit import Visit
@@ -119,6 +120,10 @@ class DeskHouse:
         text = self.wires[channel].taken.get(timeout=PATIENCE).text
         found: list[str] = re.findall(r"\b[0-9]{6}\b", text)
         return found[0]
+
+    def tries(self) -> Tries:
+        """Return what counts codes."""
+        return Tries(throttle=self.throttle, settings=codes_settings.Settings())
 
     def refused(self, channel: Channel = Channel.SMS) -> None:
         """Wait until a channel has refused a message, and that is kept."""

@@ -214,3 +214,16 @@ def test_looking_again_changes_nothing(somebody: Person, account: Account) -> No
     first = somebody.types()
 
     assert somebody.sees() == first
+
+
+def test_a_hundred_wrong_codes_close_the_way(somebody: Person, account: Account, clock: StoppedClock) -> None:
+    """SP 800-63B-4, 3.2.2: after 100 failures in a row no code is sent or looked at, and no moment is promised."""
+    tries = somebody.house.tries()
+    for _ in range(100):
+        tries.spend(account.person, "login", clock.now())
+        clock.move(QUARTER)
+
+    for form in (somebody.types(), somebody.sees(code="000000")):
+        assert (form.page, form.errors) == ("code", {"code": "o.e.closed"})
+        assert shown(form, "locked", "limited") == {"locked": "", "limited": ""}
+    assert somebody.house.wires[Channel.SMS].taken.empty()
