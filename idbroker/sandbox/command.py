@@ -32,7 +32,8 @@ def sandbox(port: int, for_scripts: bool, host: str, data: Path | None, open_: b
     r"""Try everything: simulated people, no real eID, data gone when you stop.
 
     Serves the broker on the port, then the demo portals and the simulated MitID, suomi.fi, citizen
-    gateway, BankID and Freja on the next ones; a busy port gives way to the next free one.
+    gateway, BankID, Freja, SMS gateways and mail server on the next ones; a busy port gives way to
+    the next free one.
 
     \b
     Examples:

@@ -92,6 +92,17 @@ LEVELS: Mapping[str, str] = {
     "high": "an eID that resists determined attackers",
 }
 
+# RFC 8176, 2, as far as they come.
+METHODS: Mapping[str, str] = {
+    "pwd": "a password",
+    "otp": "a one-time code",
+    "sms": "a code by text message",
+    "mfa": "two factors",
+    "hwk": "a key in a device",
+    "swk": "a key in an app",
+    "pin": "a PIN",
+}
+
 _MOMENTS = {"exp", "iat", "nbf", "auth_time", "updated_at"}
 
 
@@ -109,6 +120,11 @@ def level(acr: str) -> str:
     """Return a level in words, in whatever spelling it comes."""
     word = acr.rsplit("/", 1)[-1].lower()
     return LEVELS.get(word, acr)
+
+
+def methods(amr: Iterable[str]) -> str:
+    """Return how somebody proved who they are, in words."""
+    return ", ".join(METHODS.get(way, way) for way in amr)
 
 
 def _rows(items: Iterable[tuple[str, Any]], meanings: Mapping[str, str]) -> Iterable[Row]:

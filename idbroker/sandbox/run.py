@@ -1,4 +1,4 @@
-"""Seven servers in one process, on this machine's own addresses."""
+"""Nine servers in one process, on this machine's own addresses."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from idbroker.errors import OperatorError
 from idbroker.sandbox.bankid import SimBankID
 from idbroker.sandbox.freja import SimFreja
+from idbroker.sandbox.mailserver import serving_mail
 from idbroker.sandbox.pki import server_context
 from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.scenes import Scene, Scenes
@@ -27,7 +28,7 @@ from idbroker.sandbox.world import Addresses
 LOOPBACK = "127.0.0.1"
 MOST_PORTS = 100
 _BACKLOG = 128
-_SERVERS = 7
+_SERVERS = 9
 MOST_PORT = 65535 - _SERVERS + 1
 
 
@@ -37,6 +38,8 @@ class Running:
 
     issuer: str
     portals: dict[str, str]
+    sms: str
+    mail: str
     moved: bool
 
     @property
@@ -48,6 +51,8 @@ class Running:
             "api": f"{self.issuer}/sandbox/api",
             "inbox": f"{self.issuer}/inbox",
             "portals": self.portals,
+            "sms": self.sms,
+            "smtp": self.mail,
         }
 
 
@@ -59,7 +64,7 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
     """
     with ExitStack() as stack:
         sockets = [stack.enter_context(sock) for sock in _listen_all(host, port)]
-        issuer, portals, mitid, suomifi, borgeradgang, bankid, freja = sockets
+        issuer, portals, mitid, suomifi, borgeradgang, bankid, freja, sms, mail = sockets
         addresses = Addresses(
             issuer=f"http://localhost:{_port(issuer)}",
             portals=f"http://localhost:{_port(portals)}",
@@ -69,6 +74,8 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
             borgeradgang=f"http://{LOOPBACK}:{_port(borgeradgang)}",
             bankid=f"https://{LOOPBACK}:{_port(bankid)}",
             freja=f"https://{LOOPBACK}:{_port(freja)}",
+            sms=f"http://{LOOPBACK}:{_port(sms)}",
+            mail=_port(mail),
         )
         scenes = Scenes(home, addresses)
         stack.callback(scenes.close)
@@ -77,11 +84,15 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
         stack.enter_context(_serving(mitid, scenes.application(lambda scene: scene.mitid)))
         stack.enter_context(_serving(suomifi, scenes.application(lambda scene: scene.world.suomifi.app)))
         stack.enter_context(_serving(borgeradgang, scenes.application(lambda scene: scene.world.borgeradgang.app)))
+        stack.enter_context(_serving(sms, scenes.application(lambda scene: scene.world.sms)))
+        stack.enter_context(serving_mail(mail, lambda: scenes.now.world.mail))
         for sock, scene_of in ((bankid, lambda scene: scene.world.bankid), (freja, lambda scene: scene.world.freja)):
             stack.enter_context(_serving_secure(sock, scenes, scene_of))
         yield Running(
             issuer=addresses.issuer,
             portals={service.id: f"{addresses.portals}/{service.id}/" for service in SERVICES},
+            sms=addresses.sms,
+            mail=f"smtp://{LOOPBACK}:{addresses.mail}",
             moved=port not in (0, _port(issuer)),
         )
 
@@ -134,7 +145,7 @@ def _context(sim: SimBankID | SimFreja) -> ssl.SSLContext:
 
 
 def _listen_all(host: str, port: int) -> list[socket.socket]:
-    """Return seven listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
+    """Return nine listening sockets: on the port asked for or the next free ones, or anywhere for 0."""
     sockets: list[socket.socket] = []
     try:
         for _ in range(_SERVERS):

@@ -69,6 +69,7 @@ class Scenes:
         # A folder that is kept between runs has the keys and stores of the last one.
         self._number = max((int(path.name.removeprefix("world-")) for path in home.glob("world-[0-9]*")), default=1)
         self._now = self._make()
+        self._now.world.begin()
 
     @property
     def now(self) -> Scene:
@@ -81,6 +82,7 @@ class Scenes:
             old = self._now
             self._number += 1
             self._now = self._make()
+            self._now.world.begin()
             old.world.close()
             shutil.rmtree(old.world.folder, ignore_errors=True)
 

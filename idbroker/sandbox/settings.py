@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from idbroker.sandbox.texts import APP_TERMS, PURPOSE, TERMS
+
 PATIENTPORTALEN = "patientportalen"
 ALERIS = "aleris"
 MINHALSA = "minhalsa"
@@ -13,15 +15,19 @@ NEUROREG = "neuroreg"
 VIDEOVISIT = "videovisit"
 HAVNENS = "havnens"
 ALERISAPP = "alerisapp"
-KEYED = (ALERIS, MINHALSA, VIDEOVISIT)  # prove who they are with a key of their own
-SECRET = (PATIENTPORTALEN, NEUROREG)  # prove it with a secret
+KEYED = (ALERIS, MINHALSA, VIDEOVISIT, ALERISAPP)  # prove who they are with a key of their own
+SECRET = (PATIENTPORTALEN, NEUROREG, HAVNENS)  # prove it with a secret
 # Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
 FRAMED = (NEUROREG,)
 # Video visits: the number in the link, whom it is for, and how long after the start of the sandbox it begins.
 VISITS = (("4107", "aino", timedelta(minutes=15)), ("4108", "jaana", timedelta()))
 CLINEA = "clinea"
 OWN_CLINIC = CLINEA
+# The portal of each clinic that keeps a list of its patients.
+PORTAL_OF = {CLINEA: PATIENTPORTALEN, HAVNENS: HAVNENS, NEUROREG: NEUROREG}
 MITID_CLIENT = "idbroker-sandbox"
+# At least 8 characters, small and capital letters, at least one digit.
+_PASSWORD = {"least": 8, "mixed": True}
 
 
 def document(
@@ -32,14 +38,22 @@ def document(
     eids: Mapping[str, Mapping[str, Any]],
     secrets: Mapping[str, str],
     jwks: Mapping[str, Mapping[str, Any]],
+    channels: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the document that `config.read` checks.
 
     `eids` are the provider tables of the other simulators but for the kind, by kind: their addresses
-    and files. `secrets` are digests and `jwks` key sets, by client.
+    and files. `secrets` are digests and `jwks` key sets, by client. `channels` are the tables of the mail
+    server and the SMS gateway.
     """
     return {
         "server": {"issuer": issuer, "workers": 1},
+        **channels,
+        # As little as is allowed: nobody waits for a password here, and nothing is worth stealing.
+        "passwords": {"memory_kib": 19456, "passes": 2},
+        # All people of the sandbox have one browser address and one series of phone numbers: what is capped for
+        # those would end everybody's codes. What is capped for one person or address is as in production.
+        "codes": {"browser_hour": 1000, "prefix_hour": 1000},
         "providers": {
             "mitid": {
                 "kind": "mitid",
@@ -50,14 +64,42 @@ def document(
                 "pushed": True,
             },
             **{kind: {"kind": kind, **table} for kind, table in eids.items()},
+            "fallback": {"kind": "fallback"},
         },
         "clinics": {
             "clinea": {
                 "name": "Test klinik 2",
                 "country": "DK",
-                "providers": ["borgeradgang", "mitid"],
+                "providers": ["borgeradgang", "mitid", "fallback"],
+                # As in its guide: the clinic approves, codes go by e-mail, children are under 15.
+                "registration": "approval",
+                "codes": ["email"],
+                "password": _PASSWORD,
+                "child_age": 15,
+                "terms": {"version": "2026-1", "texts": TERMS},
                 "phone": "+45 70 00 00 02",
                 "help_url": f"{portals}/{PATIENTPORTALEN}/hjaelp",
+            },
+            HAVNENS: {
+                "name": "Havnens Lægehus",
+                "country": "DK",
+                "providers": ["borgeradgang", "mitid", "fallback"],
+                "registration": "automatic",
+                "codes": ["email", "sms"],
+                "password": _PASSWORD,
+                "child_age": 15,
+                "terms": {"version": "2026-1", "texts": TERMS},
+                "phone": "+45 70 00 00 04",
+                "help_url": f"{portals}/{HAVNENS}/hjaelp",
+            },
+            ALERISAPP: {
+                "name": "Aleris",
+                "country": "DK",
+                "providers": ["mitid"],
+                "languages": ["en", "da"],
+                "terms": {"version": "2026-1", "texts": APP_TERMS, "before": True},
+                "phone": "+45 70 00 00 03",
+                "help_url": f"{portals}/{ALERISAPP}/help",
             },
             "aleris": {
                 "name": "Aleris",
@@ -77,7 +119,10 @@ def document(
             "neuroreg": {
                 "name": "Svenska neuroregister",
                 "country": "SE",
-                "providers": ["bankid"],
+                "providers": ["bankid", "fallback"],
+                # Staff enter the patients; codes go as text message or e-mail.
+                "registration": "off",
+                "codes": ["sms", "email"],
                 "phone": "+46 980 31 92 20",
                 "help_url": f"{portals}/{NEUROREG}/hjalp",
             },
@@ -99,6 +144,26 @@ def document(
                 "scopes": ["openid", "profile", "national_number", "offline_access"],
                 "national_number": True,
                 "refresh": "keep",
+                "minimum": "low",
+            },
+            HAVNENS: {
+                **_addresses(portals, HAVNENS),
+                "name": "Patientportalen",
+                "clinic": HAVNENS,
+                "secret_digests": [secrets[HAVNENS]],
+                "scopes": ["openid", "profile", "national_number"],
+                "national_number": True,
+                "minimum": "low",
+            },
+            ALERISAPP: {
+                **_addresses(portals, ALERISAPP),
+                "name": "Aleris video",
+                "clinic": ALERISAPP,
+                "auth_method": "private_key_jwt",
+                "jwks": jwks[ALERISAPP],
+                "scopes": ["openid", "profile"],
+                "consent": "ask",
+                "purpose": PURPOSE,
             },
             ALERIS: {
                 **_addresses(portals, ALERIS),
@@ -125,6 +190,7 @@ def document(
                 "secret_digests": [secrets[NEUROREG]],
                 "scopes": ["openid", "profile", "national_number"],
                 "national_number": True,
+                "minimum": "low",
             },
             VIDEOVISIT: {
                 **_addresses(portals, VIDEOVISIT),

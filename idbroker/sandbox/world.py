@@ -23,16 +23,19 @@ from idbroker.keyset import Rules, Use
 from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
-from idbroker.sandbox import bankid, borgeradgang, freja, mitid, suomifi
+from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, suomifi
 from idbroker.sandbox.bankid import PREFIX, SimBankID, make_bankid
 from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.freja import SimFreja, make_freja
+from idbroker.sandbox.gateways import SimSms, make_gateways
 from idbroker.sandbox.inbox import Inbox
+from idbroker.sandbox.mailserver import SimMail
 from idbroker.sandbox.mitid import SimClient, make_mitid
 from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
+from idbroker.sandbox.seeding import Seeding, invite
 from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, SECRET, document
 from idbroker.sandbox.suomifi import SimSuomiFi, make_suomifi
 from idbroker.web.front import make_web
@@ -43,7 +46,10 @@ _NO_WAITING = Rules(jwks_cache=timedelta(), skew=timedelta(), undo=timedelta(), 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the servers are: origins, without a slash at the end. BankID's and Freja's want mutual TLS."""
+    """Where the servers are: origins, without a slash at the end. BankID's and Freja's want mutual TLS.
+
+    `mail` is the port of the mail server, on this machine's own address.
+    """
 
     issuer: str
     portals: str
@@ -52,6 +58,8 @@ class Addresses:
     borgeradgang: str
     bankid: str
     freja: str
+    sms: str
+    mail: int
 
     @property
     def phone(self) -> str:
@@ -106,6 +114,8 @@ class World:
     freja: SimFreja
     suomifi: SimSuomiFi
     borgeradgang: SimGateway
+    sms: WSGIApplication
+    mail: SimMail
 
     @property
     def phones(self) -> Mapping[str, Phone]:
@@ -128,6 +138,12 @@ class World:
         self.house.clients.save(client)
         return Registered(client=client, secret=secret)
 
+    def begin(self) -> None:
+        """Let messages go, once the mail server delivers into this world; those of its first day among them."""
+        self.house.start()
+        clients = {client.id: client for client in self.house.settings.clients}
+        invite(self.people, self.house.rooms.activation, clients, self.house.settings.clinics, self.clock.now())
+
     def rotate_keys(self) -> str:
         """Sign with new keys from now on, and return the new ES256 key's id."""
         now = self.clock.now()
@@ -149,13 +165,14 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     faults = Faults(
         {
             "mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES, "suomifi": suomifi.LIES,
-            "borgeradgang": borgeradgang.LIES,
+            "borgeradgang": borgeradgang.LIES, "email": mailserver.LIES, "sms": gateways.LIES,
         }
     )  # fmt: skip
     credentials = Credentials(
         secrets={portal: secrets.token_urlsafe(32) for portal in SECRET},
         keys={portal: new_portal_key() for portal in KEYED},
     )
+    inbox, sms_token = Inbox(clock), secrets.token_urlsafe(32)
     sim_bankid = make_bankid(
         people, clock, faults, app_link=f"{addresses.phone}/bankid", folder=_folder(folder / "bankid")
     )
@@ -177,12 +194,18 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         },
         secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
         jwks={portal: key.jwks for portal, key in credentials.keys.items()},
+        channels=_channels(addresses, sms_token),
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
+    Seeding(
+        records=house.rooms.counter.records,
+        clinics=house.settings.clinics,
+        passwords=house.settings.passwords,
+        now=clock.now(),
+    ).seed(people)
     ours.know(addresses.issuer, house.providers)
     web = make_web(make_site(house))
-    house.backchannel.start()
     return World(
         addresses=addresses,
         folder=folder,
@@ -190,7 +213,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         credentials=credentials,
         clock=clock,
         faults=faults,
-        inbox=Inbox(clock),
+        inbox=inbox,
         people=people,
         house=house,
         web=web,
@@ -199,6 +222,8 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         freja=sim_freja,
         suomifi=sim_suomifi,
         borgeradgang=sim_borgeradgang,
+        sms=make_gateways(SimSms(inbox=inbox, faults=faults, secret=sms_token)),
+        mail=SimMail(inbox=inbox, faults=faults),
     )
 
 
@@ -297,6 +322,24 @@ def _saml_table(sim: SimSuomiFi | SimGateway) -> Mapping[str, Any]:
         "idp": sim.entity_id,
         "metadata_url": sim.metadata_url,
         "metadata_signer_file": str(sim.signer_certificate),
+    }
+
+
+def _channels(addresses: Addresses, sms_token: str) -> Mapping[str, Mapping[str, Any]]:
+    return {
+        "email": {
+            "host": "127.0.0.1",
+            "port": addresses.mail,
+            "security": "none",
+            "sender": "noreply@idbroker.example",
+            "sender_name": "idbroker sandbox",
+        },
+        "sms": {
+            "kind": "gatewayapi",
+            "address": f"{addresses.sms}{gateways.GATEWAYAPI}",
+            "sender": "Sandbox",
+            "token": sms_token,
+        },
     }
 
 

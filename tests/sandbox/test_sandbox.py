@@ -31,7 +31,8 @@ def test_ready_line(sandbox: Sandbox) -> None:
     ready = sandbox.ready
 
     assert ready["ready"] is True
-    assert set(ready["portals"]) == {"aleris", "patientportalen", "minhalsa", "neuroreg", "videovisit"}
+    portals = {"aleris", "patientportalen", "minhalsa", "neuroreg", "videovisit", "havnens", "alerisapp"}
+    assert set(ready["portals"]) == portals
     for address in (ready["issuer"], ready["inbox"], f"{ready['api']}/people", *ready["portals"].values()):
         assert requests.get(address, timeout=PATIENCE).status_code == 200
     found = requests.get(f"{ready['issuer']}/.well-known/openid-configuration", timeout=PATIENCE).json()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from idbroker.sandbox.portal.doors import Door, Service
 from idbroker.sandbox.portal.words import DANISH, ENGLISH
-from idbroker.sandbox.settings import ALERIS, PATIENTPORTALEN
+from idbroker.sandbox.settings import ALERIS, ALERISAPP, HAVNENS, PATIENTPORTALEN
 
 PATIENTPORTALEN_PORTAL = Service(
     id=PATIENTPORTALEN,
@@ -13,7 +15,7 @@ PATIENTPORTALEN_PORTAL = Service(
     language="da",
     tongue="Dansk",
     scope="openid profile national_number offline_access",
-    lead="Klinikkens digitale indgang. Vælg, hvad du vil, og log ind med MitID.",
+    lead="Klinikkens digitale indgang. Vælg, hvad du vil, og log ind med MitID eller med sikkerhedskode.",
     doors=(
         Door(
             path="tidsbestilling", label="Tidsbestilling", title="Bestil tid",
@@ -32,15 +34,22 @@ PATIENTPORTALEN_PORTAL = Service(
         ),
     ),
     notes=(
-        "Du kan logge ind med MitID gennem Sundhedsdatastyrelsens borgeradgang, eller med MitID direkte.",
-        "MitID kan ikke bruges af eller på vegne af børn under 15 år.",
+        "Log ind med MitID: du viderestilles til Sundhedsdatastyrelsens borgeradgang, eller til MitID direkte.",
+        "Log ind med sikkerhedskode: CPR-nummer, adgangskode og en sikkerhedskode, som sendes til din e-mail.",
+        "MitID kan ikke bruges af eller på vegne af brugere under 15 år. De logger ind med sikkerhedskode.",
+        "Som bruger har du ét login til alle klinikker, der anvender Patientportalen.",
     ),
+    register=("Opret ny bruger", "Opret bruger under 15 år"),
     help_path="hjaelp",
     help_before=(
-        "Du logger ind med MitID. Vælg det, du vil, på forsiden, og tryk på Log ind.",
+        "Du logger ind med MitID eller med sikkerhedskode. Vælg det, du vil, på forsiden, og tryk på Log ind.",
         "Du sendes til en fælles loginside. Dér vælger du borgeradgangen, Sundhedsdatastyrelsens indgang, eller MitID.",
         "Med MitID-app eller kodeviser viser du, hvem du er. Så er du tilbage her, lige dér, hvor du ville hen.",
-        "Du har ét login for alle klinikker, der bruger Patientportalen.",
+        "Med sikkerhedskode skriver du CPR-nummer og adgangskode og derefter koden, som sendes til din e-mail.",
+        "Opret bruger: du bekræfter med MitID, hvem du er. Klinikken godkender dig, og du får besked i en e-mail.",
+        "Opret bruger under 15 år: det gør barnets forælder eller værge med sit eget MitID.",
+        "Glemt adgangskode? Du får tilsendt et link i en e-mail og vælger en ny.",
+        "Du har ét login for alle klinikker, der bruger Patientportalen: hos den næste siger du ja til at være med.",
         "Virker det ikke, så ring til klinikken på 70 00 00 02.",
     ),
     help_after=(
@@ -51,6 +60,20 @@ PATIENTPORTALEN_PORTAL = Service(
     ),
     words=DANISH,
 )  # fmt: skip
+
+# The same portal, of a clinic that takes who registers without looking at it.
+HAVNENS_PORTAL = replace(
+    PATIENTPORTALEN_PORTAL,
+    id=HAVNENS,
+    site="Havnens Lægehus",
+    scope="openid profile national_number",
+    help_before=(
+        *PATIENTPORTALEN_PORTAL.help_before[:4],
+        "Opret bruger: du bekræfter med MitID, hvem du er, og kan logge ind med det samme.",
+        *PATIENTPORTALEN_PORTAL.help_before[5:-1],
+        "Virker det ikke, så ring til klinikken på 70 00 00 04.",
+    ),
+)
 
 ALERIS_PORTAL = Service(
     id=ALERIS,
@@ -89,6 +112,37 @@ ALERIS_PORTAL = Service(
     help_after=(
         "My profile: your contact details.",
         "My appointments: what is booked, and where.",
+        "Log out and close all browser windows when you are done.",
+    ),
+    words=ENGLISH,
+)  # fmt: skip
+
+ALERISAPP_PORTAL = Service(
+    id=ALERISAPP,
+    name="Aleris video",
+    site="Aleris",
+    language="en",
+    tongue="English",
+    scope="openid profile",
+    lead="Video visits with Aleris. Say yes to the terms, then log in with MitID.",
+    doors=(
+        Door(
+            path="visit", label="My video visit", title="Your video visit",
+            text="The visit that was booked for you.",
+            action="Thursday at 10:20. The doctor writes in the same medical record as at the hospital.",
+        ),
+    ),
+    notes=(
+        "Before MitID opens, you are asked to agree to using the app, and to what is kept in your medical record.",
+        "The first time, you see what the app is told about you, and can say no.",
+    ),
+    help_path="help",
+    help_before=(
+        "Read the terms and say yes to them. Then MitID opens.",
+        "If you say no, nothing is kept, and you can call us on 70 00 00 03 instead.",
+    ),
+    help_after=(
+        "My video visit: the visit that was booked for you.",
         "Log out and close all browser windows when you are done.",
     ),
     words=ENGLISH,

@@ -32,7 +32,8 @@ class Service:
     """One demo portal. The first door is where a person ends who named none.
 
     `example` is one door of many with its label, for the last of the `notes`. `stranger` is what
-    somebody is told who is not in the portal's register, or not invited. `room` are the words of its
+    somebody is told who is not in the portal's register, or not invited. `register` leads whoever is new to
+    the login page, where one registers. `room` are the words of its
     video visits. `zone` is where its clocks are. `also` is the same portal in other languages, with
     the same doors.
     """
@@ -52,6 +53,7 @@ class Service:
     words: Mapping[str, str] = field(repr=False)
     example: tuple[str, str] | None = None
     stranger: str = ""
+    register: tuple[str, ...] = ()
     room: Mapping[str, str] = field(default_factory=dict, repr=False)
     zone: str = "Europe/Copenhagen"
     also: tuple[Service, ...] = ()

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from flask import Blueprint, Flask, redirect, request
 from werkzeug.wrappers import Response
 
-from idbroker.sandbox.explain import claims, level
+from idbroker.sandbox.explain import claims, level, methods
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.portal.doors import Door, Service
 from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
@@ -305,9 +305,12 @@ def _clock(service: Service) -> Callable[..., str]:
 
 def _shown(login: Login, clock: Callable[..., str]) -> dict[str, object]:
     said = login.claims
+    ways = [str(way) for way in said.get("amr", ())]
     return {
         "acr": str(said.get("acr", "")),
         "level": level(str(said.get("acr", ""))),
+        "amr": " ".join(ways),
+        "ways": methods(ways),
         "moment": clock(datetime.fromtimestamp(said.get("auth_time", said["iat"]), UTC)),
         "tables": (claims(said, "ID token"), claims(login.userinfo, "Userinfo")),
     }

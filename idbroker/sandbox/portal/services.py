@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idbroker.sandbox.portal.danish import ALERIS_PORTAL, PATIENTPORTALEN_PORTAL
+from idbroker.sandbox.portal.danish import ALERIS_PORTAL, ALERISAPP_PORTAL, HAVNENS_PORTAL, PATIENTPORTALEN_PORTAL
 from idbroker.sandbox.portal.doors import Service
 from idbroker.sandbox.portal.finnish import VIDEOVISIT_PORTAL
 from idbroker.sandbox.portal.swedish import MINHALSA_PORTAL, NEUROREG_PORTAL
@@ -13,4 +13,6 @@ SERVICES: tuple[Service, ...] = (
     MINHALSA_PORTAL,
     NEUROREG_PORTAL,
     VIDEOVISIT_PORTAL,
+    HAVNENS_PORTAL,
+    ALERISAPP_PORTAL,
 )

@@ -157,12 +157,16 @@ _NEUROREG_ENGLISH = Service(
             action="Not yet: this sandbox has no login for staff.",
         ),
     ),
-    notes=("Care staff register you the first time. After that you can log in whenever you like.",),
+    notes=(
+        "Care staff register you the first time. After that you can log in whenever you like.",
+        "Log in with BankID, or with your personal identity number and a one-time code if you have none.",
+    ),
     help_path="hjalp",
     help_before=(
-        "You log in with BankID, once care staff have registered you.",
+        "You log in with BankID, or with your personal code, once care staff have registered you.",
         "You are sent to a common login page and back here, to the page that you wanted.",
-        "If you have no BankID, ask your clinic. Logging in with a password and a code is not in this sandbox yet.",
+        "Personal code: your personal identity number, the password you were sent, and a new code by text or e-mail.",
+        "Keep the password: it is used every time. If you have none, care staff can send you one.",
         "If it does not work, call the register on 0980-31 92 20.",
     ),
     help_after=(
@@ -206,12 +210,16 @@ NEUROREG_PORTAL = Service(
             action="Inte ännu: sandlådan har ingen inloggning för personal.",
         ),
     ),
-    notes=("Vården registrerar dig första gången. Sedan kan du logga in när du vill.",),
+    notes=(
+        "Vården registrerar dig första gången. Sedan kan du logga in när du vill.",
+        "Logga in med personnummer och BankID, eller med personnummer och engångskod om du inte har BankID.",
+    ),
     help_path="hjalp",
     help_before=(
-        "Du loggar in med BankID när vården har registrerat dig.",
+        "Du loggar in med BankID, eller med personlig kod, när vården har registrerat dig.",
         "Du skickas till en gemensam inloggningssida och tillbaka hit, till sidan som du ville till.",
-        "Har du inte BankID, fråga din mottagning. Inloggning med lösenord och kod finns inte i sandlådan ännu.",
+        "Personlig kod: personnummer, lösenordet som du har fått och en ny engångskod som sms eller e-post varje gång.",
+        "Behåll lösenordet: det används vid varje inloggning. Har du inget kan vården skicka ett till dig.",
         "Fungerar det inte, ring registret på 0980-31 92 20.",
     ),
     help_after=(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 DANISH: Mapping[str, str] = {
     "login": "Log ind", "logout": "Log ud", "help": "Hjælp", "doors": "Hvad vil du?", "you": "Dig",
     "signed_in": "Du er logget ind som", "protected": "en person med beskyttet navn", "name": "Navn",
-    "born": "Født", "number": "CPR-nummer", "level": "Sikringsniveau", "when": "Logget ind kl.",
+    "born": "Født", "number": "CPR-nummer", "level": "Sikringsniveau", "ways": "Bevist med", "when": "Logget ind kl.",
     "goodbye": "Du er logget ud", "close": "Luk alle browservinduer, hvis andre bruger denne enhed.",
     "front": "Til forsiden", "cancelled": "Du loggede ikke ind",
     "cancelled_text": "Login blev afbrudt. Du kan prøve igen eller ringe til klinikken.",
@@ -25,7 +25,7 @@ DANISH: Mapping[str, str] = {
 SWEDISH: Mapping[str, str] = {
     "login": "Logga in", "logout": "Logga ut", "help": "Hjälp", "doors": "Vad vill du göra?", "you": "Du",
     "signed_in": "Du är inloggad som", "protected": "en person med skyddat namn", "name": "Namn",
-    "born": "Född", "number": "Personnummer", "level": "Tillitsnivå", "when": "Inloggad kl.",
+    "born": "Född", "number": "Personnummer", "level": "Tillitsnivå", "ways": "Bevisat med", "when": "Inloggad kl.",
     "goodbye": "Du är utloggad", "close": "Stäng alla webbläsarfönster om andra använder den här enheten.",
     "front": "Till startsidan", "cancelled": "Du loggade inte in",
     "cancelled_text": "Inloggningen avbröts. Försök igen, eller ring mottagningen.",
@@ -44,7 +44,7 @@ SWEDISH: Mapping[str, str] = {
 ENGLISH: Mapping[str, str] = {
     "login": "Log in", "logout": "Log out", "help": "Help", "doors": "What do you want to do?", "you": "You",
     "signed_in": "You are logged in as", "protected": "a person whose name is protected", "name": "Name",
-    "born": "Born", "number": "CPR number", "level": "Level of assurance", "when": "Logged in at",
+    "born": "Born", "number": "CPR number", "level": "Level of assurance", "ways": "Proved by", "when": "Logged in at",
     "goodbye": "You are logged out", "close": "Close all browser windows if others use this device.",
     "front": "To the front page", "cancelled": "You did not log in",
     "cancelled_text": "The login was cancelled. Try again, or call the clinic.",
@@ -63,7 +63,7 @@ FINNISH: Mapping[str, str] = {
     "login": "Kirjaudu sisään", "logout": "Kirjaudu ulos", "help": "Ohje", "doors": "Mitä haluat tehdä?",
     "you": "Sinä", "signed_in": "Olet kirjautunut sisään:", "protected": "henkilö, jonka nimi on suojattu",
     "name": "Nimi", "born": "Syntynyt", "number": "Henkilötunnus", "level": "Varmuustaso",
-    "when": "Kirjauduttu klo", "goodbye": "Olet kirjautunut ulos",
+    "ways": "Todistettu", "when": "Kirjauduttu klo", "goodbye": "Olet kirjautunut ulos",
     "close": "Sulje kaikki selainikkunat, jos muut käyttävät tätä laitetta.",
     "front": "Etusivulle", "cancelled": "Et kirjautunut sisään",
     "cancelled_text": "Tunnistautuminen keskeytyi. Yritä uudelleen tai soita sinua hoitavaan yksikköön.",

@@ -1,0 +1,145 @@
+"""What is kept of the cast when a world begins: who is patient where, who has an account, who accepted which terms."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment, Standing
+from idbroker.accounts.activation import Activation, Invitation
+from idbroker.accounts.passwords import Hasher, Settings
+from idbroker.accounts.records import Records, new_consent_id
+from idbroker.client import Client
+from idbroker.clinic import Clinic, Clinics
+from idbroker.messages.message import Channel
+from idbroker.numbers import NationalNumber, parse
+from idbroker.sandbox.settings import PORTAL_OF
+from idbroker.sandbox.sim_person import SimPerson
+
+BY = "sandbox"
+_SPEAKS = {"DK": "da", "SE": "sv", "FI": "fi"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeding:
+    """Writes what is kept of people. What is there already stays: a folder may be kept between runs."""
+
+    records: Records
+    clinics: Clinics
+    passwords: Settings
+    now: datetime
+    _ids: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def seed(self, people: Iterable[SimPerson]) -> None:
+        """Write everybody; guardians come before those whose account they made. Raises StoreError."""
+        everybody = tuple(people)
+        for person in sorted(everybody, key=lambda one: one.guardian is not None):
+            if person.clinics and person.number is not None and not person.invited:
+                self._person(person, number_of(person, self.now))
+
+    def _person(self, person: SimPerson, number: NationalNumber) -> None:
+        self._ids[person.id] = person_id = self.records.accounts.person(number, self.now)
+        if person.contacts:
+            self.records.accounts.add(self._account(person, person_id, number))
+        for name in person.clinics:
+            clinic = self.clinics.find(name)
+            if clinic is not None:
+                self._enrol(person, person_id, clinic)
+                self._accept(person, person_id, clinic)
+
+    def _account(self, person: SimPerson, person_id: str, number: NationalNumber) -> Account:
+        has_eid = bool(set(person.eids) - {"fallback"})
+        return Account(
+            person=person_id,
+            number=number,
+            given_name=person.given_name,
+            family_name=person.family_name,
+            birthdate=person.born,
+            language=_SPEAKS[person.country],
+            password=None if person.password is None else _hashed(person.password, self.passwords),
+            password_set_at=None if person.password is None else self.now,
+            contacts=tuple(
+                Contact(channel=Channel(channel), address=address, verified_at=self.now)
+                for channel, address in person.contacts.items()
+            ),
+            confirmed_at=self.now if has_eid or person.guardian else None,
+            exempt=None if has_eid or person.guardian else "has no eID",
+            guardian=self._ids.get(person.guardian or ""),
+            created_at=self.now,
+        )
+
+    def _enrol(self, person: SimPerson, person_id: str, clinic: Clinic) -> None:
+        wanted = Enrolment(
+            person=person_id,
+            clinic=clinic.id,
+            standing=Standing.APPROVED,
+            asked_at=self.now,
+            decided_at=self.now,
+            by=BY,
+            guardian=self._ids.get(person.guardian or ""),
+            client=PORTAL_OF[clinic.id],
+            language=_SPEAKS[person.country],
+            told={Channel(channel): address for channel, address in person.told.items()},
+        )
+        self.records.enrolments.change(person_id, clinic.id, lambda before: before or wanted)
+
+    def _accept(self, person: SimPerson, person_id: str, clinic: Clinic) -> None:
+        if clinic.terms is None or self.records.consents.current(person_id, Agreed.TERMS, clinic.id) is not None:
+            return
+        self.records.consents.give(
+            Consent(
+                id=new_consent_id(),
+                person=person_id,
+                kind=Agreed.TERMS,
+                about=clinic.id,
+                version=clinic.terms.version,
+                language=_SPEAKS[person.country],
+                given_at=self.now,
+            )
+        )
+
+
+def number_of(person: SimPerson, now: datetime) -> NationalNumber:
+    """Return somebody's national number. NotANumber for whoever has none."""
+    return parse(person.number or "", person.country, now=now.date())
+
+
+def invite(
+    people: Iterable[SimPerson], activation: Activation, clients: Mapping[str, Client], clinics: Clinics, now: datetime
+) -> None:
+    """Send everybody whose account staff made the link to activate it, as staff would. Raises StoreError."""
+    for person, clinic in _invited(people, clinics):
+        activation.invite(
+            Invitation(
+                number=number_of(person, now),
+                contacts={Channel(channel): address for channel, address in person.contacts.items()},
+                clinic=clinic,
+                client=clients[PORTAL_OF[clinic.id]],
+                by=BY,
+                given_name=person.given_name,
+                family_name=person.family_name,
+                language=_SPEAKS[person.country],
+                exempt=person.exempt,
+            ),
+            now,
+        )
+
+
+def _invited(people: Iterable[SimPerson], clinics: Clinics) -> Iterator[tuple[SimPerson, Clinic]]:
+    for person in people:
+        for name in person.clinics if person.invited else ():
+            clinic = clinics.find(name)
+            if clinic is not None:
+                yield person, clinic
+
+
+@functools.cache
+def _hashed(password: str, settings: Settings) -> str:
+    """Return what is kept of a password; each is hashed once in a process, however many worlds it makes."""
+    hasher = Hasher(settings)
+    try:
+        return hasher.hash(password)
+    finally:
+        hasher.close()
