@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,8 +12,10 @@ from werkzeug.wrappers import Response
 
 from idbroker.clock import MovableClock
 from idbroker.errors import OperatorError
+from idbroker.sandbox.api_accounts import add_account_calls
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.inbox import Message
+from idbroker.sandbox.jsonwire import Wrong, answer, moment, sent
 from idbroker.sandbox.orders import Order
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.phone import HERE, Misused, find_order, use
@@ -22,19 +23,6 @@ from idbroker.sandbox.world import RegistrationRefused, World
 from idbroker.visitor import normal_address
 
 FARTHEST = timedelta(days=50 * 365)
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-
-
-class Wrong(Exception):
-    """The caller is told what to send instead."""
-
-    def __init__(self, words: str, *, status: int = 400, mistakes: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(words)
-        self.words, self.status, self.mistakes = words, status, mistakes
 
 
 def make_api(world: World, reset: Callable[[], None]) -> Flask:
@@ -55,6 +43,7 @@ def make_api(world: World, reset: Callable[[], None]) -> Flask:
         ("/reset", "POST", calls.reset),
     ):
         app.add_url_rule(path, f"{method} {path}", call, methods=[method])
+    add_account_calls(app, world)
     app.before_request(_guard)
     app.register_error_handler(Wrong, _told)
     app.register_error_handler(HTTPException, _http)
@@ -69,15 +58,15 @@ class _Calls:
 
     def people(self) -> Response:
         """Return the cast."""
-        return _json([_person(person) for person in self._world.people])
+        return answer([_person(person) for person in self._world.people])
 
     def inbox(self) -> Response:
         """Return the messages, newest first; `?to=` takes one address."""
-        return _json([_message(message) for message in self._world.inbox.list(request.args.get("to"))])
+        return answer([_message(message) for message in self._world.inbox.list(request.args.get("to"))])
 
     def orders(self) -> Response:
         """Return what waits in the apps, the newest first within each eID."""
-        return _json([_order(order) for phone in self._world.phones.values() for order in phone.waiting()])
+        return answer([_order(order) for phone in self._world.phones.values() for order in phone.waiting()])
 
     def act(self, name: str) -> Response:
         """Do in an app what a person does; answer how the order stands and where the app leads back to."""
@@ -88,11 +77,11 @@ class _Calls:
         except Misused as error:
             raise Wrong(error.words, status=error.status) from error
         left = next((order.status for order in phone.waiting() if order.id == name), "ended")
-        return _json({"status": left, "returns_to": returns_to})
+        return answer({"status": left, "returns_to": returns_to})
 
     def _wish(self) -> tuple[SimPerson, str, str]:
         """Return who does what in an app, and from which address."""
-        wish = _sent()
+        wish = sent()
         if not {"person", "outcome"} <= set(wish) <= {"person", "outcome", "ip"}:
             raise Wrong('send {"person": "bjorn", "outcome": "approve"}, and "ip" if the phone is elsewhere')
         person = next((one for one in self._world.people if one.id == wish["person"]), None)
@@ -105,23 +94,23 @@ class _Calls:
 
     def clock(self) -> Response:
         """Return the sandbox's time."""
-        return _json({"now": _moment(self._world.clock.now())})
+        return answer({"now": moment(self._world.clock.now())})
 
     def move(self) -> Response:
         """Set the clock, or move it."""
-        turn_clock(self._world.clock, _sent())
+        turn_clock(self._world.clock, sent())
         return self.clock()
 
     def break_(self, provider: str) -> Response:
-        """Break an eID, or heal it with an empty object."""
-        if provider not in self._world.house.providers:
-            known = ", ".join(sorted(self._world.house.providers))
-            raise Wrong(f"there is no provider {provider[:40]!r}: one of {known}", status=404)
+        """Break an eID or a channel, or heal it with an empty object."""
+        known = self._world.faults.known
+        if provider not in known:
+            raise Wrong(f"there is nothing called {provider[:40]!r} to break: one of {', '.join(known)}", status=404)
         try:
-            fault = self._world.faults.set(provider, _sent())
+            fault = self._world.faults.set(provider, sent())
         except ValueError as error:
             raise Wrong(str(error)) from error
-        return _json(
+        return answer(
             {
                 "down": fault.down, "slow": fault.slow.total_seconds(), "status": fault.status,
                 "lies": sorted(fault.lies),
@@ -131,7 +120,7 @@ class _Calls:
     def register(self) -> Response:
         """Register a portal."""
         try:
-            registered = self._world.register(_sent())
+            registered = self._world.register(sent())
         except RegistrationRefused as error:
             words = "; ".join(_spelt(*mistake) for mistake in error.mistakes)
             raise Wrong(words, mistakes=error.mistakes) from error
@@ -148,19 +137,19 @@ class _Calls:
             "scopes": client.scopes,
             "clinic": client.clinic,
         }
-        return _json({name: value for name, value in told.items() if value is not None}, status=201)
+        return answer({name: value for name, value in told.items() if value is not None}, status=201)
 
     def rotate(self) -> Response:
         """Sign with new keys from now on."""
         try:
-            return _json({"kid": self._world.rotate_keys()})
+            return answer({"kid": self._world.rotate_keys()})
         except OperatorError as error:  # the clock was moved to before the keys were made
             raise Wrong(error.detail, status=409) from error
 
     def reset(self) -> Response:
         """Make everything as new."""
         self._reset()
-        return _json({"reset": True})
+        return answer({"reset": True})
 
 
 def _spelt(setting: str, what: str) -> str:
@@ -179,34 +168,20 @@ def turn_clock(clock: MovableClock, wish: Mapping[str, Any]) -> None:
 
 def _set_clock(clock: MovableClock, when: Callable[[], datetime]) -> None:
     try:
-        moment = when()
+        wanted = when()
     except (OverflowError, ValueError) as error:
         raise Wrong("that is not a moment with a time zone (RFC 3339)") from error
     # Certificates and tokens count in seconds since 1970, and birthdays in years of four digits.
-    if not abs(moment - clock.now()) <= FARTHEST:
+    if not abs(wanted - clock.now()) <= FARTHEST:
         raise Wrong("that is more than 50 years away")
-    clock.set(moment)
+    clock.set(wanted)
 
 
 def _read_moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
+    read = datetime.fromisoformat(text)
+    if read.tzinfo is None:
         raise ValueError("no time zone")
-    return moment.astimezone(UTC)
-
-
-def _sent() -> dict[str, Any]:
-    """Return the JSON object of the body; no body is an empty one. Wrong for anything else."""
-    body = request.get_data(cache=False)
-    try:
-        value = json.loads(body or b"{}")
-    except json.JSONDecodeError as error:
-        raise Wrong(f"the body is not JSON: {error}") from error
-    except (ValueError, RecursionError) as error:
-        raise Wrong("the body is not JSON") from error
-    if not isinstance(value, dict):
-        raise Wrong("the body must be a JSON object")
-    return value
+    return read.astimezone(UTC)
 
 
 def _person(person: SimPerson) -> dict[str, Any]:
@@ -220,7 +195,8 @@ def _person(person: SimPerson) -> dict[str, Any]:
         "relations": dict(person.relations),
         "story": person.story,
     }
-    return told if person.password is None else {**told, "password": person.password}
+    kept = {"password": person.password, "contacts": person.contacts or None, "clinics": person.clinics or None}
+    return told | {name: value for name, value in kept.items() if value is not None}
 
 
 def _order(order: Order) -> dict[str, Any]:
@@ -233,7 +209,7 @@ def _order(order: Order) -> dict[str, Any]:
 def _message(message: Message) -> dict[str, Any]:
     told = {
         "id": message.id,
-        "at": _moment(message.at),
+        "at": moment(message.at),
         "channel": message.channel,
         "to": message.to,
         "subject": message.subject or None,
@@ -244,30 +220,21 @@ def _message(message: Message) -> dict[str, Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _guard() -> Response | None:
     why = wrong_host(request) or foreign_page(request)
-    return _json({"error": why}, status=403) if why else None
+    return answer({"error": why}, status=403) if why else None
 
 
 def _told(error: Wrong) -> Response:
     mistakes = [{"setting": setting, "mistake": what} for setting, what in error.mistakes]
-    return _json({"error": error.words, **({"mistakes": mistakes} if mistakes else {})}, status=error.status)
+    return answer({"error": error.words, **({"mistakes": mistakes} if mistakes else {})}, status=error.status)
 
 
 def _http(error: HTTPException) -> Response:
     words = {404: "there is no such call", 405: "this call has another method", 413: "the body is too large"}
     status = error.code or 500
-    response = _json({"error": words.get(status, error.name)}, status=status)
+    response = answer({"error": words.get(status, error.name)}, status=status)
     allowed = dict(error.get_headers()).get("Allow")
     if allowed:
         response.headers["Allow"] = allowed
     return response
-
-
-def _json(value: Any, *, status: int = 200) -> Response:
-    body = json.dumps(value, ensure_ascii=False)
-    return Response(body + "\n", status=status, content_type="application/json", headers=_HEADERS)

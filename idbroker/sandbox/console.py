@@ -11,8 +11,10 @@ from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response
 
 from idbroker.errors import OperatorError
-from idbroker.sandbox.api import Wrong, turn_clock
+from idbroker.sandbox.api import turn_clock
+from idbroker.sandbox.faults import parse_fault
 from idbroker.sandbox.guard import foreign_page, wrong_host
+from idbroker.sandbox.jsonwire import Wrong
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.skin import page
@@ -27,7 +29,10 @@ _EIDS = {
     "freja": "Freja",
     "suomifi": "suomi.fi",
     "borgeradgang": "the citizen gateway",
+    "fallback": "password and code",
 }
+# What carries messages, and what can be wrong with it besides.
+_CHANNELS = {"email": "E-mail", "sms": "Text messages"}
 # What the buttons of the panel do to an eID.
 _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "fine": ("Works", {}),
@@ -35,6 +40,19 @@ _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "slow": ("Slow: 3 seconds", {"slow": 3}),
     "busy": ("Too busy: HTTP 429", {"status": 429}),
 }
+_CHANNEL_FAULTS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
+    "email": {
+        "refuses": ("Refuses: SMTP 550", {"status": 550}),
+        "greylists": ("Not now: SMTP 451", {"status": 451}),
+        "drops": ("Delivers, and hangs up", {"lies": ["drops"]}),
+    },
+    "sms": {
+        "busy": _FAULTS["busy"],
+        "refuses": ("Refuses: HTTP 400", {"status": 400}),
+        "drops": ("Delivers, and hangs up", {"lies": ["drops"]}),
+    },
+}
+_INBOX_SECONDS = 4
 # Where a login may go wrong, and what to see then.
 _TRIES = (
     ("The booked visit", "Open video visit 2031 at Min Hälsa before you log in: the login ends at that very visit."),
@@ -50,6 +68,14 @@ _TRIES = (
     ),
     ("Out everywhere", "Log in at two portals in one go, log out at one, and reload the other: it has been told."),
     ("Not a patient", "Log in to Neuroreg as somebody else than Björn: only its register’s patients get in."),
+    (
+        "No eID at all",
+        "At Patientportalen be Oda: CPR number, password, and the code in the inbox. People has what to type.",
+    ),
+    ("Somebody new", "Be Nikolaj at Patientportalen: register, and approve him by POST enrolments of the API."),
+    ("Another clinic", "Be Tove, whom one clinic knows: Patientportalen of Test klinik 2 asks once."),
+    ("Yes first", "Aleris video asks for a yes before MitID opens, and shows what it is told."),
+    ("The mail is down", "Break e-mail, then log in with a password: the page says so, and offers what works."),
     ("An outage", "Break an eID and open a login page; then let it work again."),
     ("A level too high", "Ask for the level high at a Swedish portal: no eID there gives it."),
 )
@@ -99,8 +125,12 @@ class _Panels:
         )  # fmt: skip
 
     def inbox(self) -> Response:
-        """Show the messages."""
-        return self._page("inbox", messages=self._world.inbox.list())
+        """Show the messages; the page follows by itself, without a script, until it is held still."""
+        still = "still" in request.args
+        response = self._page("inbox", messages=self._world.inbox.list(), still=still)
+        if not still:
+            response.headers["Refresh"] = str(_INBOX_SECONDS)
+        return response
 
     def people(self) -> Response:
         """Show everybody with number and story."""
@@ -112,9 +142,9 @@ class _Panels:
 
     def break_(self) -> Response:
         """Show what is broken."""
-        eids = {name: (provider.title, self._state(name)) for name, provider in self._world.house.providers.items()}
-        rotated = request.args.get("rotated", "")
-        return self._page("break", eids=eids, faults=_FAULTS, rotated=rotated)
+        titles = {name: provider.title for name, provider in self._world.house.providers.items()} | _CHANNELS
+        parts = [(name, titles[name], _faults_of(name), self._state(name)) for name in titles if self._breaks(name)]
+        return self._page("break", parts=parts, rotated=request.args.get("rotated", ""))
 
     def connect(self) -> Response:
         """Ask for a redirect URI."""
@@ -137,9 +167,9 @@ class _Panels:
         return redirect("/sandbox/clock", 303)
 
     def spoil(self, provider: str) -> Response:
-        """Break an eID, or heal it."""
-        fault = _FAULTS.get(request.form.get("fault", ""))
-        if fault is not None and provider in self._world.house.providers:
+        """Break an eID or a channel, or heal it."""
+        fault = _faults_of(provider).get(request.form.get("fault", ""))
+        if fault is not None and self._breaks(provider):
             self._world.faults.set(provider, fault[1])
         return redirect("/sandbox/break", 303)
 
@@ -168,11 +198,13 @@ class _Panels:
 
     # ---- how -------------------------------------------------------------------------------------
 
-    def _state(self, provider: str) -> str:
-        fault = self._world.faults.of(provider)
-        if fault.down:
-            return "down"
-        return "slow" if fault.slow else "busy" if fault.status == 429 else "fine"
+    def _breaks(self, name: str) -> bool:
+        return name in self._world.faults.known
+
+    def _state(self, name: str) -> str:
+        """Return which of the buttons was pressed last; what only the API can break is none of them."""
+        now = self._world.faults.of(name)
+        return next((word for word, (_, wish) in _faults_of(name).items() if parse_fault(wish) == now), "")
 
     def _groups(self) -> dict[str, list[SimPerson]]:
         groups: dict[str, list[SimPerson]] = {name: [] for name in _COUNTRIES.values()}
@@ -182,6 +214,12 @@ class _Panels:
 
     def _page(self, name: str, *, status: int = 200, **values: Any) -> Response:
         return page(f"console/{name}.html", status=status, panel=name, issuer=self._world.addresses.issuer, **values)
+
+
+def _faults_of(name: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
+    if name not in _CHANNEL_FAULTS:
+        return _FAULTS
+    return {**{word: _FAULTS[word] for word in ("fine", "down", "slow")}, **_CHANNEL_FAULTS[name]}
 
 
 def _clock_wish() -> dict[str, Any]:

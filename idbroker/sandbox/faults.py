@@ -56,7 +56,7 @@ class Faults:
 
         What is not named is healed. Raises ValueError, in words for the caller, for anything else.
         """
-        fault = _parse(wish)
+        fault = parse_fault(wish)
         self._check_known(provider, fault)
         with self._lock:
             self._faults = {**self._faults, provider: fault}
@@ -90,7 +90,8 @@ class Faults:
             raise ValueError(f"{provider} cannot lie so: one of {', '.join(sorted(self._known[provider]))}")
 
 
-def _parse(wish: Mapping[str, Any]) -> Fault:
+def parse_fault(wish: Mapping[str, Any]) -> Fault:
+    """Return the fault that a JSON object says. ValueError, in words, for anything else."""
     unknown = sorted(set(wish) - {"down", "slow", "status", "lies"})
     if unknown:
         raise ValueError(f"unknown fault {unknown[0]!r}: down, slow, status and lies are known")
