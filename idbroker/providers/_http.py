@@ -132,7 +132,7 @@ class _Bounded(BaseAdapter):
         except BaseException as error:
             if connection is not None:
                 connection.close()
-            raise _told(error, request) from error
+            raise (_told(error, request) if connection is not None else _unconnected(error, request)) from error
         if connection.sock is not None and len(idle) < _POOL and not connection.surplus:
             idle.append(connection)
         else:
@@ -221,6 +221,13 @@ def _response(request: requests.PreparedRequest, raw: http.client.HTTPResponse, 
     response.encoding = requests.utils.get_encoding_from_headers(response.headers)
     response.raw, response.request = io.BytesIO(content), request
     return response
+
+
+def _unconnected(error: BaseException, request: requests.PreparedRequest) -> BaseException:
+    """Return what a caller is told when nothing was sent: it may ask again, and nothing happens twice."""
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError | requests.RequestException):
+        return requests.ConnectTimeout(type(error).__name__, request=request)
+    return _told(error, request)
 
 
 def _told(error: BaseException, request: requests.PreparedRequest) -> BaseException:

@@ -210,6 +210,20 @@ def test_nobody_there(kind: str) -> None:
     assert (caught.value.for_good, caught.value.outage) == (False, True)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_nobody_answers_there(kind: str) -> None:
+    """A gateway whose host drops every packet was told nothing: the message is tried again."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as stack:
+        for _ in range(4):  # nobody accepts them: the system drops all that come after
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        with sms(kind, f"http://127.0.0.1:{full.getsockname()[1]}") as sender, pytest.raises(NotSent) as caught:
+            sender.send(make_message())
+
+    assert (caught.value.for_good, caught.value.outage) == (False, True)
+
+
 def test_a_certificate_that_is_not_theirs(tmp_path: Path) -> None:
     """Who has no certificate that we trust is told nothing: no login, no number, no code."""
     heard: list[bytes] = []
