@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -41,6 +41,17 @@ _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.p
 _DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
 _ORDER = ("choice", "number", "given", "family", "email", "phone", "password", "code")
 _IDS = {"number": "pid"}
+_NUMBER = {"number": "number", "country": "country", "mask": "mask"}
+_TYPED = {
+    "cpr": {"number": "number", "mask": "mask"},
+    "password": _NUMBER,
+    "forgot": _NUMBER,
+    "contact": {"email": "email", "phone": "phone"},
+    "child": {**_NUMBER, "given": "name", "family": "family"},
+    "differ": {"choice": "choice", "email": "own_email", "phone": "own_phone"},
+    "register": {"who": "who"},
+}
+_LONGEST = 254  # characters: an e-mail address
 _NAMES = ("service", "clinic", "name")
 
 
@@ -119,6 +130,14 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
         "number_country": number_country(view),
         "number_countries": NUMBER_COUNTRIES,
     }
+
+
+def typed(page: str, fields: Mapping[str, str]) -> dict[str, str]:
+    """Return what somebody typed as the values that fill the page in again; never a password or a code.
+
+    For a press that is about something else, as another language or a forgotten password (WCAG 3.3.7).
+    """
+    return {value: fields.get(name, "")[:_LONGEST] for name, value in _TYPED.get(page, {}).items()}
 
 
 def number_country(view: FormView) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from functools import partial
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from idbroker.errors import NotFound
 from idbroker.web import forms
@@ -214,6 +215,7 @@ class Pages:
             "open_until": time,
             "cancel": say("g.cancel", service=named(frame.service)) if frame.service else say("g.back"),
             "phone": telephone(frame.phone) if frame.phone and frame.clinic else None,
+            "either": partial(_either, say),
             "own_page": partial(_own_page, frame.language),
             "foreign": lambda label: _FOREIGN.get(label, {}).get(frame.language),
             **more,
@@ -249,6 +251,12 @@ def _read_static() -> dict[str, tuple[bytes, str, str]]:
             content = file.read_bytes()
             files[file.name] = (content, _TYPES[ending], hashlib.sha256(content).hexdigest()[:16])
     return files
+
+
+def _either(say: Callable[..., str], names: Iterable[str]) -> str:
+    """Return "A, B or C", each a name in bold."""
+    *first, last = map(named, names)
+    return say("g.or", a=Markup(", ").join(first), b=last) if first else last
 
 
 def _own_page(language: str, name: str) -> str:

@@ -352,8 +352,11 @@ def state_of(wait: PendingWait) -> views.WaitState:
 
 
 def _terms(form: PendingForm, clinic: Clinic, language: str) -> Mapping[str, str]:
-    """Return the text of the terms that a press of the last button accepts: it can be read there."""
-    return {"text": clinic.terms.text(language)} if form.page == "check" and clinic.terms else {}
+    """Return the text of the terms that a form is about, in the language that is spoken now."""
+    version = form.values.get("terms") or form.values.get("version")
+    if clinic.terms is None or clinic.terms.version != version:
+        return {}
+    return {"text": clinic.terms.text(language)}
 
 
 def _pending(transaction: Transaction) -> PendingWait:

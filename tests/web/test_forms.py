@@ -9,6 +9,7 @@ import pytest
 from lxml import html
 
 from idbroker.clinic import LANGUAGES
+from idbroker.web.forms import typed
 from idbroker.web.pages import Pages
 from idbroker.web.views import ChooseView, FormView
 from idbroker.words import Words
@@ -278,7 +279,7 @@ def test_who_registers_is_told_to_prove_who_they_are() -> None:
     page = parsed(all_pages(PAGES, "da")["choose-wish"])
 
     assert page.xpath("string(//h1)") == "Vis først, hvem du er"
-    assert "Først bekræfter du, hvem du er, med MitID, Suomi.fi." in text_of(page)
+    assert "Først bekræfter du, hvem du er, med MitID eller Suomi.fi." in text_of(page)
     assert page.xpath("//main//button[@name='do']/@value") == ["signin"]
 
 
@@ -302,6 +303,16 @@ def test_what_was_typed_is_text(page: str, value: str, odd: str) -> None:
 
     assert odd in " ".join([document.text_content(), *document.xpath("//input/@value")])
     assert len(document.xpath("//script")) == 1
+
+
+def test_what_was_typed_fills_the_page_in_again() -> None:
+    """A press that is about something else takes along what was typed, never a secret (WCAG 3.3.7)."""
+    told = {"number": "010190", "mask": "1", "password": "hemmelig", "code": "123456", "_n": "n", "lang": "fi"}
+
+    assert typed("password", told) == {"number": "010190", "country": "", "mask": "1"}
+    assert typed("child", {"given": "Ida", "family": "T" * 900})["name"] == "Ida"
+    assert len(typed("child", {"family": "T" * 900})["family"]) == 254
+    assert typed("code", told) == typed("newpassword", told) == {}
 
 
 def test_a_page_there_is_none_of_is_a_fault_of_ours() -> None:
