@@ -1,4 +1,4 @@
-"""The operator's tool: `idbroker serve | check | keys | clients | clinics | store | events | evidence | sandbox`."""
+"""The operator's tool: `idbroker serve | check | keys | clients | clinics | accounts | enrolments | store | …`."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _COMMANDS: Mapping[str, str] = {
     "store": "idbroker.commands.store:store",
     "events": "idbroker.commands.events:events",
     "evidence": "idbroker.commands.evidence:evidence",
+    "accounts": "idbroker.commands.accounts:accounts",
+    "enrolments": "idbroker.commands.enrolments:enrolments",
 }
 
 
