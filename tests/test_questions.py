@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,11 @@ ASKS = {"asks": {"consent": "ask", "sector": "asks", "purpose": {"da": "at vise 
 @pytest.fixture(scope="module")
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FallbackDoor]:
     """Serve a clinic that asks nothing, one that takes registrations, one whose terms come first."""
-    clinics = {
+    clinics: dict[str, dict[str, Any]] = {
         "open": {"name": "Åben", "country": "DK", "providers": ["mitid", "fallback"], "registration": "automatic"},
         "first": {"name": "Først", "country": "DK", "providers": ["mitid"], "terms": {**TERMS, "before": True}},
     }
-    clients = {
+    clients: dict[str, dict[str, Any]] = {
         **ASKS,
         "strict": {"minimum": "substantial"},
         "open": {"clinic": "open", "sector": "open"},
