@@ -307,6 +307,26 @@ def test_nothing_of_the_link_goes_elsewhere(door: FallbackDoor) -> None:
     assert EMAIL not in page.text
 
 
+def test_a_link_is_in_no_log(door: FallbackDoor, capfd: pytest.CaptureFixture[str]) -> None:
+    """Neither asking, opening, failing nor choosing leaves the link's secret in a line or an event."""
+    door.account("anna")
+    browser = door.browser()
+    path = linked(door, browser)
+    page = browser.get(path)
+    browser.press(page, password="kort")
+    browser.post(path, {"_n": "forged", "password": NEW})
+    browser.fetch(path, "DELETE")
+    browser.press(page, password=NEW)
+    browser.get(path)
+
+    written = "".join(capfd.readouterr())
+    trail = repr(door.house.durable.events.since(NOW - HOUR))
+
+    token = path.rpartition("/")[2]
+    assert token not in written + trail
+    assert NEW not in written + trail
+
+
 def test_staff_invite_and_the_person_begins(door: FallbackDoor) -> None:
     """The link of an invitation: whose clinic, a first password, and on to the service (R25)."""
     clinic, client = door.house.settings.clinics.by_id["clinea"], door.house.clients.find("portal")
