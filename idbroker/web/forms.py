@@ -36,10 +36,18 @@ _HEADINGS = {
     "set": "f.h1",
     "setdone": "f.done",
     "linkgone": "f.gone.h1",
+    "mecontact": "me.contact.h1",
+    "meapp": "me.app.h1",
+    "mepassword": "f.h1",
+    "meout": "me.out.h1",
+    "mecontact": "me.contact.h1",
+    "meapp": "me.app.h1",
+    "mepassword": "f.h1",
+    "meout": "me.out.h1",
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
 _DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
-_ORDER = ("choice", "number", "given", "family", "email", "phone", "password", "code")
+_ORDER = ("choice", "number", "given", "family", "email", "phone", "current", "password", "code")
 _IDS = {"number": "pid"}
 _NUMBER = {"number": "number", "country": "country", "mask": "mask"}
 _TYPED = {
@@ -119,7 +127,7 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
         "h1": said(heading),
         "title": words.say("g.errtitle", view.frame.language, title=title) if wrong else title,
         "posts": bool(view.action),
-        "about": True,
+        "about": "path" not in view.values,  # My page is about no service
         "done": view.page in _DONE,
         "tell": said,
         "clock": said.clock,
