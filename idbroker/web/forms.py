@@ -40,10 +40,6 @@ _HEADINGS = {
     "meapp": "me.app.h1",
     "mepassword": "f.h1",
     "meout": "me.out.h1",
-    "mecontact": "me.contact.h1",
-    "meapp": "me.app.h1",
-    "mepassword": "f.h1",
-    "meout": "me.out.h1",
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
 _DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
