@@ -104,6 +104,7 @@ def _page(visit: Visit, items: Mapping[str, str]) -> Form:
         "items": " ".join(items),
         "purpose": purposes.get(visit.language) or purposes.get("en") or next(iter(purposes.values()), ""),
         "clinic": visit.clinic.name,
+        "own": f"/me/{visit.clinic.id}",  # where it can be withdrawn
         **{f"value.{name}": value for name, value in items.items()},
     }
     return Form(page="consent", state=_codec.pack(_Shown(items=tuple(items))), values=values)
