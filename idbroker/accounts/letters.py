@@ -130,6 +130,11 @@ class Letters:
         voice = self._voice(visit.clinic.id, visit.client.id, after.language)
         self._news("m.contact", "contact", after, (*before.contacts, *after.contacts), voice, visit.now)
 
+    def app_changed(self, account: Account, visit: Visit) -> None:
+        """Tell somebody that an authenticator app was added to their account, or removed (ASVS 6.3.7)."""
+        voice = self._voice(visit.clinic.id, visit.client.id, account.language)
+        self._news("m.app", "app", account, account.contacts, voice, visit.now)
+
     def locked(self, account: Account, clinic: str, client: str | None, until: datetime) -> None:
         """Tell somebody that others try to sign in as them (ASVS 6.3.5); once for each lock."""
         voice = self._voice(clinic, client, account.language)

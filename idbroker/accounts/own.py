@@ -8,21 +8,22 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment
+from idbroker.accounts.reaching import FIELDS, PURPOSE, read
 from idbroker.accounts.records import Records
+from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 from idbroker.keeping import Shelf
-from idbroker.messages.addresses import NotAnAddress, email, mobile
-from idbroker.messages.message import Channel
-from idbroker.otp import app_codes
+from idbroker.messages.message import Channel, Delivery
+from idbroker.otp import app_codes, codes
 from idbroker.otp.one_time import Limited, OneTimeCodes, Right, Sent, Spot, Verdict
 from idbroker.session import Session
 from idbroker.visit import Visit
 
 FRESH = timedelta(minutes=15)  # how long ago one must have shown who one is, to change how one is known (ASVS 7.5.1)
-MOST_EVENTS = 20
+LOOKED_AT = 200  # events; of these, some are told
 _PENDING = timedelta(minutes=15)
-Changing = Callable[[Account], Account]
+Changing = Callable[[Account], Account | None]
 
 
 class History(Protocol):
@@ -54,21 +55,29 @@ class SignOns(Protocol):
 
 
 class Told(Protocol):
-    """Who tells people that their contacts have changed."""
+    """Who tells people that what they sign in with has changed (ASVS 6.3.7)."""
 
     def contact_changed(self, before: Account, after: Account, visit: Visit) -> None:
-        """Write to every address known before and after (ASVS 6.3.7)."""
+        """Write to every address known before and after."""
+        ...
+
+    def app_changed(self, account: Account, visit: Visit) -> None:
+        """Write that an authenticator app was added or removed."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """Something that a code is to confirm: a new address, or an authenticator app's secret."""
+    """Something that a code is to confirm: a new address, or an authenticator app's secret.
+
+    `sent` is the newest code's, `again` when it was sent anew.
+    """
 
     channel: Channel | None
     address: str = field(default="", repr=False)
     secret: str = field(default="", repr=False)
     sent: Sent | None = None
+    again: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +114,13 @@ class OwnPage:
             enrolments=self.records.enrolments.of(person),
             consents=tuple(one for one in self.records.consents.of(person) if one.withdrawn_at is None),
             sessions=self.sign_ons.of_person(person),
-            events=self.history.of_person(person, MOST_EVENTS),
+            events=self.history.of_person(person, LOOKED_AT),
         )
+
+    def has_account(self, session: Session) -> bool:
+        """Tell whether the person has an account, and may change it."""
+        account = self.records.accounts.of(session.person)
+        return account is not None and not account.disabled
 
     def is_fresh(self, session: Session, now: datetime) -> bool:
         """Tell whether the person has shown lately enough who they are to change how they are known."""
@@ -123,24 +137,35 @@ class OwnPage:
         return self.sign_ons.end_person(session.person, "asked", but=session.key)
 
     def withdraw(self, session: Session, consent_id: str, now: datetime) -> bool:
-        """Withdraw a consent; what a service was given on its strength ends."""
+        """Withdraw a consent; what a service was given on its strength ends.
+
+        It ends before and after: before, so that a crash in between leaves a consent that can be withdrawn again,
+        never tokens that nobody can end; after, for what was given meanwhile.
+        """
         found = next((one for one in self.records.consents.of(session.person) if one.id == consent_id), None)
-        if found is None or not self.records.consents.withdraw(session.person, consent_id, now):
+        if found is None or found.withdrawn_at is not None:
             return False
-        if found.kind is Agreed.RELEASE:
-            self.sign_ons.end_client(session.person, found.about)
-        self._record("consent.withdrawn", session, now, {"kind": found.kind.value, "about": found.about})
-        return True
+        self._end_release(session, found)
+        withdrawn = self.records.consents.withdraw(session.person, consent_id, now)
+        self._end_release(session, found)
+        if withdrawn:
+            self._record("consent.withdrawn", session, now, {"kind": found.kind.value, "about": found.about})
+        return withdrawn
+
+    def _end_release(self, session: Session, consent: Consent) -> None:
+        if consent.kind is Agreed.RELEASE:
+            self.sign_ons.end_client(session.person, consent.about)
 
     # ---- contacts --------------------------------------------------------------------------------
 
     def begin_contact(self, session: Session, channel: Channel, typed: str, visit: Visit) -> Sent | Limited | str:
-        """Send a code to a new address; a string is the key of what is wrong with it."""
-        try:
-            address = email(typed) if channel is Channel.EMAIL else mobile(typed, visit.clinic.country)
-        except NotAnAddress:
-            return "r.e.mail" if channel is Channel.EMAIL else "r.e.mob"
-        self._account(session)
+        """Send a code to a new address; a string is the key of what is wrong with it. NotFound without an account."""
+        account, name = self._account(session), FIELDS[channel]
+        taken = read({name: typed}, visit.clinic.country)
+        address = taken.values[name]
+        wrong = taken.errors.get(name) or self._no_way(account, channel, address)
+        if wrong:
+            return wrong
         sent = self.codes.send(self._spot(session, channel, address), visit)
         if isinstance(sent, Sent):
             self.pending.put(_slot(session, channel), Pending(channel=channel, address=address, sent=sent), _PENDING)
@@ -151,89 +176,162 @@ class OwnPage:
         kept = self._pending(session, channel)
         sent = self.codes.send(self._spot(session, channel, kept.address), visit)
         if isinstance(sent, Sent):
-            self.pending.put(_slot(session, channel), replace(kept, sent=sent), _PENDING)
+            self.pending.put(_slot(session, channel), replace(kept, sent=sent, again=sent.at), _PENDING)
         return sent
 
-    def confirm_contact(self, session: Session, channel: Channel, typed: str, visit: Visit) -> Verdict:
-        """Take the address on, once its code is right. NotFound when no address waits for one."""
-        kept = self._pending(session, channel)
-        verdict = self.codes.check(self._spot(session, channel, kept.address), typed, visit)
-        if isinstance(verdict, Right):
-            contact = Contact(channel=channel, address=kept.address, verified_at=visit.now)
-            self._change(session, lambda account: account.with_contact(contact), visit, channel)
-            self.pending.take(_slot(session, channel))
-        return verdict
+    def confirm_contact(self, session: Session, channel: Channel, typed: str, visit: Visit) -> Verdict | None:
+        """Take the address on, once its code is right; None for what cannot be a code, which costs no try.
 
-    def waiting(self, session: Session, channel: Channel) -> Sent | None:
-        """Return what was sent to an address that waits for its code."""
+        NotFound when no address waits for one.
+        """
+        kept = self._pending(session, channel)
+        if codes.typed(typed) is None:
+            return None
+        verdict = self.codes.check(self._spot(session, channel, kept.address), typed, visit)
+        contact = Contact(channel=channel, address=kept.address, verified_at=visit.now)
+        if isinstance(verdict, Right):
+            self._change(session, lambda account: account.with_contact(contact), visit, channel)
+        elif _verified(self._account(session), channel) != kept.address:
+            return verdict
+        # Taken on: by this press, or by another at the same time that used the code up.
+        self.pending.take(_slot(session, channel))
+        return Right()
+
+    def waiting(self, session: Session, channel: Channel) -> Pending | None:
+        """Return the address that waits for its code."""
         kept = self.pending.get(_slot(session, channel))
-        return kept.value.sent if kept is not None else None
+        return kept.value if kept is not None else None
+
+    def drop(self, session: Session, channel: Channel) -> None:
+        """Wait no longer: another address is to be typed."""
+        self.pending.take(_slot(session, channel))
+
+    def is_dead(self, pending: Pending) -> bool:
+        """Tell whether nobody need wait for the message."""
+        sent = pending.sent
+        failed = sent is not None and self.codes.delivery(sent.message) is Delivery.FAILED
+        return failed or (pending.channel is not None and not self.codes.works(pending.channel))
 
     def remove_contact(self, session: Session, channel: Channel, visit: Visit) -> bool:
         """Forget an address; False for the last that codes can go to: nobody locks themselves out by a click."""
-        account = self._account(session)
-        left = [contact for contact in account.reachable if contact.channel is not channel]
-        if not left and account.app_secret is None:
-            return False
-        self._change(session, lambda account: account.without_contact(channel), visit, channel)
-        return True
+
+        def removed(account: Account) -> Account | None:
+            # Asked within the change: of two tabs that forget one address each, one is refused.
+            after = account.without_contact(channel)
+            return after if keeps_a_way(account, after, visit.clinic) else None
+
+        self._change(session, removed, visit, channel)
+        return self._account(session).contact(channel) is None
 
     # ---- the authenticator app -------------------------------------------------------------------
 
     def begin_app(self, session: Session) -> str:
-        """Return the secret that an authenticator app is to be given; the same until it is confirmed."""
+        """Return the secret that an authenticator app is to be given; the same in every tab until it is confirmed."""
         self._account(session)
-        kept = self.pending.get(_slot(session, None))
-        if kept is not None:
-            return kept.value.secret
-        secret = app_codes.new_secret()
-        self.pending.put(_slot(session, None), Pending(channel=None, secret=secret), _PENDING)
-        return secret
+        slot = _slot(session, None)
+        new = Pending(channel=None, secret=app_codes.new_secret())
+        kept = self.pending.get(slot) or self.pending.swap(slot, None, new, _PENDING) or self.pending.get(slot)
+        if kept is None:
+            raise NotFound("what was begun is over")
+        return kept.value.secret
 
-    def confirm_app(self, session: Session, typed: str, now: datetime) -> bool:
-        """Take the app on, once it shows a right code."""
+    def confirm_app(self, session: Session, typed: str, visit: Visit) -> bool | None:
+        """Take the app on, once it shows a right code; None when nothing waits for one (any more).
+
+        Tries are not counted: who could guess has been shown the secret.
+        """
         kept = self.pending.get(_slot(session, None))
-        step = app_codes.step_of(kept.value.secret, typed, now, 0) if kept is not None else None
-        if kept is None or step is None:
-            return False
+        if kept is None:
+            return None
         secret = kept.value.secret
-        self.records.accounts.change(session.person, lambda account: replace(account, app_secret=secret, app_step=step))
+        step = app_codes.step_of(secret, typed, visit.now, 0)
+        if step is None:
+            return False
+        # The code that confirms it is used up by that: it signs nobody in (RFC 6238, 5.2).
+        self._change_app(
+            session, "account.app_added", visit, lambda one: replace(one, app_secret=secret, app_step=step)
+        )
         self.pending.take(_slot(session, None))
-        self._record("account.app_added", session, now, {})
         return True
 
-    def remove_app(self, session: Session, now: datetime) -> None:
-        """Forget the authenticator app (ASVS 6.5.6)."""
-        self.records.accounts.change(session.person, lambda account: replace(account, app_secret=None, app_step=0))
-        self._record("account.app_removed", session, now, {})
+    def remove_app(self, session: Session, visit: Visit) -> bool:
+        """Forget the authenticator app (ASVS 6.5.6); False when codes could come no other way."""
+
+        def removed(account: Account) -> Account | None:
+            after = replace(account, app_secret=None, app_step=0)
+            return after if keeps_a_way(account, after, visit.clinic) else None
+
+        self._change_app(session, "account.app_removed", visit, removed)
+        return self._account(session).app_secret is None
 
     # ---- how -------------------------------------------------------------------------------------
 
     def _account(self, session: Session) -> Account:
         account = self.records.accounts.of(session.person)
-        if account is None:
+        if account is None or account.disabled:
             raise NotFound("the person has no account")
         return account
 
+    def _no_way(self, account: Account, channel: Channel, address: str) -> str:
+        """Return the key of why no code can go to an address; an empty text when one can."""
+        if not address:
+            return "r.e.mail" if channel is Channel.EMAIL else "r.e.phone"
+        if _verified(account, channel) == address:
+            return "me.e.same"
+        if not self.codes.takes(channel, address):
+            return "r.e.abroad"
+        return "" if self.codes.works(channel) else "me.e.unsent"
+
     def _change(self, session: Session, change: Changing, visit: Visit, channel: Channel) -> None:
+        """Tell, then change.
+
+        Told first: whoever breaks in between has told of a change that was none, never kept one quiet. What was
+        sent to an earlier address signs nobody in from then on.
+        """
         before = self._account(session)
-        after = self.records.accounts.change(session.person, change)
+        after = change(before)
         if after is None or after == before:
             return
         self.told.contact_changed(before, after, visit)
+        self.records.accounts.change(session.person, change)
+        self.codes.revoke(session.person)
         self._record("account.contact_changed", session, visit.now, {"channel": channel.value})
 
+    def _change_app(self, session: Session, kind: str, visit: Visit, change: Changing) -> None:
+        before = self._account(session)
+        after = change(before)
+        if after is None or after == before:
+            return
+        self.told.app_changed(before, visit)
+        self.records.accounts.change(session.person, change)
+        self._record(kind, session, visit.now, {})
+
     def _pending(self, session: Session, channel: Channel) -> Pending:
-        kept = self.pending.get(_slot(session, channel))
+        kept = self.waiting(session, channel)
         if kept is None:
             raise NotFound("no address waits for a code")
-        return kept.value
+        return kept
 
     def _spot(self, session: Session, channel: Channel, address: str) -> Spot:
-        return Spot(transaction=session.key, purpose="contact", person=session.person, channel=channel, to=address)
+        return Spot(transaction=session.key, purpose=PURPOSE, person=session.person, channel=channel, to=address)
 
     def _record(self, kind: str, session: Session, now: datetime, detail: Mapping[str, str]) -> None:
         self.events.record(Event(at=now, kind=kind, person=session.person, detail=detail))
+
+
+def keeps_a_way(before: Account, after: Account, clinic: Clinic) -> bool:
+    """Tell whether codes can still come as the clinic sends them, if they could before."""
+    had, has = _ways(before), _ways(after)
+    return not had or bool(has & ((had & {*clinic.codes}) or had))
+
+
+def _ways(account: Account) -> set[str]:
+    return {contact.channel.value for contact in account.reachable} | ({"app"} if account.app_secret else set())
+
+
+def _verified(account: Account, channel: Channel) -> str | None:
+    contact = account.contact(channel)
+    return contact.address if contact is not None and contact.verified_at is not None else None
 
 
 def _slot(session: Session, channel: Channel | None) -> str:
