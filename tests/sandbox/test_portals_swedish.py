@@ -56,7 +56,19 @@ def test_one_login_two_portals(sandbox: Sandbox, browser: Browser) -> None:
 
 
 def test_not_in_the_register(sandbox: Sandbox, browser: Browser) -> None:
-    """Whom care staff have not entered is told so after the login, sees nothing, and can log out (R29)."""
+    """Whom care staff have not entered is turned away by the broker, with whom to call and the way back (R29)."""
+    log_in(sandbox, browser.open(sandbox.portal("neuroreg", "per")), person="samir")
+
+    assert browser.page.url.startswith(f"{sandbox.issuer}/t/")
+    assert "+46 980 31 92 20" in browser.text
+    assert "Dina formulär" not in browser.text
+
+
+def test_not_in_the_portals_register(sandbox: Sandbox, browser: Browser) -> None:
+    """Who comes to the portal without being in its own register is told so, sees nothing, and can log out (R29)."""
+    wish = {"person": "samir", "clinic": "neuroreg", "email": "samir@example.test"}
+    assert sandbox.call("POST", "accounts/invite", wish).status_code == 201
+
     log_in(sandbox, browser.open(sandbox.portal("neuroreg", "per")), person="samir")
 
     assert browser.page.status_code == 403
@@ -74,7 +86,8 @@ def test_log_out(sandbox: Sandbox, browser: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    ("portal", "offered", "missing"), [("minhalsa", ("bankid", "freja"), ()), ("neuroreg", ("bankid",), ("freja",))]
+    ("portal", "offered", "missing"),
+    [("minhalsa", ("bankid", "freja"), ()), ("neuroreg", ("bankid", "fallback"), ("freja",))],
 )
 def test_offered(
     sandbox: Sandbox, browser: Browser, portal: str, offered: tuple[str, ...], missing: tuple[str, ...]
