@@ -64,10 +64,10 @@ def test_who_has_no_number_is_not_asked(browser: Browser) -> None:
 def test_a_wrong_number_is_said_and_counted(door: Door, browser: Browser) -> None:
     """1.13: wrong numbers are named as such, the tries left are told, the third ends it; another sign-in works."""
     page = asked(browser)
-    for number, left in zip(WRONG[:2], ("2", "1"), strict=True):
+    for number, left in zip(WRONG[:2], ("2 tries", "1 try"), strict=True):
         page = browser.press(page, number=number)
         assert "does not match" in words_of(page)
-        assert f"You have {left} tries left" in words_of(page)
+        assert f"You have {left} left" in words_of(page)
     ended = browser.press(page, number=WRONG[2])
     door.clock.move(timedelta(seconds=1))
     again = browser.press(ended, provider="mitid")
