@@ -124,7 +124,12 @@ class Activation:
         return kept
 
     def _sent(self, invitation: Invitation, account: Account, now: datetime) -> Invited:
-        origin = Origin(clinic=invitation.clinic.id, client=invitation.client.id, language=invitation.language)
+        origin = Origin(
+            clinic=invitation.clinic.id,
+            client=invitation.client.id,
+            language=invitation.language,
+            invited=True,
+        )
         contacts = tuple(contact for contact in account.contacts if contact.channel in invitation.contacts)
         link, secret = self.linking.make(origin, Purpose.ACTIVATE, account.person, LIFE, now)
         channels = [contact.channel for contact in contacts]

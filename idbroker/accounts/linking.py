@@ -26,12 +26,16 @@ _TEXT = re.compile(r"(?P<secret>[A-Za-z0-9_-]{43})(?:(?P<letter>[es])(?P<check>[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Where a link was asked for: all that is remembered of one that is used or over. Nothing of the person."""
+    """Where a link was asked for: all that is remembered of one that is used or over. Nothing of the person.
+
+    `invited` says that staff had it sent, and nobody else can.
+    """
 
     clinic: str
     client: str | None = None
     transaction: str | None = None
     language: str = "en"
+    invited: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -224,9 +224,12 @@ class _Link:
     def _gone(self, token: str) -> Response:
         origin = self._site.recovery.origin(token) or Origin(clinic="", language="")
         client = self._site.clients.find(origin.client) if origin.client else None
-        language = self._language(origin.language, self._site.clinics.find(origin.clinic))
+        clinic = self._site.clinics.find(origin.clinic)
+        language = self._language(origin.language, clinic)
         resume = self._resumed(origin.transaction)
         values = {
+            "clinic": clinic.name if clinic else "",
+            "activate": "1" if origin.invited else "",
             "again_href": f"/t/{resume}/forgot" if resume else "",
             "back_href": client.way_back if client and not resume else "",
         }
