@@ -26,8 +26,9 @@ def migrate(given: str | None) -> None:
 @store.command()
 @click.pass_obj
 def purge(given: str | None) -> None:
-    """Remove refresh tokens whose time is up; for a nightly job. Exit codes: 0 done, 1 no answer."""
+    """Remove refresh tokens and links whose time is up; for a nightly job. Exit codes: 0 done, 1 no answer."""
     path = config_path(given)
     clock = SystemClock()
     durable = open_tables(config.load(path), path.parent, clock)
-    click.echo(f"ok: {durable.refresh_tokens.purge(clock.now())} removed")
+    removed = durable.refresh_tokens.purge(clock.now()) + durable.links.purge(clock.now())
+    click.echo(f"ok: {removed} removed")
