@@ -75,7 +75,7 @@ _TRIES = (
     ("Somebody new", "Be Nikolaj at Patientportalen: register, and approve him by POST enrolments of the API."),
     ("Another clinic", "Be Tove, whom one clinic knows: Patientportalen of Test klinik 2 asks once."),
     ("Yes first", "Aleris video asks for a yes before MitID opens, and shows what it is told."),
-    ("The mail is down", "Break e-mail, then log in with a password: the page says so, and offers what works."),
+    ("The mail is down", "Break e-mail, and log in with a password twice: the second page says so, or sends a text."),
     ("An outage", "Break an eID and open a login page; then let it work again."),
     ("A level too high", "Ask for the level high at a Swedish portal: no eID there gives it."),
 )
