@@ -81,6 +81,15 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AppSecret:
+    """What an authenticator app is given: by hand, or in a QR code; `replaces` tells whether one is in use."""
+
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Own:
     """All that My page shows."""
 
@@ -225,15 +234,20 @@ class OwnPage:
 
     # ---- the authenticator app -------------------------------------------------------------------
 
-    def begin_app(self, session: Session) -> str:
-        """Return the secret that an authenticator app is to be given; the same in every tab until it is confirmed."""
-        self._account(session)
+    def begin_app(self, session: Session, host: str) -> AppSecret:
+        """Return the secret that an authenticator app is to be given; the same in every tab until it is confirmed.
+
+        In the app it stands under our `host` and the person's name: a household has one telephone.
+        """
+        account = self._account(session)
         slot = _slot(session, None)
         new = Pending(channel=None, secret=app_codes.new_secret())
         kept = self.pending.get(slot) or self.pending.swap(slot, None, new, _PENDING) or self.pending.get(slot)
         if kept is None:
             raise NotFound("what was begun is over")
-        return kept.value.secret
+        secret = kept.value.secret
+        uri = app_codes.uri(secret, account.name or account.number.masked, host)
+        return AppSecret(secret=secret, uri=uri, replaces=account.app_secret is not None)
 
     def confirm_app(self, session: Session, typed: str, visit: Visit) -> bool | None:
         """Take the app on, once it shows a right code; None when nothing waits for one (any more).

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from idbroker.accounts.account import Account, Agreed, Consent
-from idbroker.accounts.own import Own
+from idbroker.accounts.own import Own, keeps_a_way
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.events import Event
 from idbroker.messages.addresses import shown
-from idbroker.messages.message import Channel
 from idbroker.session import Session
+from idbroker.web.changing import CHANNELS
+from idbroker.web.myself import PREFIX
 
+MOST_EVENTS = 20
 # What a person is told of the trail; the rest is for operators.
 TOLD = (
-    "signin.granted", "signin.session", "session.ended", "password.changed", "password.locked",
-    "account.contact_changed", "account.app_added", "account.app_removed", "consent.given", "consent.withdrawn",
-    "enrolment.made", "enrolment.asked", "enrolment.approved",
+    "signin.granted", "signin.session", "session.ended",
+    "password.wrong", "password.locked", "password.changed", "code.wrong", "recovery.sent",
+    "account.made", "account.contact_changed", "contact.changed", "account.app_added", "account.app_removed",
+    "consent.given", "consent.withdrawn", "terms.accepted",
+    "enrolment.made", "enrolment.asked", "enrolment.approved", "enrolment.declined",
 )  # fmt: skip
 
 
@@ -34,7 +38,7 @@ class Telling:
 
     def values(self, own: Own, session: Session, clinic: Clinic) -> dict[str, str]:
         """Return what stands there once."""
-        account = _account(own.account) if own.account else {}
+        account = _account(own.account, clinic) if own.account and not own.account.disabled else {}
         return {"clinic": clinic.name, "session": handle(session), **account}
 
     def rows(self, own: Own, session: Session) -> dict[str, list[dict[str, str]]]:
@@ -48,15 +52,18 @@ class Telling:
                 for one, clinic in enrolled
                 if clinic is not None
             ],
-            "events": [self._event(event) for event in own.events if event.kind in TOLD],
+            "events": [self._event(event) for event in own.events if event.kind in TOLD][:MOST_EVENTS],
         }
 
     def _session(self, session: Session, this: Session) -> dict[str, str]:
-        names = [self._called(reached.client_id) for reached in session.reached]
+        others = [reached.client_id for reached in session.reached if not reached.client_id.startswith(PREFIX)]
+        names = [self._called(client_id) for client_id in others]
         return {
             "id": handle(session),
             "at": session.started_at.isoformat(),
             "seen": session.seen_at.isoformat(),
+            "provider": session.identity.provider,
+            "eid": self.titles(session.identity.provider),
             "services": ", ".join(dict.fromkeys(name for name in names if name)),
             "this": "1" if session.key == this.key else "",
         }
@@ -68,17 +75,21 @@ class Telling:
             "id": consent.id,
             "kind": consent.kind.value,
             "about": self._called(consent.about) if consent.kind is Agreed.RELEASE else terms,
-            "items": " ".join(consent.items),
+            "claims": " ".join(consent.items),
             "version": consent.version,
             "at": consent.given_at.isoformat(),
         }
 
     def _event(self, event: Event) -> dict[str, str]:
+        """Return one event. Of its detail nothing is told; `by` is for whoever acts for somebody else, one day."""
+        clinic = self.clinics.find(event.clinic or "")
         return {
             "kind": event.kind,
             "at": event.at.isoformat(),
-            "service": self._called(event.client),
+            "service": self._called(event.client) or (clinic.name if clinic else ""),
+            "provider": event.provider or "",
             "eid": self.titles(event.provider or ""),
+            "by": "",
         }
 
     def _called(self, client_id: str | None) -> str:
@@ -91,13 +102,19 @@ def handle(session: Session) -> str:
     return hashlib.sha256(f"own\n{session.key}".encode()).hexdigest()[:24]
 
 
-def _account(account: Account) -> dict[str, str]:
-    contacts = {channel.value: account.contact(channel) for channel in (Channel.EMAIL, Channel.SMS)}
+def _account(account: Account, clinic: Clinic) -> dict[str, str]:
+    """Return an account's values; addresses only as a page may show them: others may look over a shoulder."""
+    contacts = [one for one in map(account.contact, CHANNELS.values()) if one is not None]
+    names = {channel: name for name, channel in CHANNELS.items()}
+    may_go = [one for one in contacts if keeps_a_way(account, account.without_contact(one.channel), clinic)]
     return {
         "account": "1",
         "name": account.name or "",
         "number": account.number.masked,
-        **{name: shown(one.channel, one.address) for name, one in contacts.items() if one is not None},
-        "password": account.password_set_at.isoformat() if account.password_set_at else "",
+        **{names[one.channel]: shown(one.channel, one.address) for one in contacts},
+        **{f"{names[one.channel]}.unproved": "1" for one in contacts if one.verified_at is None},
+        **{f"{names[one.channel]}.may_go": "1" for one in may_go},
+        "password": account.password_set_at.isoformat() if account.password and account.password_set_at else "",
         "app": "1" if account.app_secret else "",
+        "app.may_go": "1" if keeps_a_way(account, replace(account, app_secret=None), clinic) else "",
     }
