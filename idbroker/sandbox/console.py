@@ -52,7 +52,7 @@ _CHANNEL_FAULTS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "drops": ("Delivers, and hangs up", {"lies": ["drops"]}),
     },
 }
-_INBOX_SECONDS = 4
+_INBOX_SECONDS = 10
 # Where a login may go wrong, and what to see then.
 _TRIES = (
     ("The booked visit", "Open video visit 2031 at Min Hälsa before you log in: the login ends at that very visit."),
