@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from idbroker.accounts.account import Account, Contact, Link, Purpose
+from idbroker.accounts.account import Account, Link, Purpose
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Found, Linking, Origin
 from idbroker.accounts.passwords import Busy as TooBusy
@@ -29,15 +30,15 @@ from idbroker.visit import Visit
 from idbroker.visitor import Visitor
 
 TASK = "forgot"
-LIFE = timedelta(hours=1)
+LIFE = HOUR = timedelta(hours=1)
 BEGUN = timedelta(minutes=10)
-HOUR = timedelta(hours=1)
 QUARTER = timedelta(minutes=15)
 # F1: nobody's inbox is filled by strangers; a household, a ward and a clinic get by.
 BY_NUMBER = Limit(most=3, per=HOUR)
 BY_ADDRESS = Limit(most=30, per=HOUR)
 BY_CLINIC = Limit(most=1000, per=HOUR)
 GUESSES = Limit(most=5, per=HOUR)
+_LOOKS, _PAUSE = 20, 0.025  # half a second
 _HOW = {Purpose.RESET: "reset", Purpose.ACTIVATE: "activation"}
 
 
@@ -83,11 +84,12 @@ class NotCurrent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A link that one form has used up, and the hash it brought: what is left to do can be done again."""
+    """A link that one form has used up, and the hash it brought: what is left to do, until it is `done`."""
 
     found: Found
     password: str = field(repr=False)
     at: datetime
+    done: bool = False
 
 
 class SignOns(Protocol):
@@ -122,6 +124,7 @@ class Recovery:
     rules: Callable[[str], PasswordRules]
     sign_ons: SignOns
     locks: Locks
+    pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
 
     # ---- forgotten -------------------------------------------------------------------------------
 
@@ -225,26 +228,29 @@ class Recovery:
         if not self.linking.use(opened.link, now):
             return self._again(text, form)
         self.begun.put(_begun_name(text, form), begun, BEGUN)
-        return self._finished(begun, first=True)
+        return self._finished(begun, _begun_name(text, form))
 
     def _again(self, text: str, form: str) -> Done | Spent:
-        kept = self.begun.get(_begun_name(text, form))
-        return self._finished(kept.value, first=False) if kept is not None else Spent()
+        """Go on with a form that has used its link up; for a moment, as its other press may be just about to say so."""
+        for looks_left in reversed(range(_LOOKS if self.linking.origin(text) else 1)):
+            kept = self.begun.get(_begun_name(text, form))
+            if kept is not None:
+                return self._finished(kept.value, _begun_name(text, form))
+            if looks_left:
+                self.pause(_PAUSE)
+        return Spent()
 
-    def _finished(self, begun: Begun, *, first: bool) -> Done | Spent:
+    def _finished(self, begun: Begun, name: str) -> Done | Spent:
         """Do what is left. Each part can be done twice; a password that was chosen later is left alone."""
-        link, account = begun.found.link, self.accounts.of(begun.found.link.person)
-        if account is None or account.disabled:
-            return Spent()
-        if not first and _set_since(account, begun):
+        link = begun.found.link
+        if begun.done:
             return Done(link=link)
-        kept = self._set(
-            account.person,
-            lambda now_is: None if now_is.disabled else _chosen(now_is, begun),
-            Event(at=begun.at, kind="password.changed", clinic=link.clinic, client=link.client),
-            _HOW[link.purpose],
-        )
-        return Done(link=link) if kept else Spent()
+        event = Event(at=begun.at, kind="password.changed", clinic=link.clinic, client=link.client)
+        kept = self._set(link.person, lambda account: _chosen(account, begun), event, _HOW[link.purpose])
+        if not kept:
+            return Spent()
+        self.begun.put(name, replace(begun, done=True), BEGUN)
+        return Done(link=link)
 
     # ---- from one's own page ---------------------------------------------------------------------
 
@@ -315,15 +321,24 @@ class Recovery:
             return False
         self.sign_ons.end_person(person, "password", but=but)
         self.letters.changed(wanted, account.contacts, event.clinic or "", event.client, event.at)
-        kept = self.accounts.change(person, change)
+        altered = False
+
+        def noticed(now_is: Account) -> Account | None:
+            nonlocal altered
+            after = change(now_is)
+            altered = after not in (None, now_is)
+            return after
+
+        kept = self.accounts.change(person, noticed)
         if kept is None or kept.password != wanted.password:
             return False
+        if altered:
+            self.events.record(replace(event, person=person, detail={"how": how}))
         self.sign_ons.end_person(person, "password", but=but)
         self.linking.end_all(person)
         self.codes.revoke(person)
         self.codes.recovered(person)
         self.locks.reopen(kept.number)
-        self.events.record(replace(event, person=person, detail={"how": how}))
         return True
 
     def _known_words(self, account: Account, link: Link) -> tuple[str, ...]:
@@ -352,18 +367,16 @@ def _silent(account: Account | None) -> str:
     return "" if account.reachable else "unreachable"
 
 
-def _set_since(account: Account, begun: Begun) -> bool:
-    """Tell whether the password is that of a form already, or was chosen after it."""
-    return account.password == begun.password or (
-        account.password_set_at is not None and account.password_set_at > begun.at
-    )
+def _chosen(account: Account, begun: Begun) -> Account | None:
+    """Return an account with the password of a form; None if it is disabled, or another was chosen since.
 
-
-def _chosen(account: Account, begun: Begun) -> Account:
-    """Return an account with the password of a form; a first link shows whose the address is that it went to."""
+    A first link shows whose the address is that it was read at.
+    """
+    mine, set_at = account.password == begun.password, account.password_set_at
+    if account.disabled or (not mine and set_at is not None and set_at > begun.at):
+        return None
     chosen = replace(account, password=begun.password, password_set_at=begun.at)
-    channel = begun.found.channel
-    contact = account.contact(channel) if channel else None
+    contact = account.contact(begun.found.channel) if begun.found.channel else None
     if begun.found.link.purpose is not Purpose.ACTIVATE or contact is None or contact.verified_at is not None:
         return chosen
     return chosen.with_contact(replace(contact, verified_at=begun.at))
@@ -372,11 +385,8 @@ def _chosen(account: Account, begun: Begun) -> Account:
 def _own_words(account: Account) -> Iterable[str]:
     """Return what others know of a person, and try first."""
     names = [part for part in (account.given_name, account.family_name) if part]
-    return (*names, account.number.value, account.number.display, *map(_address, account.contacts))
-
-
-def _address(contact: Contact) -> str:
-    return contact.address
+    addresses = [contact.address for contact in account.contacts]
+    return (*names, account.number.value, account.number.display, *addresses)
 
 
 def _begun_name(text: str, form: str) -> str:

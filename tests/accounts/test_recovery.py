@@ -267,6 +267,28 @@ def test_what_broke_in_the_middle_is_done_by_the_next_press(house: RecoveryHouse
     assert signs_in(house, NEW)
 
 
+def test_what_broke_after_the_change_is_finished_too(house: RecoveryHouse, anna: Account) -> None:
+    """Whoever crashes once the password is kept has told of it, and ended what rested on the old one; the rest follows."""
+    token = house.link()
+    broken = dataclasses.replace(house.recovery, locks=_Jammed())
+
+    with pytest.raises(StoreError):
+        broken.choose(token, NEW, FORM, house.desk.clock.now())
+
+    assert [message.kind for message in house.settled()] == ["changed"]
+    assert house.ended.asked
+    assert isinstance(choose(house, token), Done)
+    assert not house.settled()
+    assert house.kinds("password.changed") == ["password.changed"]
+
+
+class _Jammed:
+    """Locks whose store is away."""
+
+    def reopen(self, number: object) -> None:
+        raise StoreError(f"away: {type(number).__name__}")
+
+
 class _Away:
     """Sign-ons whose store is away."""
 
