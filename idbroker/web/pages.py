@@ -17,7 +17,6 @@ from markupsafe import Markup
 from idbroker.errors import NotFound
 from idbroker.web import forms
 from idbroker.web.names import named, telephone
-from idbroker.web.qr import drawing
 from idbroker.web.views import (
     DOCUMENTS,
     ChooseView,
@@ -235,7 +234,6 @@ class Pages:
         environment.filters["href"] = _checked_href
         environment.globals.update(
             asset=self.asset,
-            drawing=drawing,
             named=named,
             knows=self._words.knows,
             native_names=NATIVE_NAMES,
