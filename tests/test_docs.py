@@ -16,11 +16,15 @@ import pytest
 from click.testing import CliRunner
 
 from idbroker import cli, config, evidence, session
+from idbroker.accounts import passwords
+from idbroker.accounts.account import Standing
 from idbroker.client import Client
-from idbroker.clinic import Clinic
+from idbroker.clinic import Clinic, PasswordRules, Terms
 from idbroker.errors import ConfigError
+from idbroker.messages import mail, sms
 from idbroker.oidc import authorize, discovery, levels
-from idbroker.providers import bankid, borgeradgang, freja, ftn, kinds, mitid, suomifi
+from idbroker.otp import settings as codes
+from idbroker.providers import bankid, borgeradgang, fallback, freja, ftn, kinds, mitid, suomifi
 from idbroker.providers._saml import SamlSettings
 from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.words import read_texts
@@ -34,6 +38,10 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     "[log]": (config.Log,),
     "[session]": (session.Settings,),
     "[evidence]": (evidence.Settings,),
+    "[passwords]": (passwords.Settings,),
+    "[codes]": (codes.Settings,),
+    "[email]": (mail.Settings,),
+    "[sms]": (sms.Settings,),
     "[providers.NAME]": (config.ProviderTable,),
     'kind = "mitid"': (mitid.Settings,),
     'kind = "bankid"': (bankid.Settings,),
@@ -41,13 +49,18 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     'kind = "suomifi"': (suomifi.Settings,),
     'kind = "borgeradgang"': (borgeradgang.Settings,),
     'kind = "ftn"': (ftn.Settings,),
+    'kind = "fallback"': (fallback.Settings,),
     "[clinics.NAME]": (Clinic,),
+    "[clinics.NAME.password]": (PasswordRules,),
+    "[clinics.NAME.terms]": (Terms,),
 }
 BY_TABLE = {
     ("[providers.NAME]", "kind"): "the table's name",
     ("[clinics.NAME]", "id"): "the table's name",
     ('kind = "borgeradgang"', "levels"): "NSIS'",
 }
+CHANNELS = {"email", "sms"}  # which a broker of eIDs alone does not need
+NO_EVENTS = set[str]()
 SHARED = "### What SAML eIDs share"
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
@@ -76,8 +89,8 @@ def _written(field: dataclasses.Field[Any]) -> str:
     value = field.default
     if field.default_factory is dict or value in (None, (), ""):
         return "none"
-    if value is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
-        return "required"
+    if value is dataclasses.MISSING:
+        return "required" if field.default_factory is dataclasses.MISSING else "its own table"
     if isinstance(value, tuple):
         return ", ".join(f"`{each}`" for each in value)
     if isinstance(value, bool):
@@ -95,13 +108,16 @@ def test_the_example_is_a_configuration_that_works() -> None:
 
     settings = config.read(document)
 
-    assert set(document) == {field.name for field in dataclasses.fields(config.Settings)}
+    assert set(document) | CHANNELS == {field.name for field in dataclasses.fields(config.Settings)}
     assert [client.id for client in settings.clients] == ["portal"]
 
 
-def test_the_examples_of_other_eids_work() -> None:
-    """What config.example.toml shows behind `#`, other eIDs and their clinic, is read without a mistake too."""
+def test_the_examples_of_other_eids_work(tmp_path: Path) -> None:
+    """What config.example.toml shows behind `#`, eIDs, channels, terms and a clinic, is read without a mistake too."""
+    for name in ("mail-password", "sms-password"):
+        (tmp_path / name).write_text("a password")
     text = _read("config.example.toml").replace("SUBSTITUTE-SECRET-DIGEST", "0" * 64)
+    text = text.replace("/etc/idbroker", tmp_path.as_posix())
     before, first, eids = text.partition("# [providers.")
     shown = re.sub(r"^# (\[[\w.-]+\]|\w+ = .*)$", r"\1", first + eids, flags=re.MULTILINE)
 
@@ -109,6 +125,8 @@ def test_the_examples_of_other_eids_work() -> None:
 
     assert {table.kind for table in settings.providers.values()} == set(kinds())
     assert [set(clinic.requirements) for clinic in settings.clinics.by_id.values()] == [set(), {"bankid", "freja"}]
+    assert [clinic.registration for clinic in settings.clinics.by_id.values()] == ["off", "approval"]
+    assert {type(settings.email), type(settings.sms)} == {mail.Settings, sms.Settings}
 
 
 def test_the_example_names_only_placeholders_as_secrets() -> None:
@@ -131,7 +149,7 @@ def test_every_setting_is_documented_with_its_default(table: str) -> None:
 
 def test_every_table_is_documented() -> None:
     """Each table of the configuration has its section."""
-    named = {re.sub(r"[\[\].]|NAME", "", table) for table in TABLES if table[0] == "["} | {"clients"}
+    named = {table.strip("[]").split(".")[0] for table in TABLES if table[0] == "["} | {"clients"}
     text = _read("docs/operating.md")
 
     assert named == {field.name for field in dataclasses.fields(config.Settings)}
@@ -159,6 +177,20 @@ def test_every_line_of_the_log_is_documented() -> None:
 
     assert events > {"provider_failed", "fault"}
     assert [event for event in events if f"`{event}" not in text] == []
+
+
+def test_every_kind_of_event_is_documented() -> None:
+    """docs/operating.md explains each kind of event in the audit trail, and no other."""
+    table = _section(_read("docs/operating.md"), "## Watching it").partition("| kind | when |")[2]
+    rows = re.findall(r"^\| (`.+?`) \|", table, re.MULTILINE)
+    told = {kind for row in rows for kind in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)}
+    firsts = "|".join({kind.partition(".")[0] for kind in told})
+    sources = "\n".join(p.read_text("utf-8") for p in (ROOT / "idbroker").rglob("*.py") if "sandbox" not in p.parts)
+    written = set(re.findall(rf"\"((?:{firsts})\.[a-z_]+)\"", sources)) - NO_EVENTS
+    standings = {f"enrolment.{standing}" for standing in Standing}
+
+    assert len(told) > 40
+    assert told == written | standings
 
 
 def test_words_quoted_from_the_log_are_the_codes() -> None:
@@ -332,6 +364,7 @@ def test_every_known_attack_has_its_row() -> None:
     firsts = " ".join(re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE))
     ours = {f"A{n}" for n in range(1, 28)} - {"A23"}  # DPoP, which there is not yet
     upstream = {f"B{n}" for n in range(1, 12)} | {f"E{n}" for n in range(1, 6)} | {f"S{n}" for n in range(1, 41)}
+    ours |= {f"O{n}" for n in range(1, 15)}
     wanted = {f"4.{n}" for n in range(1, 18)} | ours | upstream
     ranges = re.findall(r"\bS([0-9]+) to S([0-9]+)", firsts)
     firsts += "".join(f" S{n}" for first, last in ranges for n in range(int(first), int(last)))
