@@ -21,7 +21,7 @@ from urllib.parse import urljoin
 import requests
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 30.0
+PATIENCE = 60.0
 COMMAND = [sys.executable, "-c", "from idbroker.sandbox.command import sandbox; sandbox()"]
 
 
