@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from idbroker import config
+from idbroker.accounts import passwords
 from idbroker.app import check_providers, config_path, open_keys, open_stores
+from idbroker.client import Client
+from idbroker.clinic import Clinic, PasswordRules
 from idbroker.clock import SystemClock
 from idbroker.errors import ConfigError, OperatorError, StoreError
+from idbroker.identity import LoA
+from idbroker.otp import settings as codes
 from idbroker.providers import kind
 from idbroker.registration import mistakes_of
 
@@ -66,6 +72,7 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
         yield "server", f"address_header = {name}: a proxy that passes {name.replace('-', '_')} on lets anybody choose"
     yield from test_doors(settings)
     yield from weighed(settings)
+    yield from without_eid(settings)
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
@@ -80,6 +87,87 @@ def weighed(settings: config.Settings) -> Iterator[Finding]:
         valid = getattr(table.settings, "metadata_valid", None)
         if valid is not None and valid > settings.keys.saml_cache:
             yield f"providers.{name}", "metadata_valid is longer than keys.saml_cache: a partner may keep an old key"
+
+
+def without_eid(settings: config.Settings) -> Iterator[Finding]:
+    """Say what the rules for passwords, codes, registration and consent give up."""
+    fallbacks = {name for name, table in settings.providers.items() if table.kind == "fallback"}
+    for clinic in settings.clinics.by_id.values():
+        where, has_passwords = f"clinics.{clinic.id}", not fallbacks.isdisjoint(clinic.providers)
+        yield from ((where, what) for what in registering(clinic))
+        if has_passwords or clinic.takes_registrations:
+            yield from ((where, what) for what in choosing(clinic))
+            yield from ((where, what) for what in sending(clinic, settings))
+        if has_passwords:
+            yield from ((where, what) for what in offering(clinic, settings.clients))
+    if fallbacks:
+        yield from counting(settings)
+    for name in sorted(fallbacks - {"fallback"}):
+        yield f"providers.{name}", "our pages know passwords as [providers.fallback]: here none can be forgotten"
+    if settings.email is not None and settings.email.security == "none":
+        yield "email", "security = none: codes go in the clear to the mail server, which must be on this machine"
+    silent = [client.id for client in settings.clients if client.consent == "never"]
+    if silent:
+        yield "clients", f"consent = never: what {', '.join(silent)} may have is told without asking the person"
+
+
+def registering(clinic: Clinic) -> Iterator[str]:
+    """Say what a clinic's registration leaves to whom."""
+    if clinic.registration == "automatic":
+        yield "registration = automatic: whoever shows an eID is in, and nobody at the clinic looks"
+    if clinic.registration == "approval":
+        yield "registration = approval: who registers waits until somebody looks at idbroker enrolments list"
+    if clinic.registration == "off":
+        yield "registration = off: whom nobody has entered is turned away, with an eID too"
+
+
+def choosing(clinic: Clinic) -> Iterator[str]:
+    """Say what a clinic's rules for new passwords give up."""
+    if clinic.password.least < PasswordRules().least:
+        yield f"password.least = {clinic.password.least}: a shorter password is guessed sooner, once a hash is stolen"
+    if clinic.password.mixed:
+        yield "password.mixed = true: makes passwords no better, and people write them down (SP 800-63B-4, 3.1.1)"
+
+
+def sending(clinic: Clinic, settings: config.Settings) -> Iterator[str]:
+    """Say which ways codes cannot go, and what a mailbox alone is worth."""
+    tables = {"email": settings.email, "sms": settings.sms}
+    missing = [name for name in clinic.codes if name in tables and tables[name] is None]
+    for name in missing:
+        yield f"codes has {name}, and there is no [{name}]: no code goes that way"
+    if not {*clinic.codes} & {name for name, table in tables.items() if table is not None}:
+        yield "codes names no channel that is configured: nobody can register, and a code can only come from an app"
+    if clinic.codes == ("email",):
+        yield "codes = email alone: whoever reads a person's mailbox can choose a password, and has the code"
+
+
+def offering(clinic: Clinic, clients: Iterable[Client]) -> Iterator[str]:
+    """Say so where no service in the file takes passwords."""
+    mine = [client for client in clients if client.clinic == clinic.id]
+    if mine and all(client.minimum > LoA.LOW for client in mine):
+        yield "passwords are offered to no client in the file: minimum = low takes them"
+
+
+def counting(settings: config.Settings) -> Iterator[Finding]:
+    """Say what makes guessing easier."""
+    usual, given = passwords.Settings(), settings.passwords
+    if given.memory_kib < usual.memory_kib:
+        yield "passwords", f"memory_kib = {given.memory_kib}: passwords of a stolen store are tried so much faster"
+    if given.tries > usual.tries:
+        yield "passwords", f"tries = {given.tries}: so many guesses at a password in each {minutes(given.window)} min"
+    if settings.codes.tries > codes.Settings().tries:
+        yield "codes", f"tries = {settings.codes.tries}: so many guesses at a code before the pause"
+    if settings.codes.life > codes.Settings().life:
+        yield "codes", f"life = {minutes(settings.codes.life)} min: a code that is overheard is good for so long"
+    if not settings.server.proxies:
+        yield "server", "proxies = 0: behind a proxy all have one address, and a few wrong passwords close it for all"
+    if settings.store.transient.startswith("redis"):
+        yield "store", "Redis must keep what it has over a restart (appendonly yes), or a restart forgives all tries"
+
+
+def minutes(time: timedelta) -> int:
+    """Return a time in whole minutes."""
+    return int(time.total_seconds()) // 60
 
 
 def test_doors(settings: config.Settings) -> Iterator[Finding]:
