@@ -139,13 +139,13 @@ class Broker:
             raise WrongBrowser("the cookie is another browser's or is missing")
         return kept
 
-    def say_in(self, kept: Kept[Transaction], language: str) -> Transaction:
-        """Return the transaction in another language of its clinic."""
+    def say_in(self, kept: Kept[Transaction], language: str, typed: Mapping[str, str] | None = None) -> Transaction:
+        """Return the transaction in another language of its clinic, with what was typed on its form so far."""
         newest: Kept[Transaction] | None = kept
         for _ in range(_TRIES):
             if newest is None:
                 raise Gone("the transaction ended meanwhile")
-            spoken = replace(newest.value, language=language)
+            spoken = _with_typed(replace(newest.value, language=language), kept.value, typed or {})
             if self.transactions.swap(spoken.id, newest.raw, spoken, TRANSACTION_LIFE):
                 return spoken
             newest = self.transactions.get(spoken.id)
@@ -330,6 +330,14 @@ class Broker:
 def _at_terms(transaction: Transaction) -> bool:
     """Tell whether terms are to be accepted before anything begins."""
     return transaction.stage is Stage.OPEN and transaction.form is not None
+
+
+def _with_typed(transaction: Transaction, shown: Transaction, typed: Mapping[str, str]) -> Transaction:
+    """Return it with the form filled in as it was left, if that is the form that was shown (WCAG 3.3.7)."""
+    form = transaction.form
+    if form is None or form != shown.form or form.action is not None:
+        return transaction
+    return replace(transaction, form=replace(form, values={**form.values, **typed}))
 
 
 def _hash(secret: str) -> str:

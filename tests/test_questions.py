@@ -13,7 +13,7 @@ from idbroker.accounts.account import Agreed
 from idbroker.clock import StoppedClock
 from tests.conftest import NOW
 from tests.door import Browser, answer_of, claims_of, session_cookie, words_of
-from tests.fallback_door import FallbackDoor, open_fallback_door
+from tests.fallback_door import PASSWORD, FallbackDoor, open_fallback_door
 
 TERMS = {"version": "2", "texts": {"da": "Vilkår for klinikken.", "en": "Terms of the clinic."}}
 ASKS = {"asks": {"consent": "ask", "sector": "asks", "purpose": {"da": "at vise din tid"}}}
@@ -184,6 +184,16 @@ def test_declined_terms_end_the_sign_in(door: FallbackDoor) -> None:
     browser = door.browser()
     answer = answer_of(browser.press(browser.authorize(client_id="first"), do="no"))
     assert answer["error"] == "access_denied"
+
+
+def test_what_was_typed_outlives_another_language(door: FallbackDoor) -> None:
+    """Another language, or a forgotten password, keeps the number that was typed, and no password (WCAG 3.3.7, D3)."""
+    browser = door.browser()
+    page = browser.press(door.at_password(browser), number="740385-0101", password=PASSWORD, lang="sv")
+    assert 'value="740385-0101"' in page.text
+    assert PASSWORD not in page.text
+    page = browser.press(page, number="7403850101", do="forgot")
+    assert 'value="7403850101"' in page.text
 
 
 def test_every_sign_on_of_a_person_can_be_ended(door: FallbackDoor) -> None:

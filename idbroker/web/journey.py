@@ -19,6 +19,7 @@ from idbroker.steps import Answered, Opened, Step
 from idbroker.transaction import PendingWait, Stage, Transaction
 from idbroker.visitor import Device
 from idbroker.web.browser import TransactionCookie
+from idbroker.web.forms import typed
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
@@ -201,11 +202,13 @@ class _Walk:
         nonce = fields.get("_n", "")
         if not is_our_nonce(nonce, cookie.secret):
             return see_other(f"/t/{name}/choose")
-        if "lang" in fields:
-            self._site.broker.say_in(kept, self._screens.offered(kept.value, fields["lang"]))
-            return see_other(f"/t/{name}/{page_of(kept.value)}")
-        if fields.get("do") == "forgot" and page == "password":
-            return see_other(f"/t/{name}/forgot")
+        asks_more = fields.get("do") == "forgot" and page == "password"
+        if "lang" in fields or asks_more:
+            spoken = self._screens.offered(kept.value, fields.get("lang", kept.value.language))
+            at_form = kept.value.form is not None and kept.value.form.page == page
+            self._site.broker.say_in(kept, spoken, typed(page, fields) if at_form else {})
+            own = "forgot" if asks_more else "register" if page == "register" else page_of(kept.value)
+            return see_other(f"/t/{name}/{own}")
         response = self._steering.answer(self._posted(kept, page, fields, nonce))
         if page == "terms":
             self._remember_terms(response, name)
