@@ -268,7 +268,7 @@ def test_what_broke_in_the_middle_is_done_by_the_next_press(house: RecoveryHouse
 
 
 def test_what_broke_after_the_change_is_finished_too(house: RecoveryHouse, anna: Account) -> None:
-    """Whoever crashes once the password is kept has told of it and ended what rested on the old one; the rest follows."""
+    """Whoever crashes once the password is kept has told of it and ended what the old one gave; the rest follows."""
     token = house.link()
     broken = dataclasses.replace(house.recovery, locks=_Jammed())
 
