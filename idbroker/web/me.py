@@ -100,7 +100,7 @@ class _Page:
         )
         said = self._myself.said(here, "")
         values = {**telling.values(own, here.session, here.clinic), **said.values}
-        return self._myself.show(here, "me", "", values, said.errors, telling.rows(own, here.session))
+        return self._myself.show(here, "me", "", values, rows=telling.rows(own, here.session))
 
     def came_back(self, name: str, *, refused: bool, onward: str) -> Response:
         """Go on after the sign-in to what was asked for; never to an address that somebody wrote."""
@@ -143,11 +143,11 @@ class _Page:
                 saved, done = "consent", own.withdraw(session, which, here.visit.now)
             case "forget" if which in CHANNELS and own.has_account(session):
                 if not own.remove_contact(session, CHANNELS[which], here.visit):
-                    return self._myself.say(here, "", {}, {"contacts": "me.e.last"})
+                    return self._myself.say(here, "", {"refused": "1"})
                 saved = which
             case "noapp" if own.has_account(session):
                 if not own.remove_app(session, here.visit):
-                    return self._myself.say(here, "", {}, {"login": "me.e.last"})
+                    return self._myself.say(here, "", {"refused": "1"})
                 saved = "app"
             case _:
                 done = False  # a button of an older page

@@ -130,6 +130,7 @@ def form_view(language: str, name: str, **changes: object) -> FormView:
         page=filled.page,
         values=filled.values,
         errors=filled.errors,
+        rows=filled.rows,
         ways=WAYS[:2] if "locked" in filled.values else (),
         elsewhere="/t/abc/choose",
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from idbroker.web.mine import TOLD
+from idbroker.web.qr import drawing
 
 NUMBER = "0107729995"
 LOCKED = "2026-11-22T13:20:00+00:00"
@@ -18,6 +21,7 @@ class Filled:
     page: str
     values: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
+    rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     posts: bool = True
 
 
@@ -49,6 +53,37 @@ _CONSENT = {
     "purpose": "at vise dine recepter",
 }
 _NEW = {"number": "010772-••••", "least": "12"}
+
+_OWN = {"path": "/me/aaboulevarden", "client": "me.aaboulevarden"}
+_MINE = {
+    **_OWN,
+    "account": "1",
+    "name": "Anna Åberg",
+    "email": "a•••@d•••.dk",
+    "email.may_go": "1",
+    "phone": "56",
+    "phone.may_go": "1",
+    "phone.unproved": "1",
+    "password": SENT,
+    "app": "1",
+    "app.may_go": "1",
+}
+_THIS = {"id": "h1", "at": SENT, "seen": SENT, "provider": "fallback", "eid": "", "services": "", "this": "1"}
+_THAT = {**_THIS, "id": "h2", "seen": LOCKED, "eid": "MitID", "services": "Min Lægeside, Patientportalen", "this": ""}
+_DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo Åberg"}
+_SIGNED_IN = {"kind": "signin.granted", "at": SENT, "service": "Min Lægeside", "provider": "mitid", "eid": "MitID"}
+_ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "sessions": [_THIS, _THAT],
+    "consents": [
+        {"id": "c1", "kind": "release", "about": "Min Lægeside", "claims": "name national_number", "at": SENT},
+        {"id": "c2", "kind": "terms", "about": "Havnens Læger", "version": "3", "claims": "", "at": SENT},
+    ],
+    "clinics": [{"clinic": "Havnens Læger", "standing": standing} for standing in ("asked", "approved", "declined")],
+    "events": [{**_SIGNED_IN, "by": ""}, *({**_DONE, "kind": kind} for kind in TOLD)],
+}
+_BARE: Mapping[str, Sequence[Mapping[str, str]]] = {"sessions": [_THIS], "consents": [], "clinics": [], "events": []}
+_APP = {**_OWN, "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "uri": "otpauth://totp/login.example:Anna"}
+_DRAWN = {"dots": drawing(_APP["uri"]).path, "box": drawing(_APP["uri"]).view_box}
 
 FORMS: Mapping[str, Filled] = {
     "password": _filled("password", {"country": "DK"}),
@@ -106,4 +141,16 @@ FORMS: Mapping[str, Filled] = {
         posts=False,
     ),
     "linkgone-elsewhere": Filled(page="linkgone", values={"back_href": "https://portal.example/start"}, posts=False),
+    "me": Filled(page="me", values=_MINE, rows=_ROWS),
+    "me-bare": Filled(page="me", values=_OWN, rows=_BARE),
+    "me-saved": Filled(page="me", values={**_MINE, "saved": "email"}, rows=_ROWS),
+    "me-last": Filled(page="me", values={**_MINE, "refused": "1"}, rows=_ROWS),
+    "mecontact": _filled("mecontact", {**_OWN, "what": "email"}),
+    "mecontact-wrong": _filled("mecontact", {**_OWN, "what": "phone", "address": "33 12 34 56"}, address="r.e.mob"),
+    "mecode": _filled("code", {**_MAIL, **_OWN}),
+    "meapp": _filled("meapp", {**_APP, **_DRAWN}),
+    "meapp-wrong": _filled("meapp", {**_APP, **_DRAWN, "replaces": "1"}, code="me.app.e.code"),
+    "mepassword": _filled("mepassword", {**_OWN, "least": "12"}),
+    "mepassword-wrong": _filled("mepassword", {**_OWN, "least": "12", "left": "3"}, current="me.e.current"),
+    "meout": Filled(page="meout", values=_OWN, posts=False),
 }
