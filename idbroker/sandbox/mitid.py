@@ -156,8 +156,11 @@ class _Pages:
     def _approved(self, wanted: Wanted, person: SimPerson, level: LoA) -> AnyResponse:
         now = self._op.clock.now()
         userinfo = _userinfo(wanted, person, now)
-        claims = {**_id_claims(level, now), "neb_sid": self._sessions.begin(person.id, _subject(person), wanted.client)}
-        return redirect(self._op.approve(wanted, _subject(person), claims, userinfo), 303)
+        claims = {
+            **_id_claims(level, now),
+            "neb_sid": self._sessions.begin(person.id, subject_of(person), wanted.client),
+        }
+        return redirect(self._op.approve(wanted, subject_of(person), claims, userinfo), 303)
 
     def cpr(self, name: str) -> AnyResponse:
         """Ask for the CPR number, as the broker does for a private service that wants it."""
@@ -187,7 +190,7 @@ class _Pages:
         return jsonify({"cprNumberMatch": typed == self._number(login)})
 
     def _number(self, login: Login) -> str | None:
-        return next((p.number for p in self._people.values() if _subject(p) == login.subject), None)
+        return next((p.number for p in self._people.values() if subject_of(p) == login.subject), None)
 
     def sessions(self) -> AnyResponse:
         """Show who is signed in, and sign a person out everywhere."""
@@ -257,8 +260,8 @@ def _numberless(person: SimPerson) -> SimPerson:
     )
 
 
-def _subject(person: SimPerson) -> str:
-    # The broker's own name for the person, another than MitID's.
+def subject_of(person: SimPerson) -> str:
+    """Return the broker's own name for a person, another than MitID's."""
     return person.uuid[::-1]
 
 

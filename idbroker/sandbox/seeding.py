@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from idbroker.numbers import NationalNumber, parse
 from idbroker.sandbox.settings import PORTAL_OF
 from idbroker.sandbox.sim_person import SimPerson
 
+# Returns the person's id, new for whoever is not known; by an eID of theirs too, where it may come without the number.
+Meet = Callable[[SimPerson, NationalNumber], str]
 BY = "sandbox"
 _SPEAKS = {"DK": "da", "SE": "sv", "FI": "fi"}
 
@@ -30,6 +32,7 @@ class Seeding:
     clinics: Clinics
     passwords: Settings
     now: datetime
+    meet: Meet
     _ids: dict[str, str] = field(default_factory=dict, repr=False)
 
     def seed(self, people: Iterable[SimPerson]) -> None:
@@ -40,7 +43,7 @@ class Seeding:
                 self._person(person, number_of(person, self.now))
 
     def _person(self, person: SimPerson, number: NationalNumber) -> None:
-        self._ids[person.id] = person_id = self.records.accounts.person(number, self.now)
+        self._ids[person.id] = person_id = self.meet(person, number)
         if person.contacts:
             self.records.accounts.add(self._account(person, person_id, number))
         for name in person.clinics:

@@ -148,7 +148,7 @@ def document(
             },
             HAVNENS: {
                 **_addresses(portals, HAVNENS),
-                "name": "Patientportalen",
+                "name": "Havnens Patientportal",
                 "clinic": HAVNENS,
                 "secret_digests": [secrets[HAVNENS]],
                 "scopes": ["openid", "profile", "national_number"],

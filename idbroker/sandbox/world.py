@@ -18,8 +18,11 @@ from idbroker.app import House, make_site, open_house, open_keys
 from idbroker.client import Client, secret_digest
 from idbroker.clock import Clock, MovableClock
 from idbroker.errors import ConfigError, OperatorError
+from idbroker.identity import Identity
 from idbroker.keyring import carry_out
 from idbroker.keyset import Rules, Use
+from idbroker.numbers import NationalNumber
+from idbroker.person import person_keys
 from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
@@ -35,7 +38,7 @@ from idbroker.sandbox.mitid import SimClient, make_mitid
 from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
-from idbroker.sandbox.seeding import Seeding, invite
+from idbroker.sandbox.seeding import Meet, Seeding, invite
 from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, SECRET, document
 from idbroker.sandbox.suomifi import SimSuomiFi, make_suomifi
 from idbroker.web.front import make_web
@@ -203,6 +206,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         clinics=house.settings.clinics,
         passwords=house.settings.passwords,
         now=clock.now(),
+        meet=_meeting(house, addresses),
     ).seed(people)
     ours.know(addresses.issuer, house.providers)
     web = make_web(make_site(house))
@@ -323,6 +327,26 @@ def _saml_table(sim: SimSuomiFi | SimGateway) -> Mapping[str, Any]:
         "metadata_url": sim.metadata_url,
         "metadata_signer_file": str(sim.signer_certificate),
     }
+
+
+def _meeting(house: House, addresses: Addresses) -> Meet:
+    """Return how somebody is met as if they had come with MitID, and its broker had told their number."""
+
+    def meet(person: SimPerson, number: NationalNumber) -> str:
+        now = house.clock.now()
+        if "mitid" not in person.eids:
+            return house.rooms.counter.records.accounts.person(number, now)
+        came = Identity(
+            provider="mitid",
+            issuer=addresses.mitid,
+            subject=mitid.subject_of(person),
+            loa=person.loa,
+            proved_at=now,
+            number=number,
+        )
+        return house.durable.persons.meet(person_keys(came, house.sealer), now)
+
+    return meet
 
 
 def _channels(addresses: Addresses, sms_token: str) -> Mapping[str, Mapping[str, Any]]:

@@ -284,3 +284,17 @@ def test_number_after_another_portal(sandbox: Sandbox, browser: Browser) -> None
         browser.log_in()
 
     assert number in browser.text
+
+
+def test_one_person_with_and_without_number(sandbox: Sandbox, browser: Browser) -> None:
+    """Who came to a portal without the number is the same at one that is told it: the first sign-on goes on."""
+    browser.open(sandbox.portal("aleris", "profile")).log_in("lars")
+    subject = _claim(browser, "sub")
+    browser.open(sandbox.portal("patientportalen", "tidsbestilling"))
+    if browser.page.url.startswith(sandbox.issuer):
+        browser.log_in("lars")
+
+    browser.open(sandbox.portal("aleris", "profile"))
+
+    assert browser.page.url == sandbox.portal("aleris", "profile")
+    assert _claim(browser, "sub") == subject

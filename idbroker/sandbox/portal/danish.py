@@ -65,6 +65,7 @@ PATIENTPORTALEN_PORTAL = Service(
 HAVNENS_PORTAL = replace(
     PATIENTPORTALEN_PORTAL,
     id=HAVNENS,
+    name="Havnens Patientportal",
     site="Havnens Lægehus",
     scope="openid profile national_number",
     help_before=(
