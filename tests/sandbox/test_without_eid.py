@@ -82,6 +82,25 @@ def test_registers_without_approval(sandbox: Sandbox, browser: Browser) -> None:
     assert standing(sandbox, "nikolaj") == {"havnens": "approved"}
 
 
+def test_registers_a_child(sandbox: Sandbox, browser: Browser) -> None:
+    """A guardian registers a child with her own MitID; once approved, the child has a login, codes go to her (R19)."""
+    browser.open(sandbox.portal("patientportalen", DOOR)).press("child", do="child")
+    browser.press(provider="mitid").press(person="anna", outcome="approve")
+    browser.press("given", number=number(sandbox, "emil"), given="Emil", family="Prøvesen")
+    browser.press("email", email="anna@example.test", phone="")
+    browser.press("code", code=arrived(sandbox, "anna@example.test")[0]["code"])
+    browser.press("btn", do="yes").press("password", password=NEW).press("btn")
+    assert standing(sandbox, "emil") == {"clinea": "asked"}
+    assert sandbox.call("POST", "enrolments/clinea/emil", {"answer": "approve"}).json()["guardian"] == "anna"
+
+    browser.open(sandbox.portal("patientportalen", DOOR)).press(provider="fallback")
+    browser.press("password", number=number(sandbox, "emil"), password=NEW)
+    browser.press("code", code=arrived(sandbox, "anna@example.test", count=3)[0]["code"]).press("btn")
+
+    assert browser.page.url == sandbox.portal("patientportalen", DOOR)
+    assert "Emil Prøvesen" in browser.text
+
+
 def test_known_at_another_clinic(sandbox: Sandbox, browser: Browser) -> None:
     """Whom one clinic knows is asked once at another, and has the same login there (R27, R28)."""
     log_in(sandbox, browser.open(sandbox.portal("patientportalen", DOOR)), "tove")
