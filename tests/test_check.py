@@ -6,9 +6,10 @@ import tomllib
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from idbroker import config
-from idbroker.commands.check import advice
+from idbroker.commands.check import advice, check
 
 FILE = """
 [server]
@@ -131,3 +132,8 @@ def test_another_name_of_the_fallback_is_told() -> None:
     notes = [f"[{where}] {what}" for where, what in advice(config.read(document))]
 
     assert "[providers.password] our pages know passwords as [providers.fallback]: here none can be forgotten" in notes
+
+
+def test_the_help_keeps_its_lines() -> None:
+    """The example stands on a line of its own."""
+    assert "\n  Example:\n    idbroker check\n" in CliRunner().invoke(check, ["--help"]).output

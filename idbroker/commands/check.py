@@ -27,13 +27,13 @@ Finding = tuple[str, str]
 @click.option("--offline", is_flag=True, help="Only the file: do not open stores or keys.")
 @click.pass_obj
 def check(given: str | None, offline: bool) -> None:
-    r"""Check the configuration, the stores and the keys; say every mistake at once.
+    """Check the configuration, the stores and the keys; say every mistake at once.
 
     \b
     Example:
       idbroker check
     Exit codes: 0 all in order, 2 mistakes in the configuration, 1 something does not answer.
-    """
+    """  # noqa: D301 - click wants the backspace itself: it keeps the lines apart
     path = config_path(given)
     try:
         settings = config.load(path)
