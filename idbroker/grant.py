@@ -153,6 +153,7 @@ class RefreshToken:
     family: str
     client_id: str
     session: str | None = None
+    person: str | None = None
     grant: bytes = field(repr=False)
     issued_at: datetime
     expires_at: datetime
@@ -174,8 +175,18 @@ class RefreshTokens(Protocol):
         """Mark it used; of many callers at once exactly one is told True."""
         ...
 
-    def revoke(self, *, family: str | None = None, session: str | None = None) -> int:
-        """Remove all of a family or of a session (exactly one is given); return how many."""
+    def revoke(
+        self,
+        *,
+        family: str | None = None,
+        session: str | None = None,
+        person: str | None = None,
+        but: str | None = None,
+    ) -> int:
+        """Remove all of a family, a session or a person (exactly one is given); return how many.
+
+        Of a person's, those of the session `but` stay.
+        """
         ...
 
     def purge(self, now: datetime) -> int:

@@ -87,11 +87,13 @@ class Signout:
         self._end_rest(session, "replaced")
 
     def end_person(self, person: str, why: str, *, but: str | None = None) -> int:
-        """End every sign-on of a person, but one; return how many (ASVS 7.4.2, 7.4.3)."""
+        """End every sign-on of a person, but one, and what came of any (ASVS 7.4.2, 7.4.3); return how many."""
         found = [self.sessions.get(key) for key in self.index.of_person(person) if key != but]
         own = [kept for kept in found if kept is not None and kept.value.person == person]
         for kept in own:
             self._end(kept, why)
+        # A refresh token may outlive its sign-on by weeks, and the index that found the sign-on.
+        self.tokens.end_person(person, but)
         return len(own)
 
     def end_one(self, person: str, key: str) -> bool:

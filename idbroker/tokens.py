@@ -135,6 +135,7 @@ class Tokens:
                 family=grant.id,
                 client_id=client.id,
                 session=grant.session,
+                person=grant.person,
                 grant=self.sealer.seal(_GRANTS.pack(renewable), secret.digest.encode()),
                 issued_at=now,
                 expires_at=expires_at,
@@ -231,6 +232,10 @@ class Tokens:
         self.refresh_tokens.revoke(family=family)
         self.grants.take(family)
         self.refresh_tokens.revoke(family=family)
+
+    def end_person(self, person: str, but: str | None = None) -> None:
+        """End a person's refresh tokens, however long the sign-ons that they came of are over; but those of one."""
+        self.refresh_tokens.revoke(person=person, but=but)
 
     def end_session(self, session: str) -> None:
         """End the refresh tokens that rest on a sign-on which is over."""

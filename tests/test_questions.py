@@ -206,6 +206,19 @@ def test_every_sign_on_of_a_person_can_be_ended(door: FallbackDoor) -> None:
     assert [b.authorize().status_code for b in (one, two, other)] == [200, 200, 303]
 
 
+def test_a_refresh_token_does_not_outlive_its_person(door: FallbackDoor) -> None:
+    """Ending a person ends refresh tokens whose sign-on is long over, and nobody else's (ASVS 7.4.2, O13)."""
+    ended, other = (door.signed_in(person=who, scope="openid offline_access") for who in ("karen", "sten"))
+    person = door.rooms.counter.records.accounts.person(door.number("karen"), door.clock.now())
+    for key in door.house.index.of_person(person):
+        door.house.sessions.take(key)
+
+    door.house.signout.end_person(person, "disabled")
+
+    assert door.refresh(ended["refresh_token"]).status_code == 400
+    assert door.refresh(other["refresh_token"]).status_code == 200
+
+
 def test_a_restart_forgets_no_tries(tmp_path: Path) -> None:
     """A broker that starts again knows how often somebody has guessed (standards 2.6 O3)."""
     clock = StoppedClock(NOW)

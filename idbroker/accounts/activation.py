@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Purpose, Standing
+from idbroker.accounts.child import reclaimed, vouched
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Accounts, Enrolments
@@ -96,7 +97,16 @@ class Activation:
         if self.accounts.add(fresh):
             self._record("account.made", invitation, person, now)
             return fresh
-        kept = self.accounts.change(person, lambda there: _as_told(there, invitation) if _is_new(there) else None)
+        enrolments, before = self.enrolments.of(person), self.accounts.of(person)
+        if before is not None and not vouched(before, enrolments):
+            self.linking.end_all(person)  # what went to the claimant's addresses opens nothing
+
+        def told(there: Account) -> Account | None:
+            # What a stranger typed who claimed a child is not what the child, or the clinic, chose.
+            own = there if vouched(there, enrolments) else replace(reclaimed(there), confirmed_at=None)
+            return _as_told(own, invitation) if _is_new(own) else None
+
+        kept = self.accounts.change(person, told)
         if kept is None:
             raise StoreError("the account was removed meanwhile")
         return kept
@@ -113,6 +123,8 @@ class Activation:
                 decided_at=base.decided_at if decided else now,
                 by=base.by if decided else invitation.by,
                 reason=None,
+                # Staff invite this person, and have not approved whoever asked for them (child.vouched).
+                guardian=base.guardian if decided else None,
                 client=invitation.client.id,
                 language=invitation.language,
                 told=dict(invitation.contacts),

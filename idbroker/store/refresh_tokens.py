@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 
 from idbroker.grant import RefreshToken
 from idbroker.store.database import Database
@@ -37,13 +37,23 @@ class StoredRefreshTokens:
         with self._database.connected() as connection:
             return connection.execute(update(table).where(*unused).values(used_at=now)).rowcount == 1
 
-    def revoke(self, *, family: str | None = None, session: str | None = None) -> int:
-        """Remove all of a family or of a session; return how many. ValueError unless exactly one is given."""
-        if (family is None) == (session is None):
-            raise ValueError("revoke a family or a session")
-        whose = table.c.family == family if family is not None else table.c.session == session
+    def revoke(
+        self,
+        *,
+        family: str | None = None,
+        session: str | None = None,
+        person: str | None = None,
+        but: str | None = None,
+    ) -> int:
+        """Remove all of a family, a session or a person; return how many. ValueError unless exactly one is given."""
+        given = {table.c.family: family, table.c.session: session, table.c.person: person}
+        whose = [column == value for column, value in given.items() if value is not None]
+        if len(whose) != 1:
+            raise ValueError("revoke a family, a session or a person")
+        if but is not None:
+            whose.append(or_(table.c.session.is_(None), table.c.session != but))
         with self._database.connected() as connection:
-            return connection.execute(delete(table).where(whose)).rowcount
+            return connection.execute(delete(table).where(*whose)).rowcount
 
     def purge(self, now: datetime) -> int:
         """Remove those whose time is up; return how many. In small steps, so that nobody waits for long."""

@@ -111,6 +111,8 @@ refresh_token = Table(
     Column("family", Text, nullable=False, index=True),
     Column("client_id", Text, nullable=False),
     Column("session", Text, index=True),
+    # None of those from before revision 0004.
+    Column("person", Text, index=True),
     Column("grant", LargeBinary, nullable=False),
     Column("issued_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),

@@ -67,8 +67,8 @@ class Changing:
 
     def _take_contact(self, here: Here, what: str, fields: Parameters) -> Response:
         channel, do = CHANNELS[what], fields.get("do")
-        if "address" in fields:
-            return self._begin(here, what, fields["address"])
+        if do == "address":
+            return self._begin(here, what, fields.get("address", ""))
         if do == "back":
             self._own.drop(here.session, channel)
             return see_other(f"{here.path}/{what}")

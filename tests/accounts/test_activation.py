@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from idbroker.accounts.account import Account, Standing
+from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.activation import LIFE, Enrolled, Invited
 from idbroker.accounts.recovery import Done, Spent
 from idbroker.clock import StoppedClock
@@ -212,3 +212,25 @@ def test_disabled_before_it_was_used(house: RecoveryHouse) -> None:
     assert off is not None
 
     assert house.recovery.open(token, house.desk.clock.now()) is None
+
+
+def test_staff_do_not_vouch_for_a_stranger(house: RecoveryHouse, clock: StoppedClock) -> None:
+    """Who claimed a child gains nothing when staff invite the child: neither approval nor password nor address."""
+    now = clock.now()
+    person = house.activation.accounts.person(EMIL, now)
+    claimed = Account(
+        person=person, number=EMIL, guardian="stranger", password="theirs", contacts=(EMAIL,), confirmed_at=now,
+        created_at=now,
+    )  # fmt: skip
+    assert house.activation.accounts.add(claimed)
+    asked = Enrolment(person=person, clinic=CLINIC.id, standing=Standing.ASKED, asked_at=now, guardian="stranger")
+    house.enrolments.change(person, CLINIC.id, lambda _: asked)
+
+    receipt = invited(house, number=EMIL)
+
+    account, enrolment = house.account(person), house.enrolments.find(person, CLINIC.id)
+    assert enrolment is not None
+    assert (enrolment.standing, enrolment.guardian) == (Standing.APPROVED, None)
+    assert (account.password, account.guardian, account.confirmed_at, account.reachable) == (None, None, None, ())
+    assert EMAIL.address not in {contact.address for contact in account.contacts}
+    assert receipt.sent

@@ -85,9 +85,9 @@ def test_revoked_by_family_or_session(durable: Durable, token: RefreshToken) -> 
 
 def test_revoke_names_exactly_one(durable: Durable) -> None:
     """Nothing or both given is a mistake, not "everything"."""
-    with pytest.raises(ValueError, match="a family or a session"):
+    with pytest.raises(ValueError, match="a family, a session or a person"):
         durable.refresh_tokens.revoke()
-    with pytest.raises(ValueError, match="a family or a session"):
+    with pytest.raises(ValueError, match="a family, a session or a person"):
         durable.refresh_tokens.revoke(family="a", session="s")
 
 

@@ -21,10 +21,15 @@ def upgrade() -> None:
     _consent()
     _message()
     op.create_index("event_person", "event", ["person", "id"])
+    op.add_column("refresh_token", sa.Column("person", sa.Text()))
+    op.create_index("refresh_token_person", "refresh_token", ["person"])
 
 
 def downgrade() -> None:
     """Drop the tables."""
+    op.drop_index("refresh_token_person", "refresh_token")
+    with op.batch_alter_table("refresh_token") as changed:
+        changed.drop_column("person")
     op.drop_index("event_person", "event")
     for table in ("message", "consent", "link", "enrolment", "account"):
         op.drop_table(table)
