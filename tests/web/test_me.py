@@ -1,0 +1,172 @@
+"""My page, through the door: what one sees of oneself, changes, ends and withdraws; and that nobody else can."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from idbroker.messages.message import Channel
+from tests.door import form_of
+from tests.fallback_door import EMAIL, MOBILE, PASSWORD, FallbackDoor
+from tests.web.me_house import (
+    ME,
+    MINUTE,
+    address_of,
+    another_day,
+    asks_who,
+    by_mitid,
+    by_password,
+    kept,
+    part,
+    served_for_tests,
+)
+
+NEW = "fire grønne cykler i sol"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FallbackDoor]:
+    """Open the whole broker once."""
+    with served_for_tests(tmp_path_factory.mktemp("me")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def door(served: FallbackDoor) -> Iterator[FallbackDoor]:
+    """Give it to one test."""
+    with another_day(served) as given:
+        yield given
+
+
+# ---- the way in ------------------------------------------------------------------------------------
+
+
+def test_one_signs_in_to_it_as_to_any_service(door: FallbackDoor) -> None:
+    """Without a sign-on it asks who comes; then it shows what is theirs, addresses masked."""
+    door.account("anna")
+    browser = door.browser("en")
+
+    assert asks_who(browser.get(ME))
+    page = by_password(door, browser)
+
+    assert page.url.endswith(ME)
+    assert page.headers["Cache-Control"] == "no-store"
+    assert part(page, "contacts") == "Email n•••@e•••.org Change Remove Mobile number ••• 56 Change Remove"
+    assert part(page, "clinics") == "Clinea Registered"
+    assert "password and code" in part(page, "sessions")
+    assert EMAIL not in page.text
+    assert MOBILE not in page.text
+
+
+def test_who_has_an_eid_only_has_no_password_part(door: FallbackDoor) -> None:
+    """A person without an account sees sign-ons, consents and clinics; there is nothing else to change."""
+    browser = door.browser("en")
+    page = by_mitid(browser)
+
+    assert 'id="contacts"' not in page.text
+    assert "electronic ID" in part(page, "login")
+    assert "MitID" in part(page, "sessions")
+    for what in ("email", "phone", "app", "password"):
+        assert browser.get(f"{ME}/{what}").url.endswith(ME)
+
+
+def test_its_code_opens_nothing(door: FallbackDoor) -> None:
+    """The code of that sign-in cannot be redeemed, by whoever sees it in an address: the client has no key."""
+    browser = door.browser()
+    by_mitid(browser)
+    back = next(one.url for one in browser.trail if "/me/clinea/back?" in one.url)
+    code = re.search(r"[?&]code=([^&]+)", back)
+    assert code
+
+    asked = {"client_id": "me.clinea", "redirect_uri": f"{door.issuer}{ME}/back", "code_verifier": ""}
+    refused = [door.redeem(code[1], auth=None, **asked), door.redeem(code[1], **asked)]
+
+    assert {one.status_code for one in refused} <= {400, 401}
+    assert not any("access_token" in one.text for one in refused)
+
+
+def test_who_stops_the_sign_in_is_not_sent_round(door: FallbackDoor) -> None:
+    """Cancelled, it says so once, with the way to begin again; no address of anybody's choice is gone on to."""
+    browser = door.browser("en")
+    choice = browser.get(ME)
+    stopped = browser.get(choice.url.replace("/choose", "/cancel"))
+
+    assert "You are not logged in" in stopped.text
+    assert 'href="/me/clinea"' in stopped.text
+    foreign = browser.fetch(f"{ME}/back?state=https%3A%2F%2Fevil.example")
+    assert foreign.headers["Location"] == ME
+
+
+def test_there_is_no_such_page(door: FallbackDoor) -> None:
+    """An unknown clinic or part is not found, before anybody is asked to sign in."""
+    browser = door.browser()
+
+    assert browser.get("/me/nowhere").status_code == 404
+    assert browser.get(f"{ME}/nothing").status_code == 404
+
+
+# ---- fresh proofs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["email", "phone", "app", "password"])
+def test_changing_asks_for_a_fresh_proof(door: FallbackDoor, what: str) -> None:
+    """After 15 minutes one signs in anew before anything can be changed, and lands where one was going (7.5.1)."""
+    door.account("anna")
+    browser = door.browser("en")
+    by_password(door, browser)
+    door.clock.move(16 * MINUTE)
+
+    assert browser.get(ME).url.endswith(ME)
+    asked = browser.get(f"{ME}/{what}")
+    assert asks_who(asked)
+    done = by_mitid(browser, path=f"{ME}/{what}")
+
+    assert done.url.endswith(f"{ME}/{what}")
+
+
+@pytest.mark.parametrize("do", ["forget:email", "noapp", "others", "end:x"])
+def test_stale_buttons_ask_for_a_fresh_proof(door: FallbackDoor, do: str) -> None:
+    """A sign-on that somebody left open ends no other and forgets no address (ASVS 7.5.1, 7.5.2)."""
+    door.account("anna")
+    browser = door.browser("en")
+    page = by_password(door, browser)
+    door.clock.move(16 * MINUTE)
+
+    assert asks_who(browser.press(page, do=do))
+    assert address_of(door) == EMAIL
+
+
+def test_another_persons_fresh_proof_changes_nothing_of_mine(door: FallbackDoor) -> None:
+    """Who proves to be somebody else is on their own page, and the form of the tab before does nothing there."""
+    door.account("anna")
+    door.account("karen")
+    browser = door.browser("en")
+    mine = by_password(door, browser)
+    form = browser.get(f"{ME}/email")
+    browser.session.cookies.clear()
+    his = by_password(door, browser, "karen")
+
+    for page, fields in ((mine, {"do": "forget:email"}), (form, {"address": "evil@example.org"})):
+        browser.press(page, **fields)
+
+    assert "n•••@e•••.org" in his.text
+    assert [address_of(door, Channel.EMAIL, who) for who in ("anna", "karen")] == [EMAIL, EMAIL]
+    assert browser.get(f"{ME}/email").text.count("evil@example.org") == 0
+
+
+@pytest.mark.parametrize("nonce", ["", "x.y", None])
+def test_forms_of_other_sites_do_nothing(door: FallbackDoor, nonce: str | None) -> None:
+    """A form without this sign-on's own value changes nothing (CSRF), another browser's neither."""
+    door.account("anna")
+    browser, other = door.browser(), door.browser()
+    by_password(door, browser)
+    foreign = form_of(by_mitid(other, "karen")).hidden["_n"] if nonce is None else nonce
+
+    browser.post(ME, {"do": "forget:email", "_n": foreign})
+    browser.post(f"{ME}/email", {"address": "evil@example.org", "_n": foreign})
+    browser.post(f"{ME}/password", {"current": PASSWORD, "password": NEW, "_n": foreign})
+
+    assert address_of(door) == EMAIL
+    assert door.rooms.counter.hasher.verify(kept(door).password, PASSWORD)
