@@ -350,6 +350,7 @@ def make_site(house: House) -> Site:
         signout=house.signout,
         recovery=house.rooms.recovery,
         own=house.rooms.own,
+        undelivered=house.rooms.counter.undelivered,
         authenticator=Authenticator(
             clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=use_once
         ),

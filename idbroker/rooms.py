@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
 from idbroker import config
+from idbroker.accounts import warning
 from idbroker.accounts.activation import Activation
 from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.approving import Approving
@@ -26,13 +27,14 @@ from idbroker.accounts.records import Records
 from idbroker.accounts.recovery import TASK, Begun, Recovery, rules_of
 from idbroker.accounts.registering import Registering
 from idbroker.accounts.releasing import Releasing
+from idbroker.accounts.warning import Warnings
 from idbroker.client import Clients
 from idbroker.clock import Clock
 from idbroker.events import Events
 from idbroker.keeping import SealedTransient, Shelf, Tallies
 from idbroker.messages.courier import Ailing, Messages
 from idbroker.messages.mail import Mail
-from idbroker.messages.message import Channel, Outbox, Sender
+from idbroker.messages.message import Channel, Delivery, Outbox, Sender
 from idbroker.messages.sms import make_sms
 from idbroker.otp.app_codes import AppCodes
 from idbroker.otp.one_time import OneTimeCodes
@@ -71,6 +73,14 @@ class Counter:
     hasher: Hasher
     letters: Letters
     desk: Desk
+
+    def undelivered(self, values: Mapping[str, str]) -> bool:
+        """Tell whether the code that a page waits for has not been sent, or its channel does not work just now."""
+        channel, message = values.get("channel", ""), values.get("message", "")
+        if not message or channel not in set(Channel):
+            return False
+        state = self.codes.delivery(message)
+        return state is Delivery.FAILED or (state is not Delivery.SENT and not self.codes.works(Channel(channel)))
 
     def close(self) -> None:
         """Let go of threads."""
@@ -123,6 +133,8 @@ def open_counter(given: Given) -> Counter:
         clock=given.clock,
         sealer=given.sealer,
     )
+    warnings = Warnings(post=messages, accounts=given.records.accounts, letters=letters)
+    tasks[warning.TASK] = warnings.carry_out
     desk = Desk(
         accounts=given.records.accounts,
         hasher=hasher,
@@ -131,6 +143,7 @@ def open_counter(given: Given) -> Counter:
         app_codes=AppCodes(throttle=throttle, tallies=given.tallies, settings=settings.codes),
         events=given.events,
         settings=settings.passwords,
+        warnings=warnings,
     )
     return Counter(
         records=given.records,

@@ -219,6 +219,32 @@ def test_a_refresh_token_does_not_outlive_its_person(door: FallbackDoor) -> None
     assert door.refresh(other["refresh_token"]).status_code == 200
 
 
+def test_a_dead_channel_is_said_at_the_next_look(door: FallbackDoor) -> None:
+    """A code that could not be sent is said when the page is looked at again, and the other channel is offered."""
+    door.account("carl")
+    browser = door.browser()
+    door.texts.status = 400
+    page = door.at_code(browser, "carl")
+    door.deliver()
+    door.texts.status = 200
+    again = browser.get(page.url)
+    assert 'class="note warn"' in again.text
+    assert 'value="email"' in again.text
+
+
+def test_who_is_locked_out_is_told(door: FallbackDoor) -> None:
+    """Somebody whose password is locked by guesses hears of it once; a number that nobody has tells nobody (6.3.5)."""
+    door.account("tove")
+    before = len(door.emails())
+    for who in ("tove", "petra"):
+        for _ in range(6):
+            browser = door.browser()
+            browser.press(door.at_password(browser), number=door.number(who).display, password="forkert kode her")
+    told = door.emails()[before:]
+    assert len(told) == 1
+    assert "10.15" in told[0]
+
+
 def test_a_restart_forgets_no_tries(tmp_path: Path) -> None:
     """A broker that starts again knows how often somebody has guessed (standards 2.6 O3)."""
     clock = StoppedClock(NOW)

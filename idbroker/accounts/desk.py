@@ -22,6 +22,7 @@ import structlog
 from idbroker.accounts.account import Account
 from idbroker.accounts.passwords import Busy, Hasher, Settings
 from idbroker.accounts.records import Accounts
+from idbroker.accounts.warning import Warnings
 from idbroker.clinic import Clinic
 from idbroker.events import Event, Events
 from idbroker.messages.message import Channel, Delivery
@@ -88,6 +89,7 @@ class Desk:
     app_codes: AppCodes
     events: Events
     settings: Settings = field(default_factory=Settings)
+    warnings: Warnings | None = None
 
     # ---- passwords -------------------------------------------------------------------------------
 
@@ -141,8 +143,11 @@ class Desk:
             self._record(visit, "password.closed", person)
             return LockedOut(until=None)
         if left == 0:
+            until = visit.now + self.settings.window
             self._record(visit, "password.locked", person)
-            return LockedOut(until=visit.now + self.settings.window)
+            if self.warnings is not None:
+                self.warnings.locked(visit, number, until)
+            return LockedOut(until=until)
         return WrongPassword(left=left if self.settings.tries - left >= _TOLD_FROM else None)
 
     def _brakes(self, visit: Visit) -> list[tuple[str, int, str]]:

@@ -92,7 +92,7 @@ class Screens:
             action=f"/t/{transaction.id}/{form.page}",
             nonce=nonce,
             page=form.page,
-            values={**form.values, **_terms(form, clinic, transaction.language)},
+            values={**self._as_now(form.values), **_terms(form, clinic, transaction.language)},
             errors=form.errors,
             eid=self._title(transaction.provider or ""),
             ways=tuple(views.way(name, self._title(name)) for name in others) if shut else (),
@@ -100,6 +100,10 @@ class Screens:
         )
         origins = [origin for name in others for origin in self._site.origins(name)] if shut else []
         return self._page(self._site.pages.form(view), [origin_of(transaction.request.redirect_uri), *origins])
+
+    def _as_now(self, values: Mapping[str, str]) -> Mapping[str, str]:
+        """Return a form's values with what has become of the code since: a dead channel is said at the next look."""
+        return {**values, "dead": "1"} if self._site.undelivered(values) else values
 
     def register(self, transaction: Transaction, nonce: str) -> Response:
         """Ask who is to be registered: the person, or a child of theirs; posts `who`."""

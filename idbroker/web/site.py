@@ -66,6 +66,7 @@ class Site:
     signout: Signout
     recovery: Recovery
     own: OwnPage
+    undelivered: Callable[[Mapping[str, str]], bool]
     authenticator: Authenticator
     clients: Clients
     clinics: Clinics
