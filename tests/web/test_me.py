@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from idbroker.messages.message import Channel
-from tests.door import form_of
+from tests.door import SECRET, form_of
 from tests.fallback_door import EMAIL, MOBILE, PASSWORD, FallbackDoor
 from tests.web.me_house import (
     ME,
@@ -76,12 +76,15 @@ def test_its_code_opens_nothing(door: FallbackDoor) -> None:
     """The code of that sign-in cannot be redeemed, by whoever sees it in an address: the client has no key."""
     browser = door.browser()
     by_mitid(browser)
-    back = next(one.url for one in browser.trail if "/me/clinea/back?" in one.url)
-    code = re.search(r"[?&]code=([^&]+)", back)
+    came = next(one.url for one in browser.trail if "/me/clinea/back?" in one.url)
+    code = re.search(r"[?&]code=([^&]+)", came)
     assert code
 
-    asked = {"client_id": "me.clinea", "redirect_uri": f"{door.issuer}{ME}/back", "code_verifier": ""}
-    refused = [door.redeem(code[1], auth=None, **asked), door.redeem(code[1], **asked)]
+    back = f"{door.issuer}{ME}/back"
+    refused = [
+        door.redeem(code[1], auth, client_id="me.clinea", redirect_uri=back, code_verifier="")
+        for auth in (None, ("portal", SECRET))
+    ]
 
     assert {one.status_code for one in refused} <= {400, 401}
     assert not any("access_token" in one.text for one in refused)
