@@ -12,15 +12,15 @@ from typing import Any
 import click
 import pytest
 
-from bench import looking, machine, profiling, report, run
+from bench import fallback, looking, machine, profiling, report, run
 from bench.saml import saml
 from bench.stage import Stage, Stores
 from bench.waiting import Waiting, waiting
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting", "saml")
+PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting", "saml", "fallback")
 ON_PRODUCTION = {"sizes", "waiting"}  # these need Redis and PostgreSQL
-ALONE = {"waiting", "saml"}  # these start brokers of their own
+ALONE = {"waiting", "saml", "fallback"}  # these start brokers of their own
 QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_up=0.5)
 
 
@@ -31,6 +31,7 @@ QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_
 @click.option("--store", type=click.Choice(["sqlite", "production", "both"]), help="[both; with --quick: production]")
 @click.option("--only", type=click.Choice(PARTS), multiple=True, help="Only this part; may be given again.")
 @click.option("--waiting", "people", default=1000, show_default=True, help="People who wait for BankID at once.")
+@click.option("--beside", type=click.Path(path_type=Path), help="Another checkout, to measure eID sign-ins of both.")
 @click.option("--quick", is_flag=True, help="A look in half a minute: shorter, and with fewer persons.")
 @click.option("--date", default=f"{datetime.now(UTC):%Y-%m-%d}", help="The date in the results [today].")
 @click.option("--save", help="Write bench/results/NAME.json.")
@@ -45,7 +46,7 @@ def bench(context: click.Context, /, **options: Any) -> None:
     names = ["sqlite", "production"] if store == "both" else [store]
     results = {"date": options["date"], "effort": _plain(effort), "machine": machine.description()}
     patients = _patients(options["people"], quick=options["quick"])
-    results |= measured(effort, patients, names, options["only"] or PARTS)
+    results |= measured(effort, patients, names, options["only"] or PARTS, options["beside"])
     for line in report.ending(results):
         click.echo(line)
     if options["save"]:
@@ -54,7 +55,9 @@ def bench(context: click.Context, /, **options: Any) -> None:
         (RESULTS / f"{options['save']}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def measured(effort: run.Effort, patients: Waiting, names: list[str], parts: tuple[str, ...]) -> dict[str, Any]:
+def measured(
+    effort: run.Effort, patients: Waiting, names: list[str], parts: tuple[str, ...], beside: Path | None
+) -> dict[str, Any]:
     """Start everything, measure the parts, and end everything."""
     load = machine.load_average()
     with tempfile.TemporaryDirectory(prefix="idbroker-bench-") as folder, Stage(Path(folder)) as stage:
@@ -69,6 +72,7 @@ def measured(effort: run.Effort, patients: Waiting, names: list[str], parts: tup
             "sizes": lambda: run.sizes(stage, stand_in, effort),
             "waiting": lambda: waiting(stage, patients),
             "saml": lambda: saml(stage, stores, rounds=effort.rounds),
+            "fallback": lambda: fallback.fallback(stage, stores, stand_in, _fallback_effort(effort, beside)),
         }
         for name in parts:
             if name not in ON_PRODUCTION or "production" in names:
@@ -83,6 +87,16 @@ def _patients(people: int, *, quick: bool) -> Waiting:
     if quick:
         return Waiting(people=min(people, 100), approvals=20, seconds=6.0, crowd=24)
     return Waiting(people=people, approvals=max(1, people // 5))
+
+
+def _fallback_effort(effort: run.Effort, beside: Path | None) -> fallback.Effort:
+    quick = effort.seconds < run.Effort().seconds
+    return fallback.Effort(
+        rounds=min(effort.rounds, 3),
+        seconds=effort.seconds,
+        many=fallback.MANY // 10 if quick else fallback.MANY,
+        beside=beside,
+    )
 
 
 def _stores(stage: Stage, names: list[str]) -> list[Stores]:

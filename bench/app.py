@@ -6,6 +6,7 @@ those of production.
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from pathlib import Path
@@ -25,7 +26,11 @@ def wsgi() -> Flask:
     path = config_path()
     settings = config.load(path)
     logs.set_up(settings.log.level, settings.log.format)
-    return make_web(make_site(open_house(settings, path.parent, sandbox=True)))
+    house = open_house(settings, path.parent, sandbox=True)
+    atexit.register(house.close)
+    site = make_site(house)
+    house.start()
+    return make_web(site)
 
 
 def prepare(path: Path) -> config.Settings:

@@ -66,6 +66,16 @@ def cpu_seconds(pids: Iterable[int]) -> float:
     return ticks / _TICKS
 
 
+def hashing_seconds(pids: Iterable[int]) -> float:
+    """Return the user and system time of those threads that stand back for others: only the hashers of passwords do."""
+    ticks = 0
+    for pid in [each for root in pids for each in tree(root)]:
+        for task in (_PROC / str(pid) / "task").glob("*"):
+            stat = _fields(task / "stat")
+            ticks += sum(map(int, stat[11:13])) if stat and int(stat[16]) > 0 else 0
+    return ticks / _TICKS
+
+
 def callers(pids: Iterable[int], port: int) -> dict[int, int]:
     """Return whose each connection to a port of this machine is: by its own port, the process that holds it."""
     rows = [line.split() for line in _read(_PROC / "net/tcp").splitlines()[1:]]
@@ -128,13 +138,15 @@ def description() -> dict[str, Any]:
         "python": platform.python_version(),
         "packages": {name: version(name) for name in _PACKAGES},
         "es256_signature_us": round(yardstick(), 1),
-        "revision": _revision(),
+        "revision": revision(),
     }
 
 
-def _revision() -> str:
+def revision(checkout: Path | None = None) -> str:
+    """Return the commit that is measured, and whether anything in it was changed."""
+
     def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False, cwd=checkout)
         return done.stdout.strip()
 
     changed = git("status", "--porcelain", "--", "idbroker")
@@ -143,7 +155,11 @@ def _revision() -> str:
 
 def _stat(pid: int) -> list[str]:
     """Return the fields after the name, which may hold anything; none when the process is gone."""
-    return _read(_PROC / str(pid) / "stat").rpartition(")")[2].split()
+    return _fields(_PROC / str(pid) / "stat")
+
+
+def _fields(path: Path) -> list[str]:
+    return _read(path).rpartition(")")[2].split()
 
 
 def _read(path: Path) -> str:

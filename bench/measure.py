@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,3 +119,12 @@ def spread(values: Sequence[float]) -> dict[str, float]:
         "min": round(min(values), 3),
         "max": round(max(values), 3),
     }
+
+
+def hundredths(values: Iterable[float]) -> dict[str, float]:
+    """Return how many there are, the median, and what 95 and 99 of a hundred are at most."""
+    ordered = sorted(values)
+    if len(ordered) < 2:
+        return {"count": len(ordered)}
+    cuts = statistics.quantiles(ordered, n=100, method="inclusive")
+    return {"count": len(ordered), **{f"p{percent}": round(cuts[percent - 1], 2) for percent in (50, 95, 99)}}

@@ -18,55 +18,13 @@ from urllib.parse import urlencode
 import psycopg
 import redis
 
-from bench import bankid, machine, upstream
+from bench import bankid, machine, post_office, templates, upstream
 from bench.driver import LOOPBACK
 from bench.visit import ISSUER, PORTAL, PORTAL_CALLBACK, PORTAL_SECRET
 from idbroker.client import secret_digest
 from tests.servers import free_port, postgres_database, postgres_server, redis_server
 
-PATIENCE = 30.0
-_TEMPLATE = """
-[server]
-issuer = "{issuer}"
-port = {port}
-workers = {workers}
-threads = {threads}
-proxies = 1
-[store]
-{stores}
-[keys]
-folder = "{keys}"
-[log]
-level = "{log}"
-{table}
-[clinics.bench]
-name = "Bench"
-country = "{country}"
-providers = ["{provider}"]
-[clients.{portal}]
-name = "Portal"
-clinic = "bench"
-redirect_uris = ["{callback}"]
-secret_digests = ["{digest}"]
-scopes = ["openid", "profile", "national_number", "offline_access"]
-national_number = true
-refresh = "keep"
-"""
-_MITID = """
-[providers.mitid]
-issuer = "{issuer}"
-client_id = "{client_id}"
-client_secret = "{client_secret}"
-"""
-_BANKID = """
-[providers.bankid]
-environment = "test"
-address = "{address}"
-certificate_file = "{client_certificate}"
-key_file = "{client_key}"
-server_root_file = "{server_root}"
-signing_root_files = ["{signing_root}"]
-"""
+PATIENCE = 90.0
 
 
 class DidNotStart(RuntimeError):
@@ -148,6 +106,20 @@ class SimulatedBankID:
         return found
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostOffice:
+    """The running mail server and gateway."""
+
+    port: int
+    mail_port: int
+    pid: int
+
+    @property
+    def address(self) -> str:
+        """Return where codes are asked for."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+
 class Stage:
     """Starts what is asked for in one folder, and ends it all."""
 
@@ -181,11 +153,25 @@ class Stage:
         command = ["-m", "bench.upstream", "--port", str(port), "--redirect-uri", redirect_uri]
         return StandIn(port=port, pid=self._run("upstream", command, self.cores.rest, port))
 
-    def broker(self, stores: Stores, stand_in: StandIn, *, threads: int = 32) -> Broker:
-        """Start a broker with one worker on its own core, and wait until it answers."""
+    def broker(self, stores: Stores, stand_in: StandIn, *, threads: int = 32, at: Path | None = None) -> Broker:
+        """Start a broker with one worker on its own core, and wait until it answers. `at` is another checkout."""
         name = f"broker-{stores.name}-{threads}"
         port = free_port()
         path = self.configure(name, stores, port=port, mitid=stand_in.issuer, threads=threads)
+        pid = self._run(name, ["-m", "bench.app", str(path)], self.cores.broker, port, at=at)
+        return Broker(stores=stores, port=port, pid=pid)
+
+    def post_office(self) -> PostOffice:
+        """Start the mail server and the gateway."""
+        port, mail_port = free_port(), free_port()
+        command = ["-m", "bench.post_office", "--port", str(port), "--mail-port", str(mail_port)]
+        pid = self._run("post-office", command, self.cores.rest, port, post_office.READY)
+        return PostOffice(port=port, mail_port=mail_port, pid=pid)
+
+    def fallback_broker(self, stores: Stores, stand_in: StandIn, office: PostOffice) -> Broker:
+        """Start a broker for MitID and the fallback with one worker on its own core, and wait until it answers."""
+        port, name = free_port(), f"broker-fallback-{stores.name}"
+        path = self.configure_fallback(name, stores, stand_in, office, port=port)
         pid = self._run(name, ["-m", "bench.app", str(path)], self.cores.broker, port)
         return Broker(stores=stores, port=port, pid=pid)
 
@@ -205,20 +191,36 @@ class Stage:
 
     def configure(self, name: str, stores: Stores, *, port: int, mitid: str, threads: int, keys: str = "keys") -> Path:
         """Write a configuration file for MitID and return where."""
-        table = _MITID.format(issuer=mitid, client_id=upstream.CLIENT_ID, client_secret=upstream.CLIENT_SECRET)
-        eid = {"table": table, "provider": "mitid", "country": "DK"}
+        table = templates.MITID.format(issuer=mitid, client_id=upstream.CLIENT_ID, client_secret=upstream.CLIENT_SECRET)
+        eid = {"table": table, "country": "DK", "clinic": 'providers = ["mitid"]', "client": ""}
         return self._write(name, stores, eid, port=port, workers=1, threads=threads, keys=keys)
+
+    def configure_fallback(
+        self, name: str, stores: Stores, stand_in: StandIn, office: PostOffice, *, port: int
+    ) -> Path:
+        """Write a configuration file for MitID and the fallback, with a clinic that takes registrations."""
+        upstreams = templates.MITID.format(
+            issuer=stand_in.issuer, client_id=upstream.CLIENT_ID, client_secret=upstream.CLIENT_SECRET
+        )
+        channels = templates.FALLBACK.format(mail_port=office.mail_port, address=office.address, secret="s" * 32)
+        eid = {
+            "table": upstreams + channels,
+            "country": "DK",
+            "clinic": 'providers = ["mitid", "fallback"]\nregistration = "automatic"',
+            "client": 'minimum = "low"',
+        }
+        return self._write(name, stores, eid, port=port, workers=1, threads=32, keys="keys")
 
     def configure_bankid(
         self, name: str, stores: Stores, simulated: SimulatedBankID, *, port: int, workers: int = 1
     ) -> Path:
         """Write a configuration file for BankID and return where."""
-        eid = {"table": _BANKID.format(**simulated.call("")), "provider": "bankid", "country": "SE"}
+        eid = {"table": templates.BANKID.format(**simulated.call("")), "country": "SE", **templates.ONLY_BANKID}
         return self._write(name, stores, eid, port=port, workers=workers, threads=32, keys="keys")
 
     def _write(self, name: str, stores: Stores, eid: Mapping[str, str], **server: Any) -> Path:
         path = self.folder / f"{name}.toml"
-        text = _TEMPLATE.format(
+        text = templates.WHOLE.format(
             issuer=ISSUER,
             stores=f'transient = "{stores.transient}"\ndurable = "{stores.durable}"',
             log="info",
@@ -244,10 +246,17 @@ class Stage:
             return time.perf_counter() - began
 
     def _run(
-        self, name: str, command: list[str], cores: frozenset[int], port: int, target: str = upstream.DISCOVERY
+        self,
+        name: str,
+        command: list[str],
+        cores: frozenset[int],
+        port: int,
+        target: str = upstream.DISCOVERY,
+        *,
+        at: Path | None = None,
     ) -> int:
         """Start a process that is ended with the stage, and wait until it answers."""
-        process = self.ends.enter_context(self._process(name, command, cores))
+        process = self.ends.enter_context(self._process(name, command, cores, at))
         self._until_answer(name, process, port, target)
         return process.pid
 
@@ -267,14 +276,18 @@ class Stage:
             time.sleep(pause)
 
     @contextmanager
-    def _process(self, name: str, command: list[str], cores: frozenset[int]) -> Iterator[subprocess.Popen[bytes]]:
+    def _process(
+        self, name: str, command: list[str], cores: frozenset[int], at: Path | None = None
+    ) -> Iterator[subprocess.Popen[bytes]]:
+        home = at or Path.cwd()
         on = ",".join(map(str, sorted(cores)))
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 ["taskset", "-c", on, sys.executable, *command],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path.cwd()), os.environ.get("PYTHONPATH", "")])},
+                cwd=home,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])},
             )
         try:
             yield process
