@@ -102,7 +102,10 @@ class Pages:
 
     def already(self, view: WayBackView) -> str:
         """Return x.in: you are already logged in."""
-        return self._plain(view, "x.in.h1", "x.in", onward="x.in.go")
+        say = self._say(view.frame)
+        ways_on = self._onward(view.frame, view.back_href, "x.in.go")
+        ways_on += [(view.own_href, say("me.h1"))] if view.own_href else []
+        return self._page("plain", view, say("x.in.h1"), paragraphs=[say("x.in")], ways_on=ways_on)
 
     def stayed(self, view: WayBackView) -> str:
         """Return the page after a logout that was answered with no."""

@@ -202,7 +202,10 @@ class Screens:
             language=self.language([transaction.language], clinic.offered_languages),
             **_switch(),
         )
-        return self._page(self._site.pages.already(views.WayBackView(frame=frame, back_href=client.way_back)))
+        back, own = client.way_back, f"/me/{clinic.id}"
+        own_href = None if back and back.endswith(own) else own  # My page is a service too
+        view = views.WayBackView(frame=frame, back_href=back, own_href=own_href)
+        return self._page(self._site.pages.already(view))
 
     def _frame(self, transaction: Transaction, client: Client, clinic: Clinic, *, live: bool = True) -> views.Frame:
         return views.Frame(

@@ -143,10 +143,11 @@ class CodeView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayBackView:
-    """A page that only says something and links to the service."""
+    """A page that only says something and links to the service; `own_href` to the person's own page."""
 
     frame: Frame
     back_href: str | None = None
+    own_href: str | None = None
     shared: bool = False
 
 

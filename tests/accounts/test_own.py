@@ -134,10 +134,11 @@ def test_a_change_is_never_kept_quiet(door: FallbackDoor, own: OwnPage) -> None:
             raise StoreError("away")
 
     broken = replace(own, told=Mute())
-    for change in (
+    changes: tuple[Callable[[], object], ...] = (
         lambda: broken.remove_contact(session, Channel.EMAIL, now),
         lambda: broken.confirm_app(session, code_of(own.begin_app(session, "host").secret, now), now),
-    ):
+    )
+    for change in changes:
         with pytest.raises(StoreError):
             change()
 

@@ -155,7 +155,7 @@ def wait_news(words: Words, language: str, name: str) -> dict[str, object]:
 def _ways_back(pages: Pages, language: str) -> dict[str, str]:
     view = WayBackView(frame=frame(language, switch_path="/page", switch_fields={"p": "gone"}), back_href=BACK)
     return {
-        "already": pages.already(view),
+        "already": pages.already(replace(view, own_href="/me/aaboulevarden")),
         "stayed": pages.stayed(view),
         "gone": pages.gone(view),
         "logged-out": pages.logged_out(view),

@@ -102,6 +102,22 @@ def test_who_stops_the_sign_in_is_not_sent_round(door: FallbackDoor) -> None:
     assert foreign.headers["Location"] == ME
 
 
+def test_it_is_found_from_a_finished_sign_in(door: FallbackDoor) -> None:
+    """Who goes back into a sign-in that is finished is led to the service, and to their own page; never to it twice."""
+    browser = door.browser("en")
+    choice = browser.authorize()
+    browser.press(browser.press(choice, provider="mitid"), person="anna", outcome="approve")
+    asked = next(one.url for one in reversed(browser.trail) if one.url.endswith("/consent"))
+    browser.press(browser.get(asked))
+    finished = browser.get(choice.url)
+
+    assert f'href="{ME}"' in finished.text
+    other = door.browser("en")
+    own = other.get(ME)
+    other.press(other.press(own, provider="mitid"), person="anna", outcome="approve")
+    assert f'href="{ME}"' not in other.get(own.url).text
+
+
 def test_there_is_no_such_page(door: FallbackDoor) -> None:
     """An unknown clinic or part is not found, before anybody is asked to sign in."""
     browser = door.browser()
