@@ -16,7 +16,6 @@ from idbroker.web.changing import CHANNELS, PARTS, Changing
 from idbroker.web.headers import see_other
 from idbroker.web.mine import Telling, handle
 from idbroker.web.myself import PREFIX, Here, Myself
-from idbroker.web.recovering import FALLBACK
 from idbroker.web.site import Site
 from idbroker.web.steering import posted_fields
 from idbroker.words import Words
@@ -181,8 +180,6 @@ class _Page:
         return self._site.own.is_fresh(here.session, here.visit.now)
 
     def _title(self, provider: str) -> str:
-        """Return what an eID is called; nothing for what is none, which each language has words for."""
-        if provider == FALLBACK:
-            return ""
+        """Return what an eID is called; nothing for a password, which is none: each language has words for it."""
         known = self._site.broker.providers.get(provider)
-        return known.title if known else ""
+        return known.title if known is not None and known.loa is not LoA.LOW else ""
