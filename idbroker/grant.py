@@ -182,10 +182,11 @@ class RefreshTokens(Protocol):
         session: str | None = None,
         person: str | None = None,
         but: str | None = None,
+        client_id: str | None = None,
     ) -> int:
         """Remove all of a family, a session or a person (exactly one is given); return how many.
 
-        Of a person's, those of the session `but` stay.
+        Of a person's, those of the session `but` stay; with a `client_id` only that client's are removed.
         """
         ...
 

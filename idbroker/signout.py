@@ -93,7 +93,7 @@ class Signout:
         for kept in own:
             self._end(kept, why)
         # A refresh token may outlive its sign-on by weeks, and the index that found the sign-on.
-        self.tokens.end_person(person, but)
+        self.tokens.end_person(person, but=but)
         return len(own)
 
     def end_one(self, person: str, key: str) -> bool:
@@ -110,6 +110,7 @@ class Signout:
             for reached in session.reached:
                 if reached.client_id == client_id:
                     self.tokens.end_family(reached.grant)
+        self.tokens.end_person(person, client_id=client_id)
 
     def of_person(self, person: str) -> tuple[Session, ...]:
         """Return a person's sign-ons, the newest first."""

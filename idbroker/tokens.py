@@ -233,9 +233,12 @@ class Tokens:
         self.grants.take(family)
         self.refresh_tokens.revoke(family=family)
 
-    def end_person(self, person: str, but: str | None = None) -> None:
-        """End a person's refresh tokens, however long the sign-ons that they came of are over; but those of one."""
-        self.refresh_tokens.revoke(person=person, but=but)
+    def end_person(self, person: str, *, but: str | None = None, client_id: str | None = None) -> None:
+        """End a person's refresh tokens, however long the sign-ons that they came of are over.
+
+        Those of the sign-on `but` stay; with a `client_id` only that client's end.
+        """
+        self.refresh_tokens.revoke(person=person, but=but, client_id=client_id)
 
     def end_session(self, session: str) -> None:
         """End the refresh tokens that rest on a sign-on which is over."""

@@ -136,7 +136,10 @@ class Letters:
         self._news("m.app", "app", account, account.contacts, voice, visit.now)
 
     def locked(self, account: Account, clinic: str, client: str | None, until: datetime) -> None:
-        """Tell somebody that others try to sign in as them (ASVS 6.3.5); once for each lock."""
+        """Tell somebody that others try to sign in as them (ASVS 6.3.5): once a day, by e-mail if they have any.
+
+        Each message costs, and a stranger with a list of numbers decides how many there are (O8, O9).
+        """
         voice = self._voice(clinic, client, account.language)
         if voice is None:
             return
@@ -144,7 +147,9 @@ class Letters:
         letter = _Letter(
             kind="locked", subject=voice.say("m.locked.sub"), paragraphs=(text,), short=_named(voice, text)
         )
-        self._send(letter, voice, account.person, account.reachable, (until.isoformat(),), ends_at)
+        by_mail = [contact for contact in account.reachable if contact.channel is Channel.EMAIL]
+        day = f"{until.astimezone(voice.clinic.zone):%Y-%m-%d}"
+        self._send(letter, voice, account.person, by_mail or account.reachable, (day,), ends_at)
 
     def handled(self, enrolment: Enrolment, account: Account) -> None:
         """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.

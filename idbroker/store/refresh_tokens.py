@@ -44,6 +44,7 @@ class StoredRefreshTokens:
         session: str | None = None,
         person: str | None = None,
         but: str | None = None,
+        client_id: str | None = None,
     ) -> int:
         """Remove all of a family, a session or a person; return how many. ValueError unless exactly one is given."""
         given = {table.c.family: family, table.c.session: session, table.c.person: person}
@@ -52,6 +53,8 @@ class StoredRefreshTokens:
             raise ValueError("revoke a family, a session or a person")
         if but is not None:
             whose.append(or_(table.c.session.is_(None), table.c.session != but))
+        if client_id is not None:
+            whose.append(table.c.client_id == client_id)
         with self._database.connected() as connection:
             return connection.execute(delete(table).where(*whose)).rowcount
 

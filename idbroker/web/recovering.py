@@ -16,6 +16,7 @@ from idbroker.accounts.linking import Origin
 from idbroker.accounts.recovery import Busy, Done, Spent, Weak
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, PasswordRules
 from idbroker.errors import NotFound, PersonError
+from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.oidc.parameters import Parameters
 from idbroker.transaction import Stage, Transaction
@@ -25,7 +26,6 @@ from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields
 
-FALLBACK = "fallback"
 TYPED = timedelta(minutes=10)
 DONE = timedelta(minutes=30)
 _LONGEST_TYPED = 64
@@ -78,7 +78,7 @@ class _Forgotten:
         """Ask for the number; one that was typed at the sign-in stands there already (WCAG 3.3.7)."""
         kept, cookie = self._steering.load(name)
         transaction = kept.value
-        if _is_over(transaction) or FALLBACK not in self._site.broker.ways(transaction):
+        if _is_over(transaction) or not self._by_password(transaction):
             return see_other(f"/t/{name}/choose")
         typed = self._typed(transaction)
         errors = {"number": typed["error"]} if typed.get("error") else {}
@@ -95,7 +95,7 @@ class _Forgotten:
         if "lang" in fields:
             self._site.broker.say_in(kept, self._screens.offered(transaction, fields["lang"]))
             return see_other(here)
-        if FALLBACK not in self._site.broker.ways(transaction):
+        if not self._by_password(transaction):
             return see_other(f"/t/{name}/choose")
         visit = self._visit(transaction)
         number = _number(fields, visit)
@@ -105,6 +105,11 @@ class _Forgotten:
         self._site.recovery.ask(visit, number, nonce)
         self._site.requests.take(_typed_at(transaction))
         return see_other(f"/t/{name}/sent")
+
+    def _by_password(self, transaction: Transaction) -> bool:
+        """Tell whether a password is taken here, whatever the operator calls that way."""
+        broker = self._site.broker
+        return any(broker.providers[name].loa is LoA.LOW for name in broker.ways(transaction))
 
     def sent(self, name: str) -> Response:
         """Say where to look."""
