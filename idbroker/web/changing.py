@@ -9,6 +9,7 @@ from werkzeug.wrappers import Response
 from idbroker.accounts import passwords
 from idbroker.accounts.own import Pending
 from idbroker.accounts.recovery import Busy, Done, NotCurrent, Spent, Weak
+from idbroker.errors import NotFound
 from idbroker.messages.addresses import shown
 from idbroker.messages.message import Channel
 from idbroker.oidc.parameters import Parameters
@@ -72,12 +73,13 @@ class Changing:
         if do == "back":
             self._own.drop(here.session, channel)
             return see_other(f"{here.path}/{what}")
-        if self._own.waiting(here.session, channel) is None:
+        try:
+            if do == "again":
+                return self._sent(here, what, self._own.again(here.session, channel, here.visit))
+            verdict = self._own.confirm_contact(here.session, channel, fields.get("code", ""), here.visit)
+            return self._judged(here, what, verdict)
+        except NotFound:
             return see_other(here.path)  # taken on already, by another press or tab
-        if do == "again":
-            return self._sent(here, what, self._own.again(here.session, channel, here.visit))
-        verdict = self._own.confirm_contact(here.session, channel, fields.get("code", ""), here.visit)
-        return self._judged(here, what, verdict)
 
     def _begin(self, here: Here, what: str, typed: str) -> Response:
         begun = self._own.begin_contact(here.session, CHANNELS[what], typed, here.visit)
@@ -102,12 +104,18 @@ class Changing:
             case Wrong(left=left):
                 return self._myself.say(here, what, {"left": str(left)}, {"code": "o.e.wrong"})
             case Old():
-                self._own.again(here.session, CHANNELS[what], here.visit)
-                return self._myself.say(here, what, {}, {"code": "o.e.old"})
+                return self._renewed(here, what)
             case Locked(recover=True):
                 return self._myself.say(here, what, {}, _CLOSED)
             case Locked(until=until):
                 return self._myself.say(here, what, {"locked": until.isoformat()})
+
+    def _renewed(self, here: Here, what: str) -> Response:
+        """Send another code in an old one's place; no page says that it was sent when none was."""
+        sent = self._own.again(here.session, CHANNELS[what], here.visit)
+        if isinstance(sent, Limited):
+            return self._sent(here, what, sent)
+        return self._myself.say(here, what, {}, {"code": "o.e.old"})
 
     # ---- the authenticator app -------------------------------------------------------------------
 

@@ -122,6 +122,21 @@ def test_a_wrong_code_costs_a_try_once(door: FallbackDoor) -> None:
     assert browser.press(said, code=right).url.endswith(ME)
 
 
+def test_an_old_code_brings_a_new_one(door: FallbackDoor) -> None:
+    """A code that was right once is said to be old, and another is on its way."""
+    door.account("anna")
+    browser = door.browser("en")
+    page = typed(door, browser)
+    old = door.code()
+    door.clock.move(6 * MINUTE)
+
+    said = browser.press(page, code=old)
+
+    assert "no longer works. We have sent a new one" in said.text
+    assert browser.press(said, code=door.code()).url.endswith(ME)
+    assert address_of(door) == OTHER
+
+
 @pytest.mark.parametrize(
     ("what", "address", "says"),
     [
