@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from html import unescape
 
 import pyotp
@@ -369,35 +368,3 @@ def test_only_what_is_ones_own_is_told(door: FallbackDoor) -> None:
     assert "My details · password and code" in told[-1]
     for key in TOLD:
         assert door.house.words.knows(f"me.ev.{key}")
-
-
-# ---- languages -------------------------------------------------------------------------------------
-
-
-def test_the_language_is_kept_from_page_to_page(door: FallbackDoor) -> None:
-    """Switched on one page with a field filled in, the words change, what was typed stays, and so on the next page."""
-    door.account("anna")
-    browser = door.browser("da")
-    page = by_password(door, browser)
-    assert "<h1>Mine oplysninger" in page.text
-
-    finnish = browser.press(browser.get(f"{ME}/email"), address="halvt", lang="fi")
-
-    assert 'lang="fi"' in finnish.text[:40]
-    assert 'value="halvt"' in finnish.text
-    assert 'lang="fi"' in browser.get(ME).text[:40]
-    assert address_of(door) == EMAIL
-
-
-def test_a_disabled_account_is_not_changed(door: FallbackDoor) -> None:
-    """Who signs in with an eID while their account is closed sees no part of it, and changes none."""
-    account = door.account("anna")
-    browser = door.browser("en")
-    by_mitid(browser)
-    door.rooms.counter.records.accounts.change(account.person, lambda one: replace(one, disabled=True))
-
-    page = browser.get(ME)
-
-    assert 'id="contacts"' not in page.text
-    assert browser.press(page, do="forget:email").url.endswith(ME)
-    assert address_of(door) == EMAIL
