@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from idbroker.accounts.question import Proved, Question, Settled, Stopped
@@ -16,6 +17,10 @@ from idbroker.policy import accepted_providers
 from idbroker.providers import Provider
 from idbroker.transaction import PendingForm, Transaction
 from idbroker.visit import Visit
+
+# Where somebody first types an address, a password or a child.
+_CHANGING = frozenset({"contact", "differ", "child"})
+FRESH = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +63,10 @@ class Asking:
             raise NotFound("no such question")
         result = question.resume(visit, proved, asked.form, reply)
         return Asked(question=question.name, form=result) if isinstance(result, Form) else result
+
+    def needs_fresh(self, asked: Asked) -> bool:
+        """Tell whether the answer changes how the person is known: not on the strength of an old proof (ASVS 7.5.1)."""
+        return asked.form.page in _CHANGING
 
     @property
     def host(self) -> str:

@@ -15,7 +15,7 @@ from idbroker.clinic import Clinic
 from idbroker.errors import Gone, NotFound, OAuthError, ProviderError, StoreError, WrongBrowser
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
-from idbroker.moves import Moves, new_handle
+from idbroker.moves import Moves, StaleProof, new_handle
 from idbroker.oidc import authorize
 from idbroker.providers import App, Challenge, Form, Post, Provider, Redirect, Wait
 from idbroker.request import SigninRequest
@@ -24,7 +24,7 @@ from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
 from idbroker.steps import Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Notice, PendingForm, Stage, Transaction
-from idbroker.turns import TRANSACTION_LIFE
+from idbroker.turns import LONGEST, TRANSACTION_LIFE
 from idbroker.visitor import Device, Kind, Visitor
 from idbroker.waits import Waits
 
@@ -83,7 +83,6 @@ class Broker:
             request=request,
             language=language,
             opened_at=self.moves.clock.now(),
-            accepted=accepted,
         )
         session = self.signon.session(session_secret)
         answered = self._answer_from(session, transaction, secret) if session else None
@@ -91,7 +90,7 @@ class Broker:
             return answered
         if "none" in request.prompt:
             raise self.moves.refusal(request, OAuthError("login_required", "The person has to sign in"))
-        transaction = self._with_terms(transaction)
+        transaction = self._with_terms(transaction, accepted)
         if request.essential_acr and not self.ways(transaction):
             error = OAuthError("unmet_authentication_requirements", "No way to sign in here reaches the level")
             raise self.moves.refusal(request, error)
@@ -104,7 +103,10 @@ class Broker:
             return None
         if kept.value.identity.number is None and self.moves.asking.knows_people(client, clinic, transaction.wish):
             return None  # the sign-on was made where nobody asked for it
-        asking = self.moves.first_question(transaction, kept.value)
+        try:
+            asking = self.moves.first_question(transaction, kept.value)
+        except StaleProof:
+            return None
         if asking is not None:
             if "none" in request.prompt:
                 raise self.moves.refusal(request, OAuthError("interaction_required", "The person has to be asked"))
@@ -115,11 +117,15 @@ class Broker:
         response = authorize.code_response(request, code, self.moves.issuer)
         return Answered(response=response, language=transaction.language)
 
-    def _with_terms(self, transaction: Transaction) -> Transaction:
-        """Return it with the clinic's terms to be accepted first, where nothing may begin without."""
+    def _with_terms(self, transaction: Transaction, accepted: str | None) -> Transaction:
+        """Return it with the clinic's terms to be accepted first, where nothing may begin without.
+
+        What this browser has accepted before spares the page, and nothing more: who it was is not known, and a
+        cookie says what its browser likes. Whoever proves who they are is asked unless they are known to have.
+        """
         _, clinic = self.parties(transaction.request)
         terms = clinic.terms
-        if terms is None or not terms.before or transaction.accepted == terms.version:
+        if terms is None or not terms.before or accepted == terms.version:
             return transaction
         values = {"clinic": clinic.name, "version": terms.version, "text": terms.text(transaction.language)}
         return replace(transaction, form=PendingForm(page="terms", values=values))
@@ -137,6 +143,9 @@ class Broker:
             raise Gone("no such transaction, or its time is up")
         if not secret or not hmac.compare_digest(_hash(secret), kept.value.binding):
             raise WrongBrowser("the cookie is another browser's or is missing")
+        unfinished = kept.value.outcome is None
+        if unfinished and self.moves.clock.now() - kept.value.opened_at > LONGEST:
+            raise Gone("it has been open for too long")
         return kept
 
     def say_in(self, kept: Kept[Transaction], language: str, typed: Mapping[str, str] | None = None) -> Transaction:
@@ -212,7 +221,7 @@ class Broker:
             return self.moves.settled(transaction.id, mark)
         try:
             return self._taken(claimed, provider, reply, mark, session_secret, visitor)
-        except StoreError:
+        except Exception:
             # What the eID sent is spent: a reload leads to the choice, instead of waiting for nobody.
             with contextlib.suppress(StoreError):
                 reopened = claimed.value.reopened(Notice(key="e.failed", provider=provider))
@@ -255,7 +264,7 @@ class Broker:
             return self.moves.settled(kept.value.id, mark)
         try:
             return self.moves.answered(claimed, reply, mark, session_secret, visitor)
-        except StoreError:
+        except Exception:
             # Nothing of it counts: the same page is there for another press.
             with contextlib.suppress(StoreError):
                 self.transactions.swap(kept.value.id, claimed.raw, kept.value, TRANSACTION_LIFE)

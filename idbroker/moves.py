@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,11 +13,11 @@ import structlog
 
 from idbroker import policy
 from idbroker.accounts.question import Proved, Settled, Stopped
+from idbroker.asking import FRESH, Asking, form_of, pending
 from idbroker.asking import Asked as Question
-from idbroker.asking import Asking, form_of, pending
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
-from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused, Untrusted
+from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused, StoreError, Untrusted
 from idbroker.events import Event
 from idbroker.grant import wants_number
 from idbroker.identity import Identity, LoA
@@ -34,6 +35,10 @@ from idbroker.visit import Visit
 from idbroker.visitor import Device, Visitor
 
 _log = structlog.get_logger("idbroker.moves")
+
+
+class StaleProof(Exception):
+    """A sign-on is there and would do, but for something that nobody may change by a proof so old."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,17 +109,38 @@ class Moves(Turns):
         person = self.signon.recognise(identity)
         if not self.signon.is_the_one(transaction.request, client, person):
             return self._granted(kept, client, clinic, identity, session_secret)
-        proof = Proof(person=person, identity=identity, question="")
+        proof = Proof(person=person, identity=identity, question="", at=self.clock.now())
         return self._asked_or_granted(kept, proof, session_secret)
 
     def first_question(self, transaction: Transaction, session: Session) -> Transaction | None:
-        """Return a new transaction that asks what a sign-on leaves open; None when it leaves nothing."""
+        """Return a new transaction that asks what a sign-on leaves open; None when it leaves nothing.
+
+        Raises StaleProof when that needs a new proof first.
+        """
         client, clinic = self.parties(transaction.request)
         if not self.asking.concerns(client, clinic, transaction.wish):
             return None
-        proof = Proof(person=session.person, identity=session.identity, question="", session=session.key)
+        now, identity = self.clock.now(), session.identity
+        proof = Proof(person=session.person, identity=identity, question="", at=now, session=session.key)
         asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+        if asked is not None and self.asking.needs_fresh(asked) and now - identity.proved_at > FRESH:
+            raise StaleProof
         return _asking(transaction, proof, asked) if asked is not None else None
+
+    def _still_holds(self, transaction: Transaction, proof: Proof, session_secret: str | None) -> bool:
+        """Tell whether a proof that waits for an answer still counts.
+
+        The attack: a page left open at a question. Its person has signed out since, or their eID has; another
+        person signed in in the next tab; a password was chosen anew, because a thief had the old one.
+        """
+        client, clinic = self.parties(transaction.request)
+        allowed = policy.decide(self.signon.case(transaction.request, client, clinic, proof.identity))
+        if not isinstance(allowed, policy.Allow) or self.signon.is_over(proof.identity):
+            return False
+        if proof.session is None:
+            return not self.signon.has_ended(proof.person, proof.at)
+        session = self.signon.session(session_secret)
+        return session is not None and session.value.key == proof.session
 
     def answered(
         self, kept: Kept[Transaction], reply: Mapping[str, str], mark: str, session_secret: str | None, visitor: Visitor
@@ -123,6 +149,10 @@ class Moves(Turns):
         transaction, proof = kept.value, kept.value.proof
         if proof is None:
             return self.where_now(transaction)
+        if not self._still_holds(transaction, proof, session_secret):
+            # Before anything is written: the answer would be another's, or come too late.
+            reopened = transaction.reopened(Notice(key="e.failed", provider=proof.identity.provider))
+            return self.moved(kept, reopened, Show(transaction=reopened))
         question = Question(question=proof.question, form=form_of(transaction))
         visit = self.visit(transaction, visitor)
         result = self.asking.resume(visit, _proved(transaction, proof), question, reply)
@@ -230,7 +260,14 @@ class Moves(Turns):
             # Two answers raced (a double return, Cancel in another tab): the first has ended the transaction.
             self.events.record(self._event("signin.undone", transaction, clinic, {}))
             return self.overtaken(ended.id)
-        self.signon.keep(grant, session, session_secret)
+        try:
+            self.signon.keep(grant, session, session_secret)
+        except StoreError:
+            # The same press again leads to the service with a code that is worth nothing, rather than with one
+            # whose sign-on nobody can end.
+            with contextlib.suppress(StoreError):
+                self.signon.take_back(grant)
+            raise
         return Answered(
             response=response, language=transaction.language, session_secret=secret, provider=identity.provider
         )

@@ -48,6 +48,15 @@ class SessionIndex:
         kept = self._shelf.get(_hashed(_PERSON, person))
         return kept.value.keys if kept is not None else ()
 
+    def end_person(self, person: str, at: datetime) -> None:
+        """Remember that all of a person's ended: what was proved before, and waits for an answer, counts no more."""
+        self._change(_PERSON, person, lambda resting: _over(resting, at))
+
+    def has_ended(self, person: str, since: datetime) -> bool:
+        """Tell whether all of a person's has ended after a moment."""
+        kept = self._shelf.get(_hashed(_PERSON, person))
+        return kept is not None and kept.value.over_at is not None and since < kept.value.over_at
+
     def close(self, provider: str, names: tuple[str, ...], at: datetime) -> tuple[str, ...]:
         """Remember that the eID ended its session; return the keys of the sign-ons that rest on it.
 

@@ -16,7 +16,7 @@ from idbroker.events import Event, Events
 from idbroker.evidence import Evidence, SealedEvidence, new_id, seal
 from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, make_grant
-from idbroker.identity import Identity
+from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import levels
 from idbroker.oidc.secret import new_family, new_secret, read_secret
@@ -184,6 +184,14 @@ class Signon:
         """Tell whether the eID has ended the session that a proof came from: its answer came after its logout."""
         return any(self.index.is_over(rests) for rests in rests_of(identity))
 
+    def has_ended(self, person: str, since: datetime) -> bool:
+        """Tell whether all of a person's sign-ons were ended after a moment: they signed out, or had to."""
+        return self.index.has_ended(person, since)
+
+    def take_back(self, grant: Grant) -> None:
+        """Forget a grant whose sign-on could not be kept."""
+        self.grants.take(grant.id)
+
     def new_grant(self, request: SigninRequest, client: Client, clinic: Clinic, session: Session) -> tuple[Grant, str]:
         """Return a grant, which is kept from now on, and its code."""
         code = new_secret(new_family())
@@ -218,8 +226,14 @@ class Signon:
         self.sessions.put(whole.key, whole, self.settings.absolute)
         if earlier is not None and same:
             self.afterwards.put(earlier.key, Afterwards(successor=whole.key), LIFE)
-        if any(self.index.is_over(rests) for rests in whole.rests) and self.sessions.take(whole.key) is not None:
+        if self._is_ended(whole) and self.sessions.take(whole.key) is not None:
             self.end(whole)
+
+    def _is_ended(self, session: Session) -> bool:
+        """Tell whether a sign-on ended before it began: at its eID, or because its password was changed meanwhile."""
+        by_password = session.identity.loa is LoA.LOW
+        changed = by_password and self.index.has_ended(session.person, session.identity.proved_at)
+        return changed or any(self.index.is_over(rests) for rests in session.rests)
 
     # ---- small words -----------------------------------------------------------------------------
 

@@ -92,6 +92,8 @@ class Signout:
         own = [kept for kept in found if kept is not None and kept.value.person == person]
         for kept in own:
             self._end(kept, why)
+        # What is proved and waits for an answer must not become a sign-on afterwards.
+        self.index.end_person(person, self.clock.now())
         # A refresh token may outlive its sign-on by weeks, and the index that found the sign-on.
         self.tokens.end_person(person, but=but)
         return len(own)
@@ -140,6 +142,9 @@ class Signout:
 
     def _end_rest(self, session: Session, why: str) -> None:
         self.notify(session)
+        if why == "asked":
+            # Another tab may still be at a question with a proof of its own: on a shared computer it must not go on.
+            self.index.end_person(session.person, self.clock.now())
         for family in dict.fromkeys(reached.grant for reached in session.reached):
             self.tokens.end_family(family)
         self.tokens.end_session(session.key)

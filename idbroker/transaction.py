@@ -105,12 +105,13 @@ class Proof:
     """Who somebody proved to be, while something is still to be asked.
 
     `session` is the key of the sign-on that the proof is of, None for a new one; then nothing about that changes.
-    `question` is which one is asked.
+    `question` is which one is asked, `at` when the proof came to us.
     """
 
     person: str
     identity: Identity = field(repr=False)
     question: str
+    at: datetime
     session: str | None = None
 
 
@@ -203,6 +204,8 @@ class Transaction:
             notice=notice,
             tried=tried,
             proof=None,
+            # Who comes after somebody who had proved who they are may be another person: they read for themselves.
+            accepted=self.accepted if self.proof is None else None,
         )
 
     def came_for(self, wish: str) -> Transaction:

@@ -16,7 +16,8 @@ from idbroker.signon import Signon
 from idbroker.steps import Already, Answered, GoTo, Show, Step
 from idbroker.transaction import Stage, Transaction
 
-TRANSACTION_LIFE = timedelta(minutes=30)
+TRANSACTION_LIFE = timedelta(minutes=30)  # from one move to the next
+LONGEST = timedelta(hours=1)  # however often somebody moves: a proof that waits must not grow old
 REPEAT_LIFE = timedelta(seconds=60)
 _TRIES = 3
 _UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
