@@ -90,7 +90,7 @@ def _patients(people: int, *, quick: bool) -> Waiting:
 
 
 def _fallback_effort(effort: run.Effort, beside: Path | None) -> fallback.Effort:
-    quick = effort.seconds < run.Effort().seconds
+    quick = effort is QUICK
     return fallback.Effort(
         rounds=min(effort.rounds, 3),
         seconds=effort.seconds,

@@ -24,7 +24,7 @@ PASSWORD = "tre blå cykler i regn"
 # The series that PTS keeps for books and films: 070-174 06 05 to 99.
 MOBILES = 95
 # What the page says in the browsers' language.
-_SAYS = {name: Words().say(f"p.e.{name}", "da", "DK").encode() for name in ("busy", "wrong")}
+_SAYS = {name: Words().say(f"p.e.{name}", "da", "DK").encode() for name in ("busy", "wrong", "id")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ def try_password(
 ) -> Generator[Call, Answer, tuple[str, str]]:
     """Type a password at the page `there`; return what came of it, and the nonce of the page that then shows.
 
-    `right`, `wrong`, `busy` or `locked`. Raises Wrong.
+    `right`, or a verdict. Raises Wrong.
     """
     answer = yield from browser.post("password_post", there, {"_n": nonce, **typed})
     if location(303, answer).endswith("/code"):
@@ -168,5 +168,5 @@ def try_password(
 
 
 def verdict(body: bytes) -> str:
-    """Return what the password's page says after a try: `busy`, `wrong`, or `locked` for anything else."""
+    """Return what the page says after a try: `busy`, `wrong`, `id` (no number); `locked` for anything else."""
     return next((name for name, text in _SAYS.items() if text in body), "locked")

@@ -6,8 +6,8 @@ each comes from an address of their own. How they come is the window's name:
 - `alone`: nobody types a password.
 - `at_once`: all hundred in the same moment, and again once all have been answered and two seconds are over.
 - `people`: a hundred who each try again two seconds after they were answered, as the page asks them to.
-- `flood`: a hundred programs that never pause: a hundred attempts under way at any moment.
-- `flood_of_pages`: the same number of the same requests, with nothing hashed: what any flood does, whatever it is for.
+- `at_once_unhashed`, `people_unhashed`: the same with half a number, which the page refuses: as many requests, and
+  nothing to hash. What is above `alone` here comes of the crowd; what is above this comes of the hashes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,14 @@ from bench.people import person
 from bench.stage import Broker
 from bench.visit import Browser, Wish, sign_in
 
-WINDOWS = ("alone", "at_once", "people", "flood", "flood_of_pages")
+WINDOWS = ("alone", "at_once", "at_once_unhashed", "people", "people_unhashed")
 ATTEMPTS = 100
 RATE = 20.0
 SECONDS = 4.0
 _PAUSE = 2.0
 _UNTRIED = 700_000  # from this person on nobody has tried a password
+Typed = Iterator[dict[str, str]]
+_UNFINISHED: Typed = itertools.repeat({"number": "12", "password": "en helt anden adgangskode"})
 
 
 @dataclass(kw_only=True)
@@ -113,6 +115,10 @@ class Starving:
             "eids_per_second": RATE,
             **found,
             "eid_p99_to_alone": {name: round(each["eid_ms"]["p99"] / alone, 2) for name, each in found.items()},
+            "eid_p99_to_unhashed": {
+                name: round(found[name]["eid_ms"]["p99"] / found[f"{name}_unhashed"]["eid_ms"]["p99"], 2)
+                for name in ("at_once", "people")
+            },
         }
 
     async def _window(self, name: str, came: Came) -> None:
@@ -143,41 +149,34 @@ class Starving:
     def _crowding(
         self, name: str, guessers: Sequence[Guesser], came: Came, until: float
     ) -> list[Coroutine[Any, Any, None]]:
-        each: dict[str, Callable[[Guesser], Coroutine[Any, Any, None]]] = {
-            "people": lambda one: self._again(one, came, until, pause=_PAUSE),
-            "flood": lambda one: self._again(one, came, until, pause=0.0),
-            "flood_of_pages": lambda one: self._looking(one, came, until),
-        }
-        if name == "at_once":
-            return [self._all_at_once(guessers, came, until)]
-        return [each[name](guesser) for guesser in guessers] if name in each else []
+        typed = _UNFINISHED if name.endswith("_unhashed") else self._typed
+        if name == "alone":
+            return []
+        if name.startswith("at_once"):
+            return [self._all_at_once(guessers, came, typed, until)]
+        return [self._again(each, came, typed, until) for each in guessers]
 
-    async def _all_at_once(self, guessers: Sequence[Guesser], came: Came, until: float) -> None:
+    async def _all_at_once(self, guessers: Sequence[Guesser], came: Came, typed: Typed, until: float) -> None:
         while time.perf_counter() < until:
             next_time = time.perf_counter() + _PAUSE
-            await asyncio.gather(*(self._guess(each, came) for each in guessers))
+            await asyncio.gather(*(self._guess(each, came, typed) for each in guessers))
             await asyncio.sleep(max(0.0, next_time - time.perf_counter()))
 
-    async def _again(self, guesser: Guesser, came: Came, until: float, *, pause: float) -> None:
+    async def _again(self, guesser: Guesser, came: Came, typed: Typed, until: float) -> None:
         while time.perf_counter() < until:
-            await self._guess(guesser, came)
-            await asyncio.sleep(pause)
+            await self._guess(guesser, came, typed)
+            await asyncio.sleep(_PAUSE)
 
-    async def _guess(self, guesser: Guesser, came: Came) -> None:
+    async def _guess(self, guesser: Guesser, came: Came, typed: Typed) -> None:
         try:
             if not guesser.nonce:  # the last was right: a new sign-in begins
                 await guesser.get_ready()
-            came.verdicts[await guesser.guess(next(self._typed), came.steps)] += 1
+            came.verdicts[await guesser.guess(next(typed), came.steps)] += 1
         except (Wrong, OSError) as error:
             came.verdicts[f"{type(error).__name__}: {error}"] += 1
 
-    async def _looking(self, guesser: Guesser, came: Came, until: float) -> None:
-        while time.perf_counter() < until:
-            await guesser.look()
-            came.verdicts["looked"] += 1
 
-
-def _typed(known: int) -> Iterator[dict[str, str]]:
+def _typed(known: int) -> Typed:
     """Give what is typed: what is right, and what is wrong, in turns."""
     for index in itertools.count():
         yield {"number": by_password.member(index % known).number, "password": by_password.PASSWORD}
