@@ -190,6 +190,10 @@ class RefreshTokens(Protocol):
         """
         ...
 
+    def families(self, person: str, *, but: str | None = None, client_id: str | None = None) -> tuple[str, ...]:
+        """Return the families of a person's, as `revoke` would take them."""
+        ...
+
     def purge(self, now: datetime) -> int:
         """Remove those whose time is up; return how many."""
         ...

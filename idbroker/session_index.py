@@ -36,12 +36,25 @@ class SessionIndex:
     def __init__(self, shelf: Shelf[Resting], life: timedelta, lives: Callable[[str], bool]) -> None:
         self._shelf, self._life, self._lives = shelf, life, lives
 
-    def note(self, session: Session) -> None:
-        """Remember a sign-on under each name of each session it rests on, and under its person."""
-        self._change(_PERSON, session.person, lambda resting: self._with(resting, session.key))
+    def note(self, session: Session) -> tuple[str, ...]:
+        """Remember a sign-on under each name of each session it rests on, and under its person.
+
+        Return the keys of those of the person that are remembered no more, for they are too many: they must
+        end, or nothing could end them later.
+        """
+        forgotten: tuple[str, ...] = ()
+
+        def noted(resting: Resting) -> Resting:
+            nonlocal forgotten
+            after = self._with(resting, session.key)
+            forgotten = tuple(key for key in resting.keys if key not in after.keys)
+            return after
+
+        self._change(_PERSON, session.person, noted)
         for rests in session.rests:
             for name in rests.names:
                 self._change(rests.provider, name, lambda resting: self._with(resting, session.key))
+        return forgotten
 
     def of_person(self, person: str) -> tuple[str, ...]:
         """Return the keys of a person's sign-ons, the oldest first; some may be over."""

@@ -222,7 +222,10 @@ class Signon:
             session = replace(session, reached=earlier.reached, rests=_carried(session.rests, earlier.rests))
         whole = _noted(session, _reached(session, grant))
         # Before it is there, and looked at again after: whenever the eID says that its session is over, it is heard.
-        self.index.note(whole)
+        for forgotten in self.index.note(whole):
+            too_many = self.sessions.take(forgotten)
+            if too_many is not None:
+                self.end(too_many)
         self.sessions.put(whole.key, whole, self.settings.absolute)
         if earlier is not None and same:
             self.afterwards.put(earlier.key, Afterwards(successor=whole.key), LIFE)

@@ -238,6 +238,8 @@ class Tokens:
 
         Those of the sign-on `but` stay; with a `client_id` only that client's end.
         """
+        for family in self.refresh_tokens.families(person, but=but, client_id=client_id):
+            self.end_family(family)  # its access tokens, too
         self.refresh_tokens.revoke(person=person, but=but, client_id=client_id)
 
     def end_session(self, session: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from idbroker.accounts.account import Agreed
+from idbroker.accounts.account import Agreed, Contact
 from idbroker.clock import StoppedClock
+from idbroker.messages.message import Channel
 from tests.conftest import NOW
 from tests.door import Browser, answer_of, claims_of, session_cookie, words_of
 from tests.fallback_door import PASSWORD, FallbackDoor, open_fallback_door
@@ -216,6 +217,7 @@ def test_a_refresh_token_does_not_outlive_its_person(door: FallbackDoor) -> None
     door.house.signout.end_person(person, "disabled")
 
     assert door.refresh(ended["refresh_token"]).status_code == 400
+    assert door.userinfo(ended["access_token"]).status_code == 401
     assert door.refresh(other["refresh_token"]).status_code == 200
 
 
@@ -243,6 +245,67 @@ def test_who_is_locked_out_is_told(door: FallbackDoor) -> None:
     told = door.emails()[before:]
     assert len(told) == 1
     assert "10.15" in told[0]
+
+
+def test_a_proof_that_waits_ends_with_the_password(door: FallbackDoor) -> None:
+    """The attack: a thief stops at a question; the owner's new password, or staff, end that proof too (O13)."""
+    thief = door.browser()
+    mobile = Contact(channel=Channel.SMS, address="+4520123499", verified_at=NOW)
+    account = door.account("mogens", contacts=(mobile,))
+    page = door.at_code(thief, "mogens", client_id="asks")
+    page = thief.press(page, code=door.code(Channel.SMS))
+    assert page.url.endswith("/consent")
+    door.clock.move(timedelta(seconds=1))
+
+    door.house.signout.end_person(account.person, "disabled")
+
+    assert thief.press(page).url.endswith("/choose")
+    assert session_cookie(thief) is None
+
+
+def test_a_sign_in_ends_after_an_hour(door: FallbackDoor) -> None:
+    """The attack: a proof parked at a question and kept alive by switching languages, to be used another day (O13)."""
+    browser = door.browser()
+    browser.sign_in("petra")
+    page = browser.authorize(client_id="asks")
+    for language in ("sv", "da"):
+        door.clock.move(timedelta(minutes=25))
+        page = browser.press(page, lang=language)
+    door.clock.move(timedelta(minutes=25))
+    assert browser.press(page).status_code == 410
+
+
+def test_no_answer_is_written_after_a_logout(door: FallbackDoor) -> None:
+    """The attack: whoever finds a page left open answers it for somebody who has signed out (F1)."""
+    browser = door.browser()
+    tokens = door.signed_in(browser, "karen")
+    page = browser.authorize(client_id="asks")
+    browser.get(f"/logout?id_token_hint={tokens['id_token']}")
+    assert browser.press(page).url.endswith("/choose")
+    records = door.rooms.counter.records
+    person = records.accounts.person(door.number("karen"), door.clock.now())
+    assert records.consents.current(person, Agreed.RELEASE, "asks") is None
+
+
+def test_nobody_registers_on_an_old_proof(door: FallbackDoor) -> None:
+    """The attack: a sign-on left for hours makes a password in its person's name (ASVS 7.5.1)."""
+    browser = door.browser()
+    browser.sign_in("susan")
+    for _ in range(2):
+        door.clock.move(timedelta(minutes=20))
+        browser.authorize()
+    assert browser.authorize(client_id="open").url.endswith("/choose")
+
+
+def test_another_person_reads_the_terms_themselves(door: FallbackDoor) -> None:
+    """Terms that one person accepted in a browser are asked of the next one in it, who never saw them (F11)."""
+    first = door.browser()
+    page = first.press(first.authorize(client_id="first"))
+    first.press(first.press(page, provider="mitid"), person="anna", outcome="approve")
+    first.session.cookies.pop("s")
+    page = first.authorize(client_id="first")
+    page = first.press(first.press(page, provider="mitid"), person="sten", outcome="approve")
+    assert page.url.endswith("/terms")
 
 
 def test_a_restart_forgets_no_tries(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, insert, or_, select, update
 
 from idbroker.grant import RefreshToken
 from idbroker.store.database import Database
@@ -51,12 +51,14 @@ class StoredRefreshTokens:
         whose = [column == value for column, value in given.items() if value is not None]
         if len(whose) != 1:
             raise ValueError("revoke a family, a session or a person")
-        if but is not None:
-            whose.append(or_(table.c.session.is_(None), table.c.session != but))
-        if client_id is not None:
-            whose.append(table.c.client_id == client_id)
+        whose += _only(but, client_id)
         with self._database.connected() as connection:
             return connection.execute(delete(table).where(*whose)).rowcount
+
+    def families(self, person: str, *, but: str | None = None, client_id: str | None = None) -> tuple[str, ...]:
+        """Return the families of a person's."""
+        wanted = select(table.c.family).where(table.c.person == person, *_only(but, client_id)).distinct()
+        return tuple(self._database.reading(lambda connection: connection.execute(wanted).scalars().all()))
 
     def purge(self, now: datetime) -> int:
         """Remove those whose time is up; return how many. In small steps, so that nobody waits for long."""
@@ -68,3 +70,9 @@ class StoredRefreshTokens:
             total += removed
             if removed < PURGE_AT_ONCE:
                 return total
+
+
+def _only(but: str | None, client_id: str | None) -> list[ColumnElement[bool]]:
+    """Return the conditions that leave some out: those of one session, those of other clients."""
+    others = [] if but is None else [or_(table.c.session.is_(None), table.c.session != but)]
+    return others if client_id is None else [*others, table.c.client_id == client_id]
