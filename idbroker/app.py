@@ -336,7 +336,12 @@ def make_site(house: House) -> Site:
         providers=house.providers,
         transactions=transactions,
         signon=signon,
-        asking=Asking(issuer=issuer, providers=house.providers, questions=house.rooms.questions),
+        asking=Asking(
+            issuer=issuer,
+            providers=house.providers,
+            questions=house.rooms.questions,
+            account=house.rooms.counter.records.accounts.of,
+        ),
         events=durable.events,
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from idbroker.accounts.account import Account
 from idbroker.accounts.question import Proved, Question, Settled, Stopped
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
 from idbroker.form import Form
-from idbroker.identity import LoA
+from idbroker.identity import Identity, LoA
 from idbroker.policy import accepted_providers
 from idbroker.providers import Provider
 from idbroker.transaction import PendingForm, Transaction
@@ -38,6 +40,17 @@ class Asking:
     issuer: str
     providers: Mapping[str, Provider]
     questions: tuple[Question, ...] = ()
+    account: Callable[[str], Account | None] = lambda _person: None
+
+    def mark(self, person: str, identity: Identity) -> str:
+        """Return what tells whether the account behind a password has changed since it was proved; "" for eIDs."""
+        if identity.loa is not LoA.LOW:
+            return ""
+        account = self.account(person)
+        if account is None:
+            return "none"
+        told = (account.password, account.password_set_at, account.disabled, account.guardian, account.created_at)
+        return hashlib.sha256(repr(told).encode()).hexdigest()
 
     def concerns(self, client: Client, clinic: Clinic, wish: str) -> bool:
         """Tell whether anything could be asked here at all: most clinics ask nothing, and look nothing up."""

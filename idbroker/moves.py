@@ -109,7 +109,8 @@ class Moves(Turns):
         person = self.signon.recognise(identity)
         if not self.signon.is_the_one(transaction.request, client, person):
             return self._granted(kept, client, clinic, identity, session_secret)
-        proof = Proof(person=person, identity=identity, question="", at=self.clock.now())
+        mark = self.asking.mark(person, identity)
+        proof = Proof(person=person, identity=identity, question="", at=self.clock.now(), mark=mark)
         return self._asked_or_granted(kept, proof, session_secret)
 
     def first_question(self, transaction: Transaction, session: Session) -> Transaction | None:
@@ -121,7 +122,8 @@ class Moves(Turns):
         if not self.asking.concerns(client, clinic, transaction.wish):
             return None
         now, identity = self.clock.now(), session.identity
-        proof = Proof(person=session.person, identity=identity, question="", at=now, session=session.key)
+        mark = self.asking.mark(session.person, identity)
+        proof = Proof(person=session.person, identity=identity, question="", at=now, session=session.key, mark=mark)
         asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
         if asked is not None and self.asking.needs_fresh(asked) and now - identity.proved_at > FRESH:
             raise StaleProof
@@ -136,6 +138,8 @@ class Moves(Turns):
         client, clinic = self.parties(transaction.request)
         allowed = policy.decide(self.signon.case(transaction.request, client, clinic, proof.identity))
         if not isinstance(allowed, policy.Allow) or self.signon.is_over(proof.identity):
+            return False
+        if proof.mark != self.asking.mark(proof.person, proof.identity):
             return False
         if proof.session is None:
             return not self.signon.has_ended(proof.person, proof.at)

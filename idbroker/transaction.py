@@ -105,7 +105,8 @@ class Proof:
     """Who somebody proved to be, while something is still to be asked.
 
     `session` is the key of the sign-on that the proof is of, None for a new one; then nothing about that changes.
-    `question` is which one is asked, `at` when the proof came to us.
+    `question` is which one is asked, `at` when the proof came to us. `mark` is of the account as it was then, for
+    a proof by password.
     """
 
     person: str
@@ -113,6 +114,7 @@ class Proof:
     question: str
     at: datetime
     session: str | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,18 @@ def test_a_proof_that_waits_ends_with_the_password(door: FallbackDoor) -> None:
 
     assert thief.press(page).url.endswith("/choose")
     assert session_cookie(thief) is None
+
+
+def test_a_proof_that_waits_ends_with_its_account(door: FallbackDoor) -> None:
+    """The attack: a proof held at a question outlives the account: closed, or given back to whose it is (O13)."""
+    held = door.browser()
+    mobile = Contact(channel=Channel.SMS, address="+4520123498", verified_at=NOW)
+    account = door.account("nikolaj", contacts=(mobile,))
+    page = door.at_code(held, "nikolaj", client_id="asks")
+    page = held.press(page, code=door.code(Channel.SMS))
+    door.rooms.counter.records.accounts.change(account.person, lambda one: replace(one, disabled=True))
+
+    assert held.press(page).url.endswith("/choose")
 
 
 def test_a_sign_in_ends_after_an_hour(door: FallbackDoor) -> None:
