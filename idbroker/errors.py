@@ -102,13 +102,17 @@ class Cancelled(ProviderError):
 
 
 class Refused(ProviderError):
-    """The eID refused; `reason` is one of the words the pages have a sentence for."""
+    """The eID refused; `reason` is one of the words the pages have a sentence for.
+
+    `person` is whose password was right all the same, where an eID must confirm it first.
+    """
 
     code = "refused"
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, person: str | None = None) -> None:
         super().__init__(detail or reason)
         self.reason = reason
+        self.person = person
 
 
 class Unreachable(ProviderError):

@@ -81,6 +81,8 @@ class Moves(Turns):
         reopened = replace(transaction, provider=provider).reopened(
             Notice(key=notice_of(error, in_app=transaction.wait is not None), provider=provider, ref=ref)
         )
+        if isinstance(error, Refused) and error.person is not None:
+            reopened = replace(reopened, claimed=error.person)
         return self.moved(kept, reopened, Show(transaction=reopened), event=event)
 
     def proved(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
@@ -370,6 +372,7 @@ def _proved(transaction: Transaction, proof: Proof) -> Proved:
         request=transaction.request,
         wish=transaction.wish,
         accepted=transaction.accepted,
+        claimed=transaction.claimed,
     )
 
 

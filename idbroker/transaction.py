@@ -135,7 +135,7 @@ class Transaction:
     that only the provider named in `provider` reads, or the question in `proof`. `outcome` is what the client
     was told at the end, so that a repeated last step gets the same answer. `wish` is what the person came
     for besides signing in: `self` or `child`, to register; `accepted` the version of the clinic's terms that
-    was accepted before the proof.
+    was accepted before the proof; `claimed` the person whose password was typed here, and waits for an eID.
     """
 
     id: str
@@ -156,6 +156,7 @@ class Transaction:
     proof: Proof | None = None
     wish: str = ""
     accepted: str | None = None
+    claimed: str | None = None
 
     def proving(
         self,

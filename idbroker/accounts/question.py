@@ -17,7 +17,8 @@ class Proved:
     """Somebody has proved who they are, in this sign-in or in the sign-on that it rests on.
 
     `wish` is what they came for: "" to sign in, `self` to register, `child` to register a child.
-    `accepted` is the version of the clinic's terms that was accepted before the proof.
+    `accepted` is the version of the clinic's terms that was accepted before the proof; `claimed` the person whose
+    password was typed in this very sign-in, before the eID.
     """
 
     person: str
@@ -25,6 +26,7 @@ class Proved:
     request: SigninRequest
     wish: str = ""
     accepted: str | None = None
+    claimed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class _Step:
 
     def _proved(self, account: Account) -> Form:
         if account.confirmed_at is None and account.exempt is None:
-            raise Refused("confirm_first")
+            raise Refused("confirm_first", person=account.person)
         ways = self.desk.ways(account, self.visit.clinic)
         if not ways:
             raise Refused("no_contact")
