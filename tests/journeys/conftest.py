@@ -9,7 +9,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.journeys.moves import Visitor
 from tests.journeys.neighbours import Neighbours, neighbours
+from tests.journeys.patients import Guest
 from tests.sandbox.running import Sandbox, started
+
+# The languages of the clinics, each with or without JavaScript.
+SPOKEN = [("da", True), ("sv", False), ("fi", True), ("en", False)]
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +28,41 @@ def street(sandbox: Sandbox) -> Iterator[Neighbours]:
     """Give portals beside the sandbox's own."""
     with neighbours(sandbox) as street:
         yield street
+
+
+@pytest.fixture(scope="session")
+def _town() -> Iterator[Sandbox]:
+    with started() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def town(_town: Sandbox) -> Sandbox:
+    """Give a sandbox as new: people's passwords, addresses, codes and tries are left as a journey made them."""
+    assert _town.call("POST", "reset").status_code == 200
+    return _town
+
+
+@pytest.fixture(params=[True, False], ids=["script", "no-script"])
+def guest(request: pytest.FixtureRequest, chromium: Browser, town: Sandbox) -> Iterator[Guest]:
+    """Give somebody on a phone in that sandbox, once with JavaScript and once without."""
+    for visitor in _visits(chromium, script=request.param):
+        yield Guest(page=visitor.page, script=visitor.script, said=visitor.said, sandbox=town)
+
+
+@pytest.fixture(params=SPOKEN, ids=lambda how: f"{how[0]}-{'script' if how[1] else 'no-script'}")
+def spoken(request: pytest.FixtureRequest, chromium: Browser, town: Sandbox) -> Iterator[Guest]:
+    """Give somebody of each language in that sandbox, half of them without JavaScript."""
+    language, script = request.param
+    for visitor in _visits(chromium, script=script):
+        yield Guest(page=visitor.page, script=script, said=visitor.said, sandbox=town, language=language)
+
+
+@pytest.fixture
+def helped(chromium: Browser, town: Sandbox) -> Iterator[Guest]:
+    """Give somebody in that sandbox whose browser runs scripts."""
+    for visitor in _visits(chromium, script=True):
+        yield Guest(page=visitor.page, script=True, said=visitor.said, sandbox=town)
 
 
 @pytest.fixture(params=[True, False], ids=["script", "no-script"])
