@@ -27,6 +27,7 @@ class Account:
     `password` is an argon2id hash as its library spells it. `confirmed_at` is when an eID last confirmed who
     this is; who cannot have one is `exempt`, with the reason. `guardian` is the person who registered a
     child. `app_secret` is an authenticator app's (RFC 6238), `app_step` the newest time step it was used for.
+    `reset_by` is where the link was read that the password was chosen with, until they have shown more than that.
     """
 
     person: str
@@ -37,6 +38,7 @@ class Account:
     language: str = "en"
     password: str | None = field(default=None, repr=False)
     password_set_at: datetime | None = None
+    reset_by: Channel | None = None
     contacts: tuple[Contact, ...] = ()
     app_secret: str | None = field(default=None, repr=False)
     app_step: int = 0

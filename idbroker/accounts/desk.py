@@ -185,7 +185,9 @@ class Desk:
     def ways(self, account: Account, clinic: Clinic) -> tuple[Way, ...]:
         """Return how a code may reach this person, in the clinic's order; what does not work just now comes last."""
         open_ways = [self._way(account, channel) for channel in clinic.codes]
-        return tuple(sorted((way for way in open_ways if way is not None), key=lambda way: way.dead))
+        ways = tuple(sorted((way for way in open_ways if way is not None), key=lambda way: way.dead))
+        # Stops whoever reads a mailbox and nothing else: a link there, then a code there, would be one factor.
+        return tuple(way for way in ways if way.channel != account.reset_by) or ways
 
     def _way(self, account: Account, channel: str) -> Way | None:
         if channel == APP:
@@ -208,7 +210,10 @@ class Desk:
 
     def check(self, visit: Visit, account: Account, channel: str, typed: str) -> Verdict:
         """Count a try, then compare with what was sent to the address they have now, or with their app's code."""
-        return self._told(visit, account, channel, self._checked(visit, account, channel, typed))
+        verdict = self._checked(visit, account, channel, typed)
+        if isinstance(verdict, Right) and account.reset_by not in (None, channel):
+            self.accounts.change(account.person, lambda now: replace(now, reset_by=None))
+        return self._told(visit, account, channel, verdict)
 
     def _checked(self, visit: Visit, account: Account, channel: str, typed: str) -> Verdict:
         if channel == APP:

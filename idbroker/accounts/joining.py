@@ -225,6 +225,7 @@ def _confirmed(account: Account, identity: Identity, now: datetime) -> Account:
         family_name=account.family_name or identity.family_name,
         birthdate=account.birthdate or identity.birthdate,
         confirmed_at=account.confirmed_at or now,
+        reset_by=None,
     )
 
 
