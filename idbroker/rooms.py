@@ -14,9 +14,10 @@ from idbroker.accounts.activation import Activation
 from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.approving import Approving
 from idbroker.accounts.child import Child
+from idbroker.accounts.choosing import Begun
 from idbroker.accounts.desk import Desk
 from idbroker.accounts.joining import Joining
-from idbroker.accounts.letters import Letters
+from idbroker.accounts.letters import Letters, known_by
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.own import History, OwnPage, Pending, SignOns
 from idbroker.accounts.passwords import Hasher
@@ -24,7 +25,7 @@ from idbroker.accounts.question import Question
 from idbroker.accounts.reaching import Reaching
 from idbroker.accounts.reconciling import Reconciling
 from idbroker.accounts.records import Records
-from idbroker.accounts.recovery import TASK, Begun, Recovery, rules_of
+from idbroker.accounts.recovery import TASK, Recovery, rules_of
 from idbroker.accounts.registering import Registering
 from idbroker.accounts.releasing import Releasing
 from idbroker.accounts.warning import Warnings
@@ -132,6 +133,7 @@ def open_counter(given: Given) -> Counter:
         issuer=settings.server.issuer,
         clock=given.clock,
         sealer=given.sealer,
+        knows=known_by(given.records.enrolments),
     )
     warnings = Warnings(post=messages, accounts=given.records.accounts, letters=letters)
     tasks[warning.TASK] = warnings.carry_out

@@ -146,7 +146,7 @@ class Activation:
         link, secret = self.linking.make(origin, Purpose.ACTIVATE, account.person, LIFE, now)
         channels = [contact.channel for contact in contacts]
         self._record("account.invited", invitation, account.person, now, channels=" ".join(channels))
-        texts = {channel: self.linking.for_channel(secret, channel) for channel in channels}
+        texts = {channel: self.linking.for_channel(link, secret, channel) for channel in channels}
         self.letters.activation(link, texts, contacts, eid=account.exempt is None and account.confirmed_at is None)
         sent = {contact.channel: shown(contact.channel, contact.address) for contact in contacts}
         return Invited(person=account.person, sent=sent, at=now, until=link.ends_at)

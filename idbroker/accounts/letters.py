@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Standing
+from idbroker.accounts.records import Enrolments
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
@@ -65,7 +67,7 @@ class Letters:
 
     Plain text only: no picture tells the sender that it was read, and no link is hidden behind other words.
     Nothing is sent in the name of a clinic that the configuration has no more; a service that is gone is
-    called by its clinic's name.
+    called by its clinic's name. `knows` tells whether a clinic has to do with a person.
     """
 
     post: Post
@@ -75,23 +77,25 @@ class Letters:
     issuer: str
     clock: Clock
     sealer: Sealer
+    knows: Callable[[str, str], bool]
 
     # ---- links -----------------------------------------------------------------------------------
 
-    def reset(self, link: Link, secret: str, contacts: Iterable[Contact]) -> None:
-        """Send the link to choose a new password; `secret` is what its digest was made of."""
-        voice = self._voice(link.clinic, link.client, link.language)
+    def reset(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact]) -> None:
+        """Send the link to choose a new password: each channel has its own way to write it."""
+        voice = self._voice_to(link.person, link.clinic, link.client, link.language)
         if voice is None:
             return
-        letter = _Letter(
-            kind="reset",
-            subject=voice.say("m.reset.sub"),
-            paragraphs=(voice.say("m.reset", link.ends_at),),
-            short=voice.say("m.reset.sms", link.ends_at),
-            link=self.address(secret),
-            after=(voice.say("m.reset.not"),),
-        )
-        self._send(letter, voice, link.person, contacts, (link.digest,), link.ends_at)
+        for contact in contacts:
+            letter = _Letter(
+                kind="reset",
+                subject=voice.say("m.reset.sub"),
+                paragraphs=(voice.say("m.reset", link.ends_at),),
+                short=voice.say("m.reset.sms", link.ends_at),
+                link=self.address(secrets[contact.channel]),
+                after=(voice.say("m.reset.not"),),
+            )
+            self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
 
     def activation(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact], *, eid: bool) -> None:
         """Send the link to choose the first password: each channel has its own way to write it.
@@ -121,9 +125,14 @@ class Letters:
     def changed(
         self, account: Account, before: Iterable[Contact], clinic: str, client: str | None, at: datetime
     ) -> None:
-        """Tell every address known before and after that the password was changed `at` a moment (ASVS 6.3.7)."""
+        """Tell every address known before and after that the password was changed `at` a moment (ASVS 6.3.7).
+
+        And that a code app is connected, if one is: somebody else's lets them in after the new password too.
+        """
         contacts = (*before, *account.contacts)
-        self._news("m.changed", "changed", account, contacts, self._voice(clinic, client, account.language), at)
+        voice = self._voice_to(account.person, clinic, client, account.language)
+        more = ("m.changed.app",) if account.app_secret else ()
+        self._news("m.changed", "changed", account, contacts, voice, at, more=more)
 
     def contact_changed(self, before: Account, after: Account, visit: Visit) -> None:
         """Tell every address known before and after that the addresses were changed (ASVS 6.3.7)."""
@@ -140,7 +149,7 @@ class Letters:
 
         Each message costs, and a stranger with a list of numbers decides how many there are (O8, O9).
         """
-        voice = self._voice(clinic, client, account.language)
+        voice = self._voice_to(account.person, clinic, client, account.language)
         if voice is None:
             return
         text, ends_at = voice.say("m.locked", until), self.clock.now() + WARNING
@@ -173,12 +182,31 @@ class Letters:
         client = self.clients.find(client_id) if client_id else None
         return _Voice(words=self.say, clinic=clinic, client=client, language=language)
 
+    def _voice_to(self, person: str, clinic_id: str, client_id: str | None, language: str) -> _Voice | None:
+        """Return the voice of what anybody may have brought about; ours alone where the clinic is not the person's.
+
+        Stops a stranger from having a clinic's name sent to whom it has nothing to do with, for others to read.
+        """
+        voice = self._voice(clinic_id, client_id, language)
+        if voice is None or voice.clinic.registration == "unneeded" or self.knows(person, clinic_id):
+            return voice
+        ours = replace(voice.clinic, name=urlsplit(self.issuer).hostname or self.issuer, phone=None)
+        return replace(voice, clinic=ours, client=None)
+
     def _news(
-        self, key: str, kind: str, account: Account, contacts: Iterable[Contact], voice: _Voice | None, at: datetime
+        self,
+        key: str,
+        kind: str,
+        account: Account,
+        contacts: Iterable[Contact],
+        voice: _Voice | None,
+        at: datetime,
+        *,
+        more: tuple[str, ...] = (),
     ) -> None:
         if voice is None:
             return
-        text = voice.say(key, at)
+        text = " ".join((voice.say(key, at), *map(voice.say, more)))
         letter = _Letter(kind=kind, subject=voice.say(f"{key}.sub"), paragraphs=(text,), short=_named(voice, text))
         self._send(letter, voice, account.person, contacts, (at.isoformat(),))
 
@@ -214,6 +242,16 @@ class Letters:
     def _id(self, *parts: str) -> str:
         """Return a message's id; nobody who reads it there, in clear, can try addresses until one fits."""
         return self.sealer.index("message", "\n".join(parts)).hex()[:40]
+
+
+def known_by(enrolments: Enrolments) -> Callable[[str, str], bool]:
+    """Return what tells whether a person uses a clinic, or asked to. It may raise StoreError."""
+
+    def knows(person: str, clinic: str) -> bool:
+        found = enrolments.find(person, clinic)
+        return found is not None and found.standing is not Standing.DECLINED
+
+    return knows
 
 
 def _answer(voice: _Voice, enrolment: Enrolment, *, child: bool) -> _Letter:

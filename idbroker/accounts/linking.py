@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 import secrets
@@ -18,10 +17,11 @@ from idbroker.sealing import Sealer
 
 REMEMBERED = timedelta(days=7)  # where a dead link leads: as long as a transaction's cookie says it
 _OCTETS = 32  # 256 bits: no counting is needed against guesses (ASVS 6.6.3)
+_JUST = timedelta(seconds=2)  # how long another press of the same form may take to say what came of it
 _LETTERS = {Channel.EMAIL: "e", Channel.SMS: "s"}
 _CHANNELS = {letter: channel for channel, letter in _LETTERS.items()}
-# A secret, and for a link that shows whose an address is the channel's letter with a check of six signs.
-_TEXT = re.compile(r"(?P<secret>[A-Za-z0-9_-]{43})(?:(?P<letter>[es])(?P<check>[A-Za-z0-9_-]{6}))?", re.ASCII)
+# A secret, the letter of the channel that it was read by, and a check of eight signs.
+_TEXT = re.compile(r"(?P<secret>[A-Za-z0-9_-]{43})(?P<letter>[es])(?P<check>[A-Za-z0-9_-]{8})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +40,19 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A living link, and the channel it was read from; None for one that may have come by any."""
+    """A living link, and the channel it was read from."""
 
     link: Link
-    channel: Channel | None = None
+    channel: Channel
 
 
 class Linking:
     """Makes links and finds them. Every method may raise StoreError.
 
     A message by e-mail and one by SMS hold the same secret, each with its channel's letter and a check of it
-    by our own key: who chose a password with the link in the e-mail has not shown whose the telephone is.
+    by our own key: who chose a password with the link in the e-mail has not shown whose the telephone is. The
+    check is over person and purpose too, and the digest needs the key: who writes to the database can neither
+    add a link nor point one of their own at somebody else.
     """
 
     def __init__(self, *, links: Links, origins: Shelf[Origin], sealer: Sealer) -> None:
@@ -60,7 +62,7 @@ class Linking:
         """Keep a new link, which ends an older one of the same purpose; return it and its secret, kept nowhere."""
         secret = secrets.token_urlsafe(_OCTETS)
         link = Link(
-            digest=_digest(secret),
+            digest=self._digest(secret),
             purpose=purpose,
             person=person,
             clinic=origin.clinic,
@@ -74,20 +76,30 @@ class Linking:
         self._links.add(link)
         return link, secret
 
-    def for_channel(self, secret: str, channel: Channel) -> str:
-        """Return a secret as it is written in a message of one channel."""
+    def for_channel(self, link: Link, secret: str, channel: Channel) -> str:
+        """Return a link's secret as it is written in a message of one channel."""
         letter = _LETTERS[channel]
-        return f"{secret}{letter}{self._check(secret, letter)}"
+        return f"{secret}{letter}{self._check(link, secret, letter)}"
 
     def find(self, text: str, now: datetime) -> Found | None:
         """Return the link of what stood in an address. Looking changes nothing: mail scanners look, five times (F2)."""
-        read = self._read(text)
-        link = self._links.find(_digest(read[0]), now) if read else None
-        return Found(link=link, channel=read[1]) if read and link is not None else None
+        match = _TEXT.fullmatch(text)
+        link = self._links.find(self._digest(match["secret"]), now) if match else None
+        if match is None or link is None:
+            return None
+        right = hmac.compare_digest(match["check"], self._check(link, match["secret"], match["letter"]))
+        return Found(link=link, channel=_CHANNELS[match["letter"]]) if right else None
 
     def use(self, link: Link, now: datetime) -> bool:
         """Use a link up: of many callers at once exactly one is told True."""
+        origin = Origin(clinic=link.clinic, language=link.language)
+        self._origins.put(_used(link.digest), origin, _JUST)  # before: whoever finds it used finds this
         return self._links.use(link.digest, now)
+
+    def is_just_used(self, text: str) -> bool:
+        """Tell whether a link was used a moment ago."""
+        match = _TEXT.fullmatch(text)
+        return match is not None and self._origins.get(_used(self._digest(match["secret"]))) is not None
 
     def end_all(self, person: str) -> None:
         """End all of a person's."""
@@ -95,24 +107,18 @@ class Linking:
 
     def origin(self, text: str) -> Origin | None:
         """Return where a link was asked for, though it be used or over: for the way back, and for nothing else."""
-        read = self._read(text)
-        kept = self._origins.get(_digest(read[0])) if read else None
+        match = _TEXT.fullmatch(text)
+        kept = self._origins.get(self._digest(match["secret"])) if match else None
         return kept.value if kept is not None else None
 
-    def _read(self, text: str) -> tuple[str, Channel | None] | None:
-        match = _TEXT.fullmatch(text)
-        if match is None:
-            return None
-        secret, letter = match["secret"], match["letter"]
-        if letter is None:
-            return secret, None
-        right = hmac.compare_digest(match["check"], self._check(secret, letter))
-        return (secret, _CHANNELS[letter]) if right else None
+    def _check(self, link: Link, secret: str, letter: str) -> str:
+        mac = self._sealer.index("link", f"{secret}\n{letter}\n{link.purpose}\n{link.person}")
+        return base64.urlsafe_b64encode(mac)[:8].decode()
 
-    def _check(self, secret: str, letter: str) -> str:
-        return base64.urlsafe_b64encode(self._sealer.index("link", f"{secret}{letter}"))[:6].decode()
+    def _digest(self, secret: str) -> str:
+        """Return what is kept of a secret."""
+        return self._sealer.index("link digest", secret).hex()
 
 
-def _digest(secret: str) -> str:
-    """Return what is kept of a secret; of 256 random bits one SHA-256 is enough."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+def _used(digest: str) -> str:
+    return f"used {digest}"

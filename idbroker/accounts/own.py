@@ -23,6 +23,7 @@ from idbroker.visit import Visit
 FRESH = timedelta(minutes=15)  # how long ago one must have shown who one is, to change how one is known (ASVS 7.5.1)
 LOOKED_AT = 200  # events; of these, some are told
 _PENDING = timedelta(minutes=15)
+_SKEW = timedelta(seconds=60)
 Changing = Callable[[Account], Account | None]
 
 
@@ -133,7 +134,8 @@ class OwnPage:
 
     def is_fresh(self, session: Session, now: datetime) -> bool:
         """Tell whether the person has shown lately enough who they are to change how they are known."""
-        return now - session.identity.proved_at <= FRESH
+        # Not from the future either: a clock that was set back would keep a proof fresh for ever.
+        return -_SKEW <= now - session.identity.proved_at <= FRESH
 
     # ---- sign-ons and consents -------------------------------------------------------------------
 
@@ -300,14 +302,17 @@ class OwnPage:
         """Tell, then change.
 
         Told first: whoever breaks in between has told of a change that was none, never kept one quiet. What was
-        sent to an earlier address signs nobody in from then on.
+        sent to an earlier address signs nobody in from then on, and a link there chooses no password: before, so that
+        none outlives a crash; after, for one that was sent meanwhile.
         """
         before = self._account(session)
         after = change(before)
         if after is None or after == before:
             return
         self.told.contact_changed(before, after, visit)
+        self.records.links.end_all(session.person)
         self.records.accounts.change(session.person, change)
+        self.records.links.end_all(session.person)
         self.codes.revoke(session.person)
         self._record("account.contact_changed", session, visit.now, {"channel": channel.value})
 

@@ -6,14 +6,29 @@ The link resets the password and nothing else: the next sign-in still asks for a
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from idbroker.accounts.account import Account, Link, Purpose
+from idbroker.accounts.choosing import (
+    Begun,
+    Busy,
+    Done,
+    Locks,
+    NotCurrent,
+    Opened,
+    SignOns,
+    Spent,
+    Weak,
+    chosen,
+    may_choose,
+    own_words,
+    silent,
+)
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Found, Linking, Origin
 from idbroker.accounts.passwords import Busy as TooBusy
@@ -27,85 +42,19 @@ from idbroker.numbers import NationalNumber
 from idbroker.otp.one_time import Locked, OneTimeCodes
 from idbroker.otp.throttle import Limit, Throttle
 from idbroker.visit import Visit
-from idbroker.visitor import Visitor
 
 TASK = "forgot"
 LIFE = HOUR = timedelta(hours=1)
 BEGUN = timedelta(minutes=10)
 QUARTER = timedelta(minutes=15)
-# F1: nobody's inbox is filled by strangers; a household, a ward and a clinic get by.
+# F1: nobody's inbox is filled by strangers; a household and a ward get by.
 BY_NUMBER = Limit(most=3, per=HOUR)
-BY_ADDRESS = Limit(most=30, per=HOUR)
-BY_CLINIC = Limit(most=1000, per=HOUR)
+# Of IPv6 all that one customer may have, by the length of the prefix: others could come from each of its networks.
+BY_ADDRESS = {bits: Limit(most=30 * times, per=HOUR) for bits, times in {64: 1, 56: 2, 48: 4}.items()}
+BY_CLINIC = Limit(most=1000, per=HOUR)  # more are told of, and carried out
 GUESSES = Limit(most=5, per=HOUR)
-_LOOKS, _PAUSE = 20, 0.025  # half a second
+_LOOKS, _PAUSE = 8, 0.025  # a fifth of a second
 _HOW = {Purpose.RESET: "reset", Purpose.ACTIVATE: "activation"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A link that is good, and whose it is."""
-
-    link: Link
-    account: Account = field(repr=False)
-    channel: Channel | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """The password is the one that was chosen; `link` is what it was chosen with, None from one's own page."""
-
-    link: Link | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Weak:
-    """It may not be chosen; `key` says why. The link is as good as before."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """The link has been used, or its time is over, or there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Busy:
-    """Too many passwords are being hashed just now. The link is as good as before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotCurrent:
-    """What was typed is not the password; `left` tries are left."""
-
-    left: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """A link that one form has used up, and the hash it brought: what is left to do, until it is `done`."""
-
-    found: Found
-    password: str = field(repr=False)
-    at: datetime
-    done: bool = False
-
-
-class SignOns(Protocol):
-    """A person's sign-ons."""
-
-    def end_person(self, person: str, why: str, *, but: str | None = None) -> int:
-        """End all but one, and what rests on them."""
-        ...
-
-
-class Locks(Protocol):
-    """Who counts wrong passwords."""
-
-    def reopen(self, number: NationalNumber) -> None:
-        """Give a number all its tries again."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +114,7 @@ class Recovery:
         number = NationalNumber(country=asked["country"], kind=asked["kind"], value=asked["value"])
         account = self.accounts.find(number)
         trace = Event(at=now, kind="recovery.sent", clinic=asked["clinic"], client=asked["client"])
-        why = _silent(account)
+        why = silent(account)
         if account is None or why:
             self.events.record(replace(trace, kind="recovery.unknown", detail={"why": why}))
             return
@@ -176,19 +125,25 @@ class Recovery:
             language=asked["language"],
         )
         link, secret = self.linking.make(origin, Purpose.RESET, account.person, LIFE, now)
-        channels = " ".join(contact.channel for contact in account.reachable)
-        self.events.record(replace(trace, person=account.person, detail={"channels": channels}))
-        self.letters.reset(link, secret, account.reachable)
+        channels = [contact.channel for contact in account.reachable]
+        self.events.record(replace(trace, person=account.person, detail={"channels": " ".join(channels)}))
+        texts = {channel: self.linking.for_channel(link, secret, channel) for channel in channels}
+        self.letters.reset(link, texts, account.reachable)
 
     def _may_ask(self, visit: Visit, number: NationalNumber) -> bool:
-        network = Visitor(ip=visit.ip).network
-        by_address = [(f"forgot|address|{network}", BY_ADDRESS)] if network is not None else []
-        by_clinic, by_number = f"forgot|clinic|{visit.clinic.id}", f"forgot|number|{number.key}"
-        names = [*by_address, (by_clinic, BY_CLINIC), (by_number, BY_NUMBER)]
-        return not any(
-            isinstance(self.throttle.spend(name, limit, pause=limit.per, now=visit.now), Locked)
-            for name, limit in names
-        )
+        """Count it by network and number; that a clinic is flooded is told, and shuts nobody out.
+
+        A stranger with many networks spends what a clinic may have: who is within their own goes on all the same.
+        """
+        names = [*_networks(visit.ip), (f"forgot|number|{number.key}", BY_NUMBER)]
+        if any(isinstance(self._spent(name, limit, visit), Locked) for name, limit in names):
+            return False
+        if self._spent(f"forgot|clinic|{visit.clinic.id}", BY_CLINIC, visit) == 0:
+            self.events.record(Event(at=visit.now, kind="recovery.flood", clinic=visit.clinic.id))
+        return True
+
+    def _spent(self, name: str, limit: Limit, visit: Visit) -> int | Locked:
+        return self.throttle.spend(name, limit, pause=limit.per, now=visit.now)
 
     # ---- the link --------------------------------------------------------------------------------
 
@@ -196,7 +151,7 @@ class Recovery:
         """Return the link that stood in an address, and whose it is. Looking uses nothing up."""
         found = self.linking.find(text, now)
         account = self.accounts.of(found.link.person) if found else None
-        if found is None or account is None or account.disabled:
+        if found is None or account is None or not may_choose(account, found.link.purpose):
             return None
         return Opened(link=found.link, account=account, channel=found.channel)
 
@@ -231,8 +186,11 @@ class Recovery:
         return self._finished(begun, _begun_name(text, form))
 
     def _again(self, text: str, form: str) -> Done | Spent:
-        """Go on with a form that has used its link up; for a moment, as its other press may be just about to say so."""
-        for looks_left in reversed(range(_LOOKS if self.linking.origin(text) else 1)):
+        """Go on with a form that has used its link up; for a moment, as its other press may be just about to say so.
+
+        Only while it may be: stops a link that was used long ago from holding a thread at each post.
+        """
+        for looks_left in reversed(range(_LOOKS if self.linking.is_just_used(text) else 1)):
             kept = self.begun.get(_begun_name(text, form))
             if kept is not None:
                 return self._finished(kept.value, _begun_name(text, form))
@@ -246,13 +204,22 @@ class Recovery:
         if begun.done:
             return Done(link=link)
         event = Event(at=begun.at, kind="password.changed", clinic=link.clinic, client=link.client)
-        kept = self._set(link.person, lambda account: _chosen(account, begun), event, _HOW[link.purpose])
+        kept = self._set(link.person, lambda account: chosen(account, begun), event, _HOW[link.purpose])
         if not kept:
             return Spent()
         self.begun.put(name, replace(begun, done=True), BEGUN)
         return Done(link=link)
 
     # ---- from one's own page ---------------------------------------------------------------------
+
+    def choose_first(
+        self, person: str, new: str, visit: Visit, *, but: str | None = None
+    ) -> Done | Weak | Busy | Spent:
+        """Set a first password, for somebody who has just proved who they are with an eID. Spent: there is one."""
+        account = self.accounts.of(person)
+        if account is None or account.password is not None or account.disabled:
+            return Spent()
+        return self._from_page(account, new, visit, but)
 
     def change(
         self, person: str, current: str, new: str, visit: Visit, *, but: str | None = None
@@ -264,26 +231,29 @@ class Recovery:
         account = self.accounts.of(person)
         if account is None or account.password is None or account.disabled:
             return Spent()
-        words = (*_own_words(account), visit.clinic.name, visit.service)
-        weak = weakness(new, visit.clinic.password, words)
+        weak = _weak(account, new, visit)
         if weak is not None:
-            return Weak(key=weak)
+            return weak
         refused = self._refused(account, current, visit)
-        if refused is not None:
-            return refused
+        return refused if refused is not None else self._from_page(account, new, visit, but)
+
+    def _from_page(self, account: Account, new: str, visit: Visit, but: str | None) -> Done | Weak | Busy | Spent:
+        weak = _weak(account, new, visit)
+        if weak is not None:
+            return weak
         try:
             password = self.hasher.hash(new)
         except TooBusy:
             return Busy()
-        event = Event(at=visit.now, kind="password.changed", clinic=visit.clinic.id, client=visit.client.id)
+        event = _event(visit, "password.changed")
         known = account.password
 
         def set_now(now_is: Account) -> Account | None:
             # Another has been chosen meanwhile: what was shown to be known is not the password any more.
             same = now_is.password in (known, password) and not now_is.disabled
-            return replace(now_is, password=password, password_set_at=visit.now) if same else None
+            return replace(now_is, password=password, password_set_at=visit.now, reset_by=None) if same else None
 
-        return Done() if self._set(person, set_now, event, "page", but) else Spent()
+        return Done() if self._set(account.person, set_now, event, "page", but) else Spent()
 
     def _refused(self, account: Account, current: str, visit: Visit) -> NotCurrent | Locked | Busy | None:
         """Count a try, then compare; None when it was right."""
@@ -294,6 +264,7 @@ class Recovery:
             return left
         try:
             if not self.hasher.verify(account.password, current):
+                self.events.record(replace(_event(visit, "password.wrong"), person=account.person))
                 return NotCurrent(left=left)
         except TooBusy:
             return Busy()
@@ -345,7 +316,7 @@ class Recovery:
         clinic = self.letters.clinics.find(link.clinic)
         client = self.letters.clients.find(link.client) if link.client else None
         names = (*([clinic.name] if clinic else []), *(client.name.values() if client else ()))
-        return (*_own_words(account), *names)
+        return (*own_words(account), *names)
 
 
 def rules_of(find: Callable[[str], Clinic | None]) -> Callable[[str], PasswordRules]:
@@ -358,35 +329,21 @@ def rules_of(find: Callable[[str], Clinic | None]) -> Callable[[str], PasswordRu
     return rules
 
 
-def _silent(account: Account | None) -> str:
-    """Return why nobody is written to; an empty text when somebody is."""
-    if account is None:
-        return "unknown"
-    if account.disabled:
-        return "disabled"
-    return "" if account.reachable else "unreachable"
+def _networks(ip: str | None) -> list[tuple[str, Limit]]:
+    """Return what asking counts by besides the number: the address, of IPv6 each network that may be one's own."""
+    if ip is None or ":" not in ip:
+        return [] if ip is None else [(f"forgot|address|{ip}", BY_ADDRESS[64])]
+    nets = {ipaddress.IPv6Network((ip, bits), strict=False): limit for bits, limit in BY_ADDRESS.items()}
+    return [(f"forgot|address|{net}", limit) for net, limit in nets.items()]
 
 
-def _chosen(account: Account, begun: Begun) -> Account | None:
-    """Return an account with the password of a form; None if it is disabled, or another was chosen since.
-
-    A first link shows whose the address is that it was read at.
-    """
-    mine, set_at = account.password == begun.password, account.password_set_at
-    if account.disabled or (not mine and set_at is not None and set_at > begun.at):
-        return None
-    chosen = replace(account, password=begun.password, password_set_at=begun.at)
-    contact = account.contact(begun.found.channel) if begun.found.channel else None
-    if begun.found.link.purpose is not Purpose.ACTIVATE or contact is None or contact.verified_at is not None:
-        return chosen
-    return chosen.with_contact(replace(contact, verified_at=begun.at))
+def _weak(account: Account, new: str, visit: Visit) -> Weak | None:
+    key = weakness(new, visit.clinic.password, (*own_words(account), visit.clinic.name, visit.service))
+    return None if key is None else Weak(key=key)
 
 
-def _own_words(account: Account) -> Iterable[str]:
-    """Return what others know of a person, and try first."""
-    names = [part for part in (account.given_name, account.family_name) if part]
-    addresses = [contact.address for contact in account.contacts]
-    return (*names, account.number.value, account.number.display, *addresses)
+def _event(visit: Visit, kind: str) -> Event:
+    return Event(at=visit.now, kind=kind, clinic=visit.clinic.id, client=visit.client.id)
 
 
 def _begun_name(text: str, form: str) -> str:

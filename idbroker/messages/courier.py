@@ -7,6 +7,7 @@ whoever breaks after leaves it unsent or sent, and nobody sends it again.
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 import traceback
 import weakref
@@ -46,6 +47,12 @@ AILING = timedelta(seconds=60)
 _EVERY = 5.0
 _TIDY = timedelta(minutes=1)
 _LEAVING = 6.0  # seconds, for what is under way
+_SOONEST, _SPREAD = 2000, 10000  # milliseconds
+
+
+def some_time() -> timedelta:
+    """Return how long a task waits: 2 to 12 seconds, drawn anew for each, and nobody's to guess."""
+    return timedelta(milliseconds=_SOONEST + secrets.randbelow(_SPREAD + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,9 @@ class Messages:
 
     `senders` are the channels that are configured. `tasks` do the work of TASK messages, by kind, with the
     message's text as strings by name and the moment; they may be added later. `health` is kept for all workers.
+
+    A task waits for `draw` first, and nobody is woken for it: what the courier does next, and does only for whom
+    there is an account, would slow the very next answers to whoever asked (O7).
     """
 
     outbox: Outbox
@@ -72,6 +82,7 @@ class Messages:
     health: Shelf[Ailing]
     back_off: tuple[timedelta, ...] = BACK_OFF
     threads: int = THREADS
+    draw: Callable[[], timedelta] = some_time
 
     def __post_init__(self) -> None:
         self._message = Codec(Message)
@@ -98,8 +109,12 @@ class Messages:
     def send(self, *messages: Message) -> None:
         """Keep messages for sending, all or none, and let the courier look. Waits for nobody. Raises StoreError."""
         now = self.clock.now()
-        self.outbox.add([self._sealed(message, now) for message in messages])
-        self.wake()
+        sealed = [self._sealed(message, now) for message in messages]
+        self.outbox.add(sealed)
+        if any(one.due_at <= now for one in sealed):
+            self.wake()
+        else:
+            self.start()
 
     def delivery(self, message_id: str) -> Delivery | None:
         """Return what has become of a message. Raises StoreError."""
@@ -118,7 +133,7 @@ class Messages:
             channel=message.channel,
             kind=message.kind,
             sealed=self.sealer.seal(self._message.pack(message), _row(message.id)),
-            due_at=now,
+            due_at=now + self.draw() if message.channel is Channel.TASK else now,
             ends_at=message.ends_at,
         )
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from werkzeug.wrappers import Response
 
 from idbroker.accounts import passwords
+from idbroker.accounts.choosing import Busy, Done, NotCurrent, Spent, Weak
 from idbroker.accounts.own import Pending
-from idbroker.accounts.recovery import Busy, Done, NotCurrent, Spent, Weak
 from idbroker.errors import NotFound
 from idbroker.messages.addresses import shown
 from idbroker.messages.message import Channel

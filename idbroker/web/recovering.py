@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 
 from idbroker.accounts import passwords
 from idbroker.accounts.account import Purpose
+from idbroker.accounts.choosing import Busy, Done, Spent, Weak
 from idbroker.accounts.linking import Origin
-from idbroker.accounts.recovery import Busy, Done, Spent, Weak
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, PasswordRules
 from idbroker.errors import NotFound, PersonError
 from idbroker.identity import LoA

@@ -102,14 +102,15 @@ def test_a_reset_in_danish(house: RecoveryHouse, anna: Account, clock: StoppedCl
     origin = Origin(clinic=CLINIC.id, client=CLIENT.id, language="da")
     link, secret = house.linking.make(origin, Purpose.RESET, anna.person, HOUR, clock.now())
 
-    house.letters.reset(link, secret, anna.contacts)
+    texts = {channel: house.linking.for_channel(link, secret, channel) for channel in (Channel.EMAIL, Channel.SMS)}
+    house.letters.reset(link, texts, anna.contacts)
 
     mail, text = house.sent(Channel.EMAIL), house.sent(Channel.SMS)
     assert mail.subject == "Vælg en ny adgangskode til Portalen"
     assert mail.text.splitlines()[0] == "Her kan du vælge en ny adgangskode til Portalen. Linket virker til kl. 11.00."
-    assert token_in(mail) == secret
+    assert token_in(mail) == texts[Channel.EMAIL]
     assert mail.text.endswith("Portalen\nClinea\n")
-    assert text.text == f"Ny adgangskode til Portalen, til kl. 11.00:\n{ISSUER}/set/{secret}"
+    assert text.text == f"Ny adgangskode til Portalen, til kl. 11.00:\n{ISSUER}/set/{texts[Channel.SMS]}"
     assert "<" not in mail.text
 
 

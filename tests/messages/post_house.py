@@ -100,6 +100,7 @@ class House:
             "clock": self.clock,
             "events": self.durable.events,
             "health": self.health,
+            "draw": timedelta,
         }
         self.opened.append(Messages(**{**settings, **changes}))
         return self.opened[-1]
