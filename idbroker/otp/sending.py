@@ -131,15 +131,15 @@ class CodesByMessage:
 
         The last try that is not right is answered by the lock.
         """
-        left = self._tries.spend(spot.person, spot.purpose, visit.now)
+        left = self._tries.spend(spot.person, spot.purpose, visit.now, spot.to)
         if isinstance(left, Locked):
             return left
         found = self._compared(spot, codes.typed(typed), visit.now)
         if isinstance(found, Right):
-            self._tries.clear(spot.person, spot.purpose)
+            self._tries.clear(spot.person, spot.purpose, spot.to)
             return found
         if left == 0:
-            return self._tries.locked(spot.person, spot.purpose, visit.now) or Wrong(left=0)
+            return self._tries.locked(spot.person, spot.purpose, visit.now, spot.to) or Wrong(left=0)
         return Wrong(left=left) if found is None else found
 
     def delivery(self, message: str) -> Delivery | None:
@@ -163,7 +163,7 @@ class CodesByMessage:
         return self._post.works(channel)
 
     def _closed(self, spot: Spot, visit: Visit) -> Limited | None:
-        locked = self._tries.locked(spot.person, spot.purpose, visit.now)
+        locked = self._tries.locked(spot.person, spot.purpose, visit.now, spot.to)
         if locked is not None:
             return Limited(until=locked.until, recover=locked.recover)
         return self._allowance.closed(spot, visit)

@@ -126,6 +126,42 @@ def test_a_right_code_ends_the_row(house: House) -> None:
         assert house.check(where, code) == Right()
 
 
+def test_right_codes_of_ones_own_buy_no_guesses(house: House) -> None:
+    """F15 (O1): who claims another's address and types right codes from their own in between has a hundred in all."""
+    own, others = spot(purpose="contact", channel=Channel.EMAIL, to=MAIL), spot(purpose="contact", to=OTHER_PHONE)
+    wrongs = 0
+    for turn in range(40):
+        code = house.send(others) if not isinstance(house.codes.send(others, house.visit()), Limited) else "123456"
+        for _ in range(4):
+            wrongs += isinstance(house.check(others, wrong(code)), Wrong)
+        if wrongs < 75:
+            assert house.check(own, house.send(own)) == Right()
+        login = spot(transaction=f"l{turn}")
+        assert house.check(login, house.send(login)) == Right()
+        house.clock.move(61 * MINUTE)
+
+    assert wrongs < 100
+    locked = house.check(others, "123456")
+    assert isinstance(locked, Locked)
+    assert not locked.recover, "it ends by itself, and signing in is another matter"
+    house.clock.move(timedelta(days=30))
+    assert house.check(others, house.send(others)) == Right()
+
+
+def test_each_address_has_its_own_tries(house: House) -> None:
+    """F15 (O1): a right code from one's own address gives no tries back at another that was typed."""
+    own, others = spot(purpose="contact", channel=Channel.EMAIL, to=MAIL), spot(purpose="contact", to=OTHER_PHONE)
+    code = house.send(others)
+    assert [house.check(others, wrong(code)) for _ in range(3)] == [Wrong(left=left) for left in (4, 3, 2)]
+
+    assert house.check(own, house.send(own)) == Right()
+
+    assert house.check(others, wrong(code)) == Wrong(left=1)
+    assert isinstance(house.check(others, wrong(code)), Locked)
+    assert isinstance(house.check(others, code), Locked)
+    assert house.check(own, house.send(own)) == Right()
+
+
 def test_two_hundred_wrong_at_once(workers: tuple[House, House]) -> None:
     """O2 (PortSwigger, single-packet race): of 200 different guesses at once, at two workers, five are compared."""
     one, other = workers
