@@ -7,13 +7,17 @@ What a stranger can do here, and cannot (ASVS 6.1.1, 6.3.1, 6.3.8; SP 800-63B-4,
 - Learn who has an account: a number that nobody has is counted, locked and answered as any other, after the same
   statements, the same hashing and the same event. So is an account that is disabled or has no password.
 - Keep somebody out: of this one way only. eIDs know nothing of these counts, and neither do codes.
-- Try many numbers a few times each: wrong ones also count by network address and by clinic. Right ones do not,
-  for a waiting room has one address; nor do they clear those counts, or one account of one's own would buy them.
+- Try many numbers a few times each: wrong ones also count by network address, of IPv6 by what one customer has
+  (/64, /56 or /48), and by clinic. Right ones do not, for a waiting room has one address; nor do they clear those
+  counts, or one account of one's own would buy them.
+- Close a clinic's passwords for everybody: when too many wrong ones were typed there, only addresses with a wrong
+  one within the window are refused, so a list needs a fresh address for each guess, and patients still get in.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -38,6 +42,8 @@ _log = structlog.get_logger("idbroker.accounts.desk")
 APP = "app"  # the one way of `Clinic.codes` on which nothing is sent
 PURPOSE = "login"
 CEILING = Limit(most=100, per=timedelta(days=30))  # SP 800-63B-4, 3.2.2: no more failures in a row than these
+# What one customer has of IPv6, by the length of its prefix, and how many times `address` wrong ones it may type.
+_CUSTOMERS = {64: 1, 56: 2, 48: 4}
 _TOLD_FROM = 3  # the wrong try from which the page says how many are left
 
 
@@ -76,6 +82,15 @@ class Way:
 
     channel: str
     dead: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Brake:
+    """What wrong passwords count by besides their number; `by` is the word for it in events."""
+
+    name: str
+    by: str
+    times: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +133,9 @@ class Desk:
 
     def _spent(self, visit: Visit, number: NationalNumber) -> int | LockedOut:
         """Count a try of a number, unless what it is typed at is locked; return how many are left."""
-        for name, _, _ in self._brakes(visit):
-            locked = self.throttle.locked(name, visit.now)
-            if locked is not None:
-                return LockedOut(until=locked.until)
+        braked = self._braked(visit)
+        if braked is not None:
+            return LockedOut(until=braked.until)
         if self.throttle.locked(_failed(number), visit.now):
             return LockedOut(until=None)
         left = self.throttle.spend(
@@ -132,13 +146,21 @@ class Desk:
         in_a_row = self.throttle.spend(_failed(number), CEILING, pause=None, now=visit.now)
         return LockedOut(until=None) if isinstance(in_a_row, Locked) else left
 
+    def _braked(self, visit: Visit) -> Locked | None:
+        """Return why nothing is taken from this address: too many wrong ones, or any where a clinic has too many."""
+        locks = (self.throttle.locked(brake.name, visit.now) for brake in self._networks(visit))
+        locked = next((lock for lock in locks if lock is not None), None)
+        stuffed = None if locked else self.throttle.locked(_clinics(visit).name, visit.now)
+        if stuffed is None:
+            return locked
+        network = Visitor(ip=visit.ip).network
+        clean = network is not None and self.throttle.locked(_erred(network), visit.now) is None
+        return None if clean else stuffed
+
     def _wrong(self, visit: Visit, number: NationalNumber, account: Account | None, left: int) -> Answer:
         person = None if account is None else account.person
         self._record(visit, "password.wrong", person)
-        for name, most, kind in self._brakes(visit):
-            spent = self.throttle.spend(name, self._limit(most), pause=self.settings.window, now=visit.now)
-            if spent == 0:
-                self._record(visit, "password.stuffing", None, by=kind)
+        self._brake(visit)
         if self.throttle.locked(_failed(number), visit.now):
             self._record(visit, "password.closed", person)
             return LockedOut(until=None)
@@ -150,11 +172,22 @@ class Desk:
             return LockedOut(until=until)
         return WrongPassword(left=left if self.settings.tries - left >= _TOLD_FROM else None)
 
-    def _brakes(self, visit: Visit) -> list[tuple[str, int, str]]:
-        """Return what wrong tries count by besides their number: name, most, and the word for it in events."""
-        network = Visitor(ip=visit.ip).network
-        by_address = [] if network is None else [(f"password|address|{network}", self.settings.address, "address")]
-        return [*by_address, (f"password|clinic|{visit.clinic.id}", self.settings.clinic, "clinic")]
+    def _brake(self, visit: Visit) -> None:
+        """Count a wrong one by what it counts by besides its number; the last of a window is told in the trail."""
+        window, network = self.settings.window, Visitor(ip=visit.ip).network
+        if network is not None:
+            self.throttle.spend(_erred(network), self._limit(1), pause=window, now=visit.now)
+        for brake in (*self._networks(visit), _clinics(visit)):
+            most = self._limit(brake.times * (self.settings.clinic if brake.by == "clinic" else self.settings.address))
+            if self.throttle.spend(brake.name, most, pause=window, now=visit.now) == 0:
+                self._record(visit, "password.stuffing", None, by=brake.by)
+
+    def _networks(self, visit: Visit) -> tuple[_Brake, ...]:
+        """Return whose the address is: of IPv6 all that one customer may have, from each of which others could come."""
+        if visit.ip is None or ":" not in visit.ip:
+            return () if visit.ip is None else (_Brake(name=f"password|address|{visit.ip}", by="address"),)
+        nets = {times: ipaddress.IPv6Network((visit.ip, bits), strict=False) for bits, times in _CUSTOMERS.items()}
+        return tuple(_Brake(name=f"password|address|{net}", by="address", times=times) for times, net in nets.items())
 
     def _limit(self, most: int) -> Limit:
         return Limit(most=most, per=self.settings.window)
@@ -281,6 +314,14 @@ def _spot(visit: Visit, account: Account, channel: Channel) -> Spot | None:
     return Spot(
         transaction=visit.transaction, purpose=PURPOSE, person=account.person, channel=channel, to=contact.address
     )
+
+
+def _clinics(visit: Visit) -> _Brake:
+    return _Brake(name=f"password|clinic|{visit.clinic.id}", by="clinic")
+
+
+def _erred(network: str) -> str:
+    return f"password|erred|{network}"
 
 
 def _tried(number: NationalNumber) -> str:

@@ -22,7 +22,7 @@ from datetime import timedelta
 from importlib import resources
 from typing import TypeVar
 
-from argon2 import PasswordHasher, Type
+from argon2 import PasswordHasher, Type, extract_parameters
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
 from zxcvbn import matching, scoring  # type: ignore[import-untyped]  # ships no types
 
@@ -54,7 +54,8 @@ class Settings:
     `waiting` wait, each no longer than `patience`: then the person is asked to try again in a moment.
 
     After `tries` wrong ones a number's passwords are closed for the `window`; so are those typed at one
-    `address` of the network, or at one `clinic`, after so many wrong ones within it. ASVS 6.1.1: accounts/desk.py.
+    `address` of the network after so many wrong ones within it; after so many at one `clinic`, those typed there at
+    addresses with a wrong one. ASVS 6.1.1: accounts/desk.py.
     """
 
     memory_kib: int = 65536
@@ -135,7 +136,8 @@ class Hasher:
             salt_len=_SALT,
             type=Type.ID,
         )
-        self._nobodys = _nobodys(self._settings)
+        kind = (self._settings.memory_kib, self._settings.passes, self._settings.lanes)
+        self._nobodys = {kind: _nobodys(*kind)}
         self._begin_anew()
         begin = weakref.WeakMethod(self._begin_anew)
         os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
@@ -164,15 +166,18 @@ class Hasher:
     def verify(self, encoded: str | None, password: str) -> bool:
         """Tell whether this is the password. Raises Busy; StoreError for a hash that does not read.
 
-        Without a hash it works as long and says no: whether somebody has a password is nobody's to time (O7).
+        Without a hash it works as long and says no: whether somebody has a password is nobody's to time (O7). Where
+        hashes of other parameters than today's have been seen, every no costs one of each kind, or their time would
+        tell who had a password before `[passwords]` was changed. A worker knows the kinds that it has met since it
+        began: to the first such no in each, and to that only, time still tells. What is right costs one.
+
         What can be no password is never one, and costs nothing, whosever it would be.
         """
         try:
             text = normal(password)
         except Unfit:
             return False
-        right = self._in_turn(lambda: self._matches(encoded or self._nobodys, text))
-        return right and encoded is not None
+        return self._in_turn(lambda: self._compared(encoded, text))
 
     def needs_rehash(self, encoded: str) -> bool:
         """Tell whether a hash was made with other parameters than today's. Raises StoreError."""
@@ -184,6 +189,17 @@ class Hasher:
     def close(self) -> None:
         """Stop: who waits is told Busy."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _compared(self, encoded: str | None, text: str) -> bool:
+        own = None if encoded is None else _kind(encoded)
+        if encoded is not None and own is not None:
+            self._nobodys.setdefault(own, _nobodys(*own))
+            if self._matches(encoded, text):
+                return True
+        for kind, nobodys in tuple(self._nobodys.items()):
+            if kind != own:
+                self._matches(nobodys, text)
+        return False
 
     def _matches(self, encoded: str, text: str) -> bool:
         try:
@@ -225,10 +241,19 @@ def _stand_back() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
-def _nobodys(settings: Settings) -> str:
+def _kind(encoded: str) -> tuple[int, int, int]:
+    """Return by which parameters a hash was made: memory, passes, lanes."""
+    try:
+        found = extract_parameters(encoded)
+    except InvalidHashError as error:
+        raise StoreError("a kept password does not read") from error
+    return found.memory_cost, found.time_cost, found.parallelism
+
+
+def _nobodys(memory_kib: int, passes: int, lanes: int) -> str:
     """Return a hash of no password, which costs as much to compare with as anybody's."""
     salt, digest = (_base64(secrets.token_bytes(length)) for length in (_SALT, _DIGEST))
-    return f"$argon2id$v=19$m={settings.memory_kib},t={settings.passes},p={settings.lanes}${salt}${digest}"
+    return f"$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${digest}"
 
 
 def _base64(raw: bytes) -> str:

@@ -145,6 +145,19 @@ def test_one_customer_has_one_address(house: DeskHouse) -> None:
     assert isinstance(tried(house, number=LARS, ip="2001:db8:0:2::1"), WrongPassword)
 
 
+@pytest.mark.parametrize(("prefix", "times"), [("2001:db8:0:1{:02x}::1", 2), ("2001:db8:0:{:x}00::1", 4)])
+def test_one_customer_has_many_networks(house: DeskHouse, prefix: str, times: int) -> None:
+    """F13: who has a /56 or a /48 is one customer: turning about in it buys two or four times as many, not 256."""
+    most = times * house.desk.settings.address
+    for place in range(most):
+        assert isinstance(tried(house, number=LARS, ip=prefix.format(place)), WrongPassword)
+        house.desk.reopen(LARS)
+
+    assert isinstance(tried(house, number=LARS, ip=prefix.format(most)), LockedOut)
+    assert isinstance(tried(house, number=LARS, ip="2001:db8:1::1"), WrongPassword)
+    assert [event.detail for event in house.events("password.stuffing")] == [{"by": "address"}]
+
+
 def test_right_passwords_wear_nobody_out(house: DeskHouse) -> None:
     """A waiting room has one address: fifty sign-ins are no attack. Nor do they clear what wrong ones count."""
     house.account()
@@ -165,9 +178,29 @@ def test_a_clinic_under_attack_brakes(tmp_path: Path, clock: StoppedClock) -> No
             tried(house, number=EMIL, ip=f"198.51.100.{place}")
             house.desk.reopen(EMIL)
 
-        assert isinstance(tried(house), LockedOut)
-        assert isinstance(tried(house, clinic=replace(CLINIC, id="another")), WrongPassword)
+        assert isinstance(tried(house, ip="198.51.100.7"), LockedOut)
+        assert isinstance(tried(house, ip="198.51.100.7", clinic=replace(CLINIC, id="another")), WrongPassword)
         assert [event.detail for event in house.events("password.stuffing")] == [{"by": "clinic"}]
+
+
+def test_a_clinic_under_attack_is_open_to_others(tmp_path: Path, clock: StoppedClock) -> None:
+    """O9; F13: who fills a clinic's count closes it for nobody else: an address without a wrong one is let through."""
+    with desk_house(tmp_path, clock, replace(CHEAP, clinic=40)) as house:
+        house.account()
+        for place in range(40):
+            tried(house, number=EMIL, ip=f"198.51.100.{place}")
+            house.desk.reopen(EMIL)
+
+        assert isinstance(tried(house, PASSWORD), RightPassword)
+        assert tried(house) == WrongPassword(left=None)
+        assert tried(house, PASSWORD) == LockedOut(until=NOW + QUARTER), "this address has a wrong one now"
+        assert isinstance(tried(house, PASSWORD, ip="2001:db8:7:1::1"), RightPassword)
+        assert tried(house, PASSWORD, ip=None) == LockedOut(until=NOW + QUARTER), "nobody knows whose that is"
+        for place in range(5):
+            tried(house, ip=f"203.0.113.{place}")
+        assert tried(house, PASSWORD, ip="192.0.2.77") == LockedOut(until=NOW + QUARTER), "the number's own limit"
+        clock.move(QUARTER)
+        assert isinstance(tried(house, PASSWORD), RightPassword)
 
 
 def test_a_crowd_uses_up_nobodys_tries(tmp_path: Path, clock: StoppedClock) -> None:
@@ -306,6 +339,30 @@ def test_time_does_not_tell_who_has_an_account(tmp_path: Path, clock: StoppedClo
     assert min(middles) > 0.015
     assert max(middles) < 1.05 * min(middles)
     assert abs(deviation(took[ANNA], took[EMIL])) < 4  # standard deviations: by chance once in 15 000 runs
+
+
+def test_time_does_not_tell_who_has_an_old_password(tmp_path: Path, clock: StoppedClock) -> None:
+    """O7; F14: hashes of other parameters than today's cost a wrong try no more than nobody's does, within 15 %."""
+    slow = Settings(memory_kib=16384, passes=2, address=10_000, clinic=100_000)
+    with desk_house(tmp_path, clock, slow) as house:
+        before = Hasher(replace(slow, memory_kib=49152))
+        house.account(password=None)
+        house.desk.accounts.change(
+            house.desk.accounts.person(ANNA, NOW), lambda account: replace(account, password=before.hash(PASSWORD))
+        )
+        before.close()
+        house.account(LARS)
+        tried(house)  # the first of its kind that this worker sees
+        worked: dict[NationalNumber, list[float]] = {ANNA: [], EMIL: [], LARS: []}
+        for turn in range(15):
+            for number in (ANNA, EMIL, LARS)[:: 1 if turn % 2 else -1]:
+                cpu = time.process_time()
+                tried(house, number=number)
+                worked[number].append(time.process_time() - cpu)
+                house.desk.reopen(number)
+
+    middles = [statistics.median(times) for times in worked.values()]
+    assert max(middles) < 1.15 * min(middles)
 
 
 def deviation(some: list[float], others: list[float]) -> float:

@@ -212,15 +212,29 @@ def test_a_victim_keeps_every_other_way(attacker: Person, victim: Account) -> No
 
 
 def test_stuffing_from_many_places_is_braked(tmp_path: Path, clock: StoppedClock) -> None:
-    """O12: a list of passwords, one for each number, from everywhere, is stopped at the clinic."""
+    """O12: a list of passwords, one for each number, is stopped at the clinic: each address has one guess left."""
     with desk_house(tmp_path, clock, replace(CHEAP, clinic=30)) as house:
         answers = []
-        for place in range(40):
-            number = (ANNA, EMIL, LARS)[place % 3]
-            answers.append(type(house.desk.password(house.visit(ip=f"203.0.113.{place}"), number, WRONG)))
+        for turn in range(80):
+            number = (ANNA, EMIL, LARS)[turn % 3]
+            answers.append(type(house.desk.password(house.visit(ip=f"203.0.113.{turn % 40}"), number, WRONG)))
             house.desk.reopen(number)  # as if each were another
 
-    assert Counter(answers) == {WrongPassword: 30, LockedOut: 10}
+    assert Counter(answers) == {WrongPassword: 40, LockedOut: 40}
+
+
+def test_one_customer_closes_no_clinic(tmp_path: Path, clock: StoppedClock) -> None:
+    """F13 (O9): six hundred wrong ones from all over one customer's IPv6 close nobody's password but the customer's."""
+    with desk_house(tmp_path, clock, replace(CHEAP, clinic=60)) as house:
+        house.account(LARS)
+        answers = []
+        for turn in range(130):
+            answers.append(type(house.desk.password(house.visit(ip=f"2001:db8:0:{turn:x}::1"), ANNA, WRONG)))
+            house.desk.reopen(ANNA)
+
+        assert isinstance(house.desk.password(house.visit(), LARS, PASSWORD), RightPassword)
+        assert isinstance(house.desk.password(house.visit(ip="2001:db8:0:fe::1"), LARS, PASSWORD), LockedOut)
+    assert Counter(answers) == {WrongPassword: 60, LockedOut: 70}
 
 
 def test_nobody_guesses_while_nothing_is_counted(attacker: Person) -> None:
