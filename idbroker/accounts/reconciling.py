@@ -13,10 +13,12 @@ from idbroker.accounts.records import Records
 from idbroker.codec import Codec
 from idbroker.events import Event, Events
 from idbroker.form import Form
+from idbroker.identity import LoA
 from idbroker.messages.message import Channel
 from idbroker.visit import Visit
 
-_CHOICES = ("mine", "clinic", "other")
+_BOUND = ("mine", "clinic")
+_CHOICES = (*_BOUND, "other")
 
 
 class Letters(Protocol):
@@ -29,10 +31,11 @@ class Letters(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Choice:
-    """What somebody chose, and how far the codes have come."""
+    """What somebody chose, and how far the codes have come; `bound` is who may type no third address."""
 
     reached: Reached = field(default_factory=Reached)
     chosen: str = ""
+    bound: bool = False
     email: str = field(default="", repr=False)
     phone: str = field(default="", repr=False)
 
@@ -42,7 +45,12 @@ _codec = Codec(_Choice)
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciling:
-    """The question about addresses."""
+    """The question about addresses.
+
+    The attack: somebody with a password and the mailbox signs in by a code that came there, types a telephone of
+    their own here, and from then on signs in with two factors. So who has shown no eID chooses between what was
+    verified before and what the clinic has, which is the clinic's word and still needs its code; nothing is typed.
+    """
 
     records: Records
     events: Events
@@ -53,7 +61,8 @@ class Reconciling:
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return both sides' addresses; None when they are the same, or were asked about."""
         found = self._sides(visit, proved)
-        return None if found is None else _form(_page(visit, *found, _Choice()), _Choice())
+        state = _Choice(bound=proved.identity.loa < LoA.SUBSTANTIAL)
+        return None if found is None else _form(_page(visit, *found, state), state)
 
     def resume(self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]) -> Form | Settled | Stopped:
         """Go on with a choice, or with a code."""
@@ -78,8 +87,10 @@ class Reconciling:
     def _chosen(
         self, visit: Visit, proved: Proved, account: Account, enrolment: Enrolment, reply: Mapping[str, str]
     ) -> Form | Settled:
+        bound = proved.identity.loa < LoA.SUBSTANTIAL
         state = _Choice(
-            chosen=reply.get("choice", "") if reply.get("choice") in _CHOICES else "",
+            chosen=reply.get("choice", "") if reply.get("choice") in (_BOUND if bound else _CHOICES) else "",
+            bound=bound,
             email=reply.get("email", "")[:100],
             phone=reply.get("phone", "")[:100],
         )
@@ -221,6 +232,7 @@ def _page(
         "own_email": state.email,
         "own_phone": state.phone,
         "choice": state.chosen,
+        "bound": "1" if state.bound else "",
     }
     return Page(name="differ", values=values, errors=errors or {})
 

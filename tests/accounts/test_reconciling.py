@@ -23,10 +23,15 @@ CONTACTS = (
 
 
 def differing(asking: AskingHouse, contacts: tuple[Contact, ...] = CONTACTS, **told: str) -> Walk:
-    """Return somebody signing in whose clinic was told other addresses."""
+    """Return somebody signing in with an eID, whose clinic was told other addresses."""
     account = asking.account(contacts=contacts)
     asking.enrolled(account.person, told={Channel(channel): address for channel, address in told.items()})
-    return asking.walk(asking.reconciling, asking.proved(loa=LoA.LOW))
+    return asking.walk(asking.reconciling, asking.proved())
+
+
+def by_password(asking: AskingHouse, **told: str) -> Walk:
+    """Return somebody signing in with a password, whose clinic was told other addresses."""
+    return replace(differing(asking, CONTACTS, **told), proved=asking.proved(loa=LoA.LOW)).begin()
 
 
 def kept(asking: AskingHouse, walk: Walk) -> tuple[Account, Enrolment]:
@@ -107,6 +112,26 @@ def test_something_else_after_a_code(asking: AskingHouse) -> None:
     account, enrolment = kept(asking, walk)
     assert {contact.address for contact in account.contacts} == {"third@example.test", MOBILE}
     assert enrolment.settled == {Channel.EMAIL: OTHER_MAIL, Channel.SMS: OTHER_MOBILE}
+
+
+def test_a_mailbox_buys_no_telephone(asking: AskingHouse) -> None:
+    """F18: who signed in by password and a code types no address of their own, on whatever page it was asked."""
+    walk = by_password(asking, sms=OTHER_MOBILE)
+    assert (walk.page, walk.values["bound"]) == ("differ", "1")
+
+    with Silence(asking):
+        walk.post(choice="other", email="evil@example.test", phone="+46701740607")
+    assert (walk.page, walk.errors, walk.values["bound"]) == ("differ", {"choice": "k.e.choice"}, "1")
+    assert kept(asking, walk)[0].contacts == CONTACTS
+
+
+def test_a_password_may_confirm_what_the_clinic_has(asking: AskingHouse) -> None:
+    """Without an eID one keeps one's own, or takes the clinic's once a code that went there is typed."""
+    walk = by_password(asking, sms=OTHER_MOBILE).post(choice="clinic", email="evil@example.test")
+    assert (walk.page, walk.values["channel"]) == ("code", "sms")
+
+    assert walk.code(Channel.SMS).now == Settled()
+    assert {contact.address for contact in kept(asking, walk)[0].reachable} == {MINE, OTHER_MOBILE}
 
 
 def test_typing_mine_again_is_keeping_it(asking: AskingHouse) -> None:
