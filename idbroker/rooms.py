@@ -189,7 +189,13 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             throttle=counter.throttle,
             events=events,
         ),
-        approving=Approving(accounts=records.accounts, enrolments=records.enrolments, letters=letters, events=events),
+        approving=Approving(
+            accounts=records.accounts,
+            enrolments=records.enrolments,
+            links=records.links,
+            letters=letters,
+            events=events,
+        ),
         own=OwnPage(
             records=records,
             codes=counter.codes,
@@ -209,8 +215,9 @@ def _questions(given: Given, counter: Counter) -> tuple[Question, ...]:
     agreeing = Agreeing(records=records, events=events)
     registering = Registering(reaching=reaching, hasher=counter.hasher, agreeing=agreeing)
     return (
-        agreeing,
+        # First who is taken at all: nobody accepts terms in the name of somebody that they have not shown to be.
         Joining(records=records, events=events, registering=registering, letters=counter.letters),
+        agreeing,
         Child(records=records, events=events, registering=registering),
         Reconciling(records=records, events=events, reaching=reaching, letters=counter.letters),
         Releasing(records=records, events=events),

@@ -77,7 +77,8 @@ class Activation:
         """Enrol somebody, and let them choose a password unless they have shown already how they sign in.
 
         Asked again it sends again, three times in an hour. What a person has chosen or confirmed is never
-        overwritten by staff: neither a password nor a verified address.
+        overwritten by staff: neither a password nor a verified address. But that somebody can have no eID (`exempt`)
+        is theirs to say at any time before an eID has confirmed the account; the trail tells of it.
         """
         person = self.accounts.person(invitation.number, now)
         spent = self.throttle.spend(f"invite|{person}", RESENDS, pause=RESENDS.per, now=now)
@@ -86,7 +87,8 @@ class Activation:
         account = self._account(invitation, person, now)
         enrolment = self._enrolment(invitation, person, now)
         if not _is_new(account):
-            self._record("account.enrolled", invitation, person, now)
+            exempt = {"exempt": "yes"} if invitation.exempt and account.exempt == invitation.exempt else {}
+            self._record("account.enrolled", invitation, person, now, **exempt)
             self.letters.handled(enrolment, account)
             return Enrolled(person=person, at=now)
         return self._sent(invitation, account, now)
@@ -104,7 +106,7 @@ class Activation:
         def told(there: Account) -> Account | None:
             # What a stranger typed who claimed a child is not what the child, or the clinic, chose.
             own = there if vouched(there, enrolments) else replace(reclaimed(there), confirmed_at=None)
-            return _as_told(own, invitation) if _is_new(own) else None
+            return _as_told(own, invitation) if _is_new(own) else _exempted(own, invitation)
 
         kept = self.accounts.change(person, told)
         if kept is None:
@@ -166,6 +168,13 @@ class Activation:
 def _is_new(account: Account) -> bool:
     """Tell whether nobody has taken the account in use: what is in it is what staff said."""
     return account.password is None and not account.reachable and account.confirmed_at is None
+
+
+def _exempted(account: Account, invitation: Invitation) -> Account | None:
+    """Return an account in use whose owner need bring no eID any more; None where that changes nothing."""
+    if invitation.exempt is None or account.confirmed_at is not None:
+        return None
+    return replace(account, exempt=invitation.exempt)
 
 
 def _blank(invitation: Invitation, person: str, now: datetime) -> Account:

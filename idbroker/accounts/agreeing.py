@@ -28,7 +28,14 @@ _codec = Codec(_Shown)
 
 @dataclass(frozen=True, kw_only=True)
 class Agreeing:
-    """The question about terms. Who registers accepts them on the page that is checked at the end."""
+    """The question about terms. Who registers accepts them on the page that is checked at the end.
+
+    It comes after Joining: who only claims to be somebody's guardian is stopped there, and accepts nothing as the
+    child. Once the clinic has approved them, whoever first signs in as the child accepts for it: the guardian by
+    the password, or the child by its own eID. That is asked once for each version.
+
+    `Proved.accepted` is what was accepted in this very transaction, on a page of ours: nothing else may be kept.
+    """
 
     records: Records
     events: Events

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.child import forfeited, vouched
 from idbroker.accounts.letters import Letters
-from idbroker.accounts.records import Accounts, Enrolments
+from idbroker.accounts.records import Accounts, Enrolments, Links
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 
@@ -28,6 +29,7 @@ class Approving:
 
     accounts: Accounts
     enrolments: Enrolments
+    links: Links
     letters: Letters
     events: Events
 
@@ -36,8 +38,30 @@ class Approving:
         return self._decided(person, clinic, Standing.APPROVED, by, None, now)
 
     def decline(self, person: str, clinic: str, by: str, reason: str, now: datetime) -> Decided:
-        """Let them not, and tell them whom to ask; the reason stays with the clinic."""
-        return self._decided(person, clinic, Standing.DECLINED, by, reason, now)
+        """Let them not, and tell them whom to ask; the reason stays with the clinic.
+
+        What a guardian whom no clinic has approved put into a child's account goes: it would stand in the way of
+        the real one. Pressed again it is done again, in case the store was away.
+        """
+        decided = self._decided(person, clinic, Standing.DECLINED, by, reason, now)
+        if decided.enrolment.standing is Standing.DECLINED and decided.enrolment.guardian is not None:
+            self._forfeit(decided.enrolment, now)
+        return decided
+
+    def _forfeit(self, enrolment: Enrolment, now: datetime) -> None:
+        enrolments = self.enrolments.of(enrolment.person)
+        gone = False
+
+        def forfeit(account: Account) -> Account | None:
+            nonlocal gone
+            gone = account.guardian == enrolment.guardian and not vouched(account, enrolments)
+            return forfeited(account) if gone else None
+
+        self.accounts.change(enrolment.person, forfeit)
+        if gone:
+            # A link that lies in the claimant's mailbox would choose the password of an account without a guardian.
+            self.links.end_all(enrolment.person)
+            self._record(enrolment, now, "account.reclaimed")
 
     def _decided(
         self, person: str, clinic: str, standing: Standing, by: str, reason: str | None, now: datetime
@@ -55,7 +79,7 @@ class Approving:
         if kept is None:
             raise NotFound("nobody has asked for that")
         if mine:
-            self._record(kept, now)
+            self._record(kept, now, f"enrolment.{kept.standing}")
         if kept.decided_at is not None and now - kept.decided_at <= _AGAIN:
             # Not only by the first: its letter may have met a store that was away. The same letter goes once.
             self._tell(kept)
@@ -66,11 +90,11 @@ class Approving:
         if account is not None and not account.disabled:
             self.letters.handled(enrolment, account)
 
-    def _record(self, enrolment: Enrolment, now: datetime) -> None:
+    def _record(self, enrolment: Enrolment, now: datetime, kind: str) -> None:
         self.events.record(
             Event(
                 at=now,
-                kind=f"enrolment.{enrolment.standing}",
+                kind=kind,
                 clinic=enrolment.clinic,
                 client=enrolment.client,
                 person=enrolment.person,

@@ -23,6 +23,7 @@ from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.visit import Visit
 
+_MAJORITY = 18  # in all four countries: a guardian is of age
 _LONGEST_NAME = 80
 _LONGEST_NUMBER = 64
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -79,17 +80,29 @@ class Child:
     def _ask_clinic(self, visit: Visit, proved: Proved, draft: Draft, ward: Ward) -> Form:
         """Ask the clinic, unless the child is known there: the page is the same, and tells nobody who is."""
         person = self.records.accounts.person(ward.number, visit.now)
-        wanted = _enrolment(visit, proved, person)
-        # What is there stays: a stranger's claim must neither end what the child has nor take it over.
-        kept = self.records.enrolments.change(person, visit.clinic.id, lambda before: before or wanted)
-        self._record(visit, "enrolment.asked" if kept is wanted else "enrolment.known", proved, person)
-        theirs = kept is not None and kept.guardian == proved.person
-        # Somebody's account that is there already is not touched either: `add` adds, or does nothing.
-        if theirs and self.records.accounts.add(_account(visit, proved, draft, ward, person)):
+        wanted: Enrolment | None = None
+
+        def ask(before: Enrolment | None) -> Enrolment | None:
+            nonlocal wanted
+            wanted = _claim(before, _enrolment(visit, proved, person))
+            return wanted
+
+        kept = self.records.enrolments.change(person, visit.clinic.id, ask)
+        asked = wanted is not None and kept is wanted
+        self._record(visit, "enrolment.asked" if asked else "enrolment.known", proved, person)
+        theirs = kept is not None and kept.guardian == proved.person and kept.standing is not Standing.DECLINED
+        if theirs and self._keep_child(_account(visit, proved, draft, ward, person)):
             self._record(visit, "account.made", proved, person)
         self._keep_guardian(visit, proved, draft)
         self.registering.agreeing.accept(visit, proved)
         return waiting(visit, visit.now, "child")
+
+    def _keep_child(self, fresh: Account) -> bool:
+        """Make the child's account, unless there is one that is anybody's: that is not touched."""
+        if self.records.accounts.add(fresh):
+            return True
+        kept = self.records.accounts.change(fresh.person, lambda there: fresh if _is_nobodys(there) else None)
+        return kept is fresh
 
     def _keep_guardian(self, visit: Visit, proved: Proved, draft: Draft) -> None:
         """Keep where the guardian is reached, for the clinic's answer; what they gave before stays."""
@@ -131,12 +144,42 @@ def vouched(account: Account, enrolments: Iterable[Enrolment]) -> bool:
     return any(enrolment.guardian == account.guardian for enrolment in approved)
 
 
+def approved_here(account: Account, enrolment: Enrolment | None) -> bool:
+    """Tell whether this very clinic has approved the guardian who made an account.
+
+    The attack: a stranger whom one clinic took for a guardian by mistake signs in as the child at every other,
+    one that takes everybody among them. So each clinic's approval is its own.
+    """
+    if account.guardian is None:
+        return True
+    approved = enrolment is not None and enrolment.standing is Standing.APPROVED
+    return approved and enrolment is not None and enrolment.guardian == account.guardian
+
+
+def outgrown(visit: Visit, account: Account) -> bool:
+    """Tell whether a child whose account a guardian made is a child no more, here and now.
+
+    The attack: a parent's password opens a grown person's record for ever. It ends at 00:00 of the birthday from
+    which nobody may register them; an account whose age cannot be seen is no child's.
+    """
+    if account.guardian is None:
+        return False
+    born = account.birthdate or account.number.birthdate
+    return born is None or _of_age(visit, born, visit.clinic.grown_up)
+
+
+def forfeited(account: Account) -> Account:
+    """Return an account as it is left when a claim to it was declined: with nothing of the claimant's, and nobody's."""
+    return replace(reclaimed(account), confirmed_at=None)
+
+
 def reclaimed(account: Account) -> Account:
     """Return an account without what a guardian's claim put into it: the person has come themselves."""
     return replace(
         account,
         password=None,
         password_set_at=None,
+        reset_by=None,
         contacts=(),
         app_secret=None,
         app_step=0,
@@ -144,6 +187,26 @@ def reclaimed(account: Account) -> Account:
         family_name=None,
         guardian=None,
     )
+
+
+def _claim(before: Enrolment | None, wanted: Enrolment) -> Enrolment | None:
+    """Return what a claim makes of the enrolment that is there; None where that stays.
+
+    What is asked or approved stays: a stranger's claim must neither end what the child has nor take it over. But
+    that the clinic declined a stranger is no answer to somebody else: or whoever claims first, and falsely, keeps
+    the parents out for good. What it declined to the child itself, or to this very guardian, stays declined.
+    """
+    if before is None:
+        return wanted
+    if before.standing is not Standing.DECLINED or before.guardian in (None, wanted.guardian):
+        return None
+    return replace(wanted, told=before.told, settled=before.settled)
+
+
+def _is_nobodys(account: Account) -> bool:
+    """Tell whether nothing is in an account that anybody put there: it was forfeited (approving.py)."""
+    used = (account.password, account.app_secret, account.confirmed_at, account.exempt, account.guardian)
+    return not any(used) and not account.contacts and not account.disabled and account.name is None
 
 
 def comes_of_age(born: date, age: int) -> date:
@@ -161,13 +224,14 @@ def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
 
 
 def _may_ask(visit: Visit, proved: Proved) -> bool:
-    """Tell whether somebody may speak for a child: shown by an eID to be themselves, and no child here."""
+    """Tell whether somebody may speak for a child: shown by an eID to be themselves, and of age."""
     born = proved.identity.birthdate or (proved.identity.number.birthdate if proved.identity.number else None)
-    return proved.identity.loa >= LoA.SUBSTANTIAL and born is not None and _of_age(visit, born)
+    grown = born is not None and _of_age(visit, born, max(_MAJORITY, visit.clinic.grown_up))
+    return proved.identity.loa >= LoA.SUBSTANTIAL and grown
 
 
-def _of_age(visit: Visit, born: date) -> bool:
-    return visit.now.astimezone(visit.clinic.zone).date() >= comes_of_age(born, visit.clinic.grown_up)
+def _of_age(visit: Visit, born: date, age: int) -> bool:
+    return visit.now.astimezone(visit.clinic.zone).date() >= comes_of_age(born, age)
 
 
 def _mistake_of(visit: Visit, proved: Proved, number: NationalNumber) -> str:
@@ -176,7 +240,7 @@ def _mistake_of(visit: Visit, proved: Proved, number: NationalNumber) -> str:
     born = number.birthdate
     if born is None:
         return "r.e.born"  # nobody is taken for a child whose age cannot be seen
-    return "r.e.age" if _of_age(visit, born) else ""
+    return "r.e.age" if _of_age(visit, born, visit.clinic.grown_up) else ""
 
 
 def _read(visit: Visit, reply: Mapping[str, str]) -> NationalNumber | None:

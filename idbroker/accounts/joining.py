@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from idbroker.accounts.account import Account, Enrolment, Standing
-from idbroker.accounts.child import reclaimed, vouched, waiting
+from idbroker.accounts.child import approved_here, outgrown, reclaimed, vouched, waiting
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.reconciling import Letters
@@ -35,8 +35,8 @@ class Joining:
         account = self._noted(visit, proved)
         if proved.wish == "child":
             return None
-        if account is not None and not self._is_theirs(proved, account):
-            return self._only_claimed(visit, proved)
+        if account is not None and not self._is_theirs(visit, proved, account):
+            return self._only_claimed(visit, proved, account)
         if visit.clinic.registration == "unneeded" and not proved.wish:
             return None
         return self._standing(visit, proved, account)
@@ -76,7 +76,7 @@ class Joining:
         if self._is_known(visit, proved, account):
             if visit.clinic.registration == "unneeded":
                 return _have(proved, account)
-            return Form(page="enrol", state=b"", values={"clinic": visit.clinic.name, "service": visit.service})
+            return _asked_to_enrol(visit)
         if not _is_eid(proved.identity) or proved.identity.number is None:
             return _not_taken(visit)
         return self.registering.begin(visit, Draft(reached=reached(account.contacts if account else ())))
@@ -96,16 +96,25 @@ class Joining:
 
     # ---- an account that a guardian made ---------------------------------------------------------
 
-    def _is_theirs(self, proved: Proved, account: Account) -> bool:
-        """Tell whether a password of this account shows who somebody is; an eID always does."""
+    def _is_theirs(self, visit: Visit, proved: Proved, account: Account) -> bool:
+        """Tell whether a password of this account shows, here and now, who somebody is; an eID always does."""
         if _is_eid(proved.identity) or account.guardian is None:
             return True
-        return vouched(account, self.records.enrolments.of(proved.person))
+        if outgrown(visit, account):
+            return False
+        return approved_here(account, self.records.enrolments.find(proved.person, visit.clinic.id))
 
-    def _only_claimed(self, visit: Visit, proved: Proved) -> Form:
+    def _only_claimed(self, visit: Visit, proved: Proved, account: Account) -> Form:
+        """Return what is left to somebody who came with a password of which nobody here has said whose it is."""
         enrolment = self.records.enrolments.find(proved.person, visit.clinic.id)
-        if enrolment is not None and enrolment.standing is Standing.ASKED:
-            return waiting(visit, enrolment.asked_at, "self")
+        if outgrown(visit, account):
+            return _not_taken(visit)
+        if enrolment is not None:
+            asked = enrolment.standing is Standing.ASKED
+            return waiting(visit, enrolment.asked_at, "self") if asked else _not_taken(visit)
+        # Whom another clinic has approved as this child's guardian may ask this one; it answers for itself.
+        if visit.clinic.takes_registrations and vouched(account, self.records.enrolments.of(proved.person)):
+            return _asked_to_enrol(visit)
         return _not_taken(visit)
 
     def _noted(self, visit: Visit, proved: Proved) -> Account | None:
@@ -113,7 +122,7 @@ class Joining:
         account = self.records.accounts.of(proved.person)
         if account is None or not _is_eid(proved.identity):
             return account
-        theirs = vouched(account, self.records.enrolments.of(proved.person) if account.guardian else ())
+        theirs = self._is_kept(visit, account, self.records.enrolments.of(proved.person) if account.guardian else ())
         if not theirs:
             # Links and codes that went to the claimant's addresses must open nothing either.
             self.records.links.end_all(proved.person)
@@ -123,11 +132,15 @@ class Joining:
             return account
         return self._confirm(visit, proved, account)
 
+    def _is_kept(self, visit: Visit, account: Account, enrolments: Sequence[Enrolment]) -> bool:
+        """Tell whether what is in an account stays when the person comes themselves: any clinic's approval will do."""
+        return vouched(account, enrolments) and not outgrown(visit, account)
+
     def _confirm(self, visit: Visit, proved: Proved, seen: Account) -> Account | None:
         enrolments = self.records.enrolments.of(proved.person) if seen.guardian else ()
 
         def change(before: Account) -> Account:
-            own = before if vouched(before, enrolments) else reclaimed(before)
+            own = before if self._is_kept(visit, before, enrolments) else reclaimed(before)
             return _confirmed(own, proved.identity, visit.now)
 
         account = self.records.accounts.change(proved.person, change)
@@ -212,6 +225,10 @@ def _not_taken(visit: Visit) -> Form:
     return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
 
 
+def _asked_to_enrol(visit: Visit) -> Form:
+    return Form(page="enrol", state=b"", values={"clinic": visit.clinic.name, "service": visit.service})
+
+
 def _have(proved: Proved, account: Account | None) -> Form:
     return Form(page="have", state=b"", values={"name": proved.identity.name or (account and account.name) or ""})
 
@@ -255,7 +272,8 @@ def _account(visit: Visit, proved: Proved, number: NationalNumber, draft: Draft)
 
 
 def _enrolment(visit: Visit, proved: Proved, found: Enrolment | None, guardian: str | None) -> Enrolment:
-    asks = visit.clinic.registration == "approval"
+    # A guardian's word is asked about everywhere: whom else a clinic takes is another matter (child.py).
+    asks = visit.clinic.registration == "approval" or guardian is not None
     return Enrolment(
         person=proved.person,
         clinic=visit.clinic.id,

@@ -13,7 +13,7 @@ from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.child import Child
 from idbroker.accounts.joining import Joining
-from idbroker.accounts.letters import Letters
+from idbroker.accounts.letters import Letters, known_by
 from idbroker.accounts.question import Proved, Question, Settled, Stopped
 from idbroker.accounts.reaching import Reaching
 from idbroker.accounts.reconciling import Reconciling
@@ -205,6 +205,7 @@ def _house(desk: DeskHouse) -> AskingHouse:
         issuer=ISSUER,
         clock=desk.clock,
         sealer=desk.sealer,
+        knows=known_by(enrolments),
     )
     agreeing = Agreeing(records=records, events=durable.events)
     reaching = Reaching(codes=desk.desk.codes)

@@ -7,16 +7,18 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.activation import Activation, Invitation
 from idbroker.accounts.approving import Approving
-from idbroker.accounts.letters import Letters
+from idbroker.accounts.choosing import Begun
+from idbroker.accounts.letters import Letters, known_by
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Enrolments
-from idbroker.accounts.recovery import TASK, Begun, Recovery, rules_of
+from idbroker.accounts.recovery import TASK, Recovery, rules_of
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import StoppedClock
 from idbroker.keeping import SealedTransient, Shelf
@@ -154,7 +156,9 @@ def recovery_house(folder: Path, clock: StoppedClock, more: Sequence[Clinic] = (
             clock=clock,
             events=desk.durable.events,
             health=Shelf(sealed, "h", Ailing),
+            draw=timedelta,
         )
+        enrolments = Enrolments(desk.durable.enrolment_rows, desk.sealer)
         letters = Letters(
             post=post,
             say=Words(),
@@ -163,6 +167,7 @@ def recovery_house(folder: Path, clock: StoppedClock, more: Sequence[Clinic] = (
             issuer=ISSUER,
             clock=clock,
             sealer=desk.sealer,
+            knows=known_by(enrolments),
         )
         linking = Linking(links=desk.durable.links, origins=Shelf(sealed, "k", Origin), sealer=desk.sealer)
         ended = SignOnsEnded()
@@ -181,7 +186,6 @@ def recovery_house(folder: Path, clock: StoppedClock, more: Sequence[Clinic] = (
             locks=desk.desk,
         )
         post.tasks = desk.post.tasks = {TASK: recovery.carry_out}
-        enrolments = Enrolments(desk.durable.enrolment_rows, desk.sealer)
         activation = Activation(
             accounts=desk.desk.accounts,
             enrolments=enrolments,
@@ -191,7 +195,11 @@ def recovery_house(folder: Path, clock: StoppedClock, more: Sequence[Clinic] = (
             events=desk.durable.events,
         )
         approving = Approving(
-            accounts=desk.desk.accounts, enrolments=enrolments, letters=letters, events=desk.durable.events
+            accounts=desk.desk.accounts,
+            enrolments=enrolments,
+            links=desk.durable.links,
+            letters=letters,
+            events=desk.durable.events,
         )
         try:
             yield RecoveryHouse(

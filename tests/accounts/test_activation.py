@@ -12,7 +12,7 @@ import pytest
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.activation import LIFE, Enrolled, Invited
-from idbroker.accounts.recovery import Done, Spent
+from idbroker.accounts.choosing import Done, Spent
 from idbroker.clock import StoppedClock
 from idbroker.messages.message import Channel
 from idbroker.otp.one_time import Limited
@@ -159,6 +159,31 @@ def test_an_account_confirmed_by_an_eid_stays_too(house: RecoveryHouse) -> None:
 
     assert isinstance(house.activation.invite(house.invitation(), house.desk.clock.now()), Enrolled)
     assert house.account(anna.person).contacts == (SMS,)
+
+
+def test_staff_may_say_later_that_there_is_no_eid(house: RecoveryHouse, clock: StoppedClock) -> None:
+    """A second invitation may say that somebody who chose a password can have no eID; the trail tells of it."""
+    anna = house.desk.account(ANNA, confirmed_at=None)
+
+    assert isinstance(house.activation.invite(house.invitation(exempt="too old"), clock.now()), Enrolled)
+    kept = house.account(anna.person)
+    assert (kept.exempt, kept.password, kept.contacts) == ("too old", anna.password, anna.contacts)
+    (event,) = house.desk.events("account.enrolled")
+    assert event.detail == {"by": "staff-7", "exempt": "yes"}
+
+    house.activation.invite(house.invitation(), clock.now())
+    assert house.account(anna.person).exempt == "too old", "who says nothing takes nothing back"
+
+
+def test_whom_an_eid_has_confirmed_needs_no_exemption(house: RecoveryHouse, clock: StoppedClock) -> None:
+    """Where an eID has confirmed an account, staff do not say that there is none."""
+    anna = house.desk.account(ANNA)
+
+    house.activation.invite(house.invitation(exempt="too old"), clock.now())
+
+    assert house.account(anna.person).exempt is None
+    (event,) = house.desk.events("account.enrolled")
+    assert event.detail == {"by": "staff-7"}
 
 
 def test_an_address_that_nobody_verified_is_told_nothing_of_others(house: RecoveryHouse) -> None:
