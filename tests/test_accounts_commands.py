@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pwd
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ from idbroker.accounts.account import Account, Contact, Enrolment, Standing
 from idbroker.app import House, open_house
 from idbroker.cli import idbroker
 from idbroker.clock import SystemClock
-from idbroker.commands.accounts import accounts
+from idbroker.commands.accounts import accounts, doer
 from idbroker.commands.enrolments import enrolments
 from idbroker.config import load
 from idbroker.errors import OperatorError
@@ -238,7 +240,7 @@ def test_enrolments(house: House, call: Callable[..., Result]) -> None:
     assert "Somebody" in call(enrolments, "list", "--clinic", "clinea", "--names").stdout
 
     first = call(enrolments, "approve", known.person, "--clinic", "clinea")
-    second = call(enrolments, "decline", known.person, "--clinic", "clinea", "--reason", "no")
+    second = call(enrolments, "decline", known.person, "--clinic", "clinea", typed="no")
 
     assert first.stdout == f"ok: approved {known.person}\n"
     assert second.stdout.startswith("already approved by ")
@@ -250,11 +252,65 @@ def test_decline(house: House, call: Callable[..., Result]) -> None:
     """A refusal as JSON; the reason is not in the trail."""
     known = account(house)
 
-    done = call(enrolments, "decline", known.person, "--clinic", "clinea", "--reason", "moved away", "--json")
+    done = call(enrolments, "decline", known.person, "--clinic", "clinea", "--json", typed="moved away")
 
     assert json.loads(done.stdout)["decided"]["standing"] == "declined"
     (event,) = events(house, "enrolment.declined")
     assert "moved" not in repr(event)
+
+
+def test_a_reason_is_no_argument(house: House, call: Callable[..., Result]) -> None:
+    """Why somebody can have no eID, or is no patient, stays out of the shell's history."""
+    known = account(house)
+
+    silent = call(enrolments, "decline", known.person, "--clinic", "clinea", typed="")
+    unsaid = call(accounts, *INVITE, "--no-eid", typed=told(number="290280-0402"))
+    said = call(accounts, *INVITE, "--no-eid", typed=told(number="290280-0402", no_eid="blind"))
+
+    assert [one.exception and type(one.exception) for one in (silent, unsaid, said)] == [
+        OperatorError,
+        OperatorError,
+        None,
+    ]
+    assert "--reason" not in call(enrolments, "decline", "--help").output
+    (event,) = events(house, "account.made")
+    assert event.person
+    invited = house.rooms.counter.records.accounts.of(event.person)
+    assert invited
+    assert invited.exempt == "blind"
+
+
+def test_who_does_it_is_not_what_the_environment_says(
+    house: House, call: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Staff who set SUDO_USER, LOGNAME or USER still act in their own name; root acts for whom sudo says."""
+    for name in ("SUDO_USER", "LOGNAME", "USER"):
+        monkeypatch.setenv(name, "a-colleague")
+    known = account(house)
+    own = pwd.getpwuid(os.getuid()).pw_name
+
+    call(enrolments, "approve", known.person, "--clinic", "clinea")
+
+    (event,) = events(house, "enrolment.approved")
+    assert event.detail["by"] == ("a-colleague" if os.getuid() == 0 else own)
+    assert doer(0, {"SUDO_USER": "a-colleague"}) == "a-colleague"
+    assert doer(os.getuid() or 1, {"SUDO_USER": "a-colleague"}) != "a-colleague"
+    assert doer(4_000_000_000, {}) == "uid 4000000000"
+
+
+def test_who_asks_for_a_child_is_shown(house: House, call: Callable[..., Result]) -> None:
+    """Whoever approves a child sees who asked for it: the guardian's number, masked, and with names the name."""
+    guardian, now = account(house), SystemClock().now()
+    records = house.rooms.counter.records
+    child = records.accounts.person(parse("290280-0402", "DK", now=now.date()), now)
+    asked = Enrolment(person=child, clinic="clinea", standing=Standing.ASKED, asked_at=now, guardian=guardian.person)
+    records.enrolments.change(child, "clinea", lambda _: asked)
+
+    listed = json.loads(call(enrolments, "list", "--clinic", "clinea", "--names", "--json").stdout)["enrolments"]
+
+    (shown,) = [one for one in listed if one["person"] == child]
+    assert (shown["guardian"], shown["guardian_name"]) == (guardian.person, "Somebody")
+    assert shown["guardian_number"] == guardian.number.masked
 
 
 def test_nobody_asked(call: Callable[..., Result]) -> None:

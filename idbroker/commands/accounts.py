@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
+import pwd
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -52,7 +52,7 @@ class Room:
     @property
     def by(self) -> str:
         """Return who does this, as the machine knows them."""
-        return os.environ.get("SUDO_USER") or getpass.getuser()
+        return doer(os.getuid(), os.environ)
 
     def clinic(self, clinic_id: str) -> Clinic:
         """Return a clinic. OperatorError when there is none."""
@@ -124,7 +124,9 @@ def accounts() -> None:
 @clinic_option
 @click.option("--client", "client_id", required=True, help="The service that the link leads to.")
 @click.option("--language", type=click.Choice(LANGUAGES), help="To write in [the clinic's first].")
-@click.option("--no-eid", help="Why this person cannot use an eID; without it the first sign-in asks for one.")
+@click.option(
+    "--no-eid", is_flag=True, help="They can have no eID: asks why. Without it the first sign-in asks for one."
+)
 @_country
 @as_json
 @click.pass_obj
@@ -134,7 +136,7 @@ def invite(
     clinic_id: str,
     client_id: str,
     language: str | None,
-    no_eid: str | None,
+    no_eid: bool,
     country: str | None,
     as_json: bool,
 ) -> None:
@@ -142,13 +144,13 @@ def invite(
 
     \b
     Asked for: number, e-mail, mobile, given name, family name. From a pipe, one JSON object:
-      {"number": "…", "email": "…", "phone": "…", "given_name": "…", "family_name": "…"}
+      {"number": "…", "email": "…", "phone": "…", "given_name": "…", "family_name": "…", "no_eid": "why"}
     Exit codes: 0 done, 2 no such clinic, number or address, 3 three were sent within the hour.
     """
     with opened(given) as room:
         clinic = room.clinic(clinic_id)
         client = room.client(client_id, clinic)
-        told = _told_of_somebody()
+        told = _told_of_somebody(no_eid=no_eid)
         invitation = Invitation(
             number=_number(told.get("number", ""), country or clinic.country, room.now),
             contacts=_contacts(told, clinic),
@@ -158,7 +160,7 @@ def invite(
             given_name=told.get("given_name") or None,
             family_name=told.get("family_name") or None,
             language=language or clinic.offered_languages[0],
-            exempt=no_eid,
+            exempt=told.get("no_eid") or None,
         )
         receipt = room.house.rooms.activation.invite(invitation, room.now)
     _print_receipt(receipt, as_json)
@@ -251,8 +253,9 @@ def _asked_number() -> str:
     return _piped().strip()
 
 
-def _told_of_somebody() -> Mapping[str, str]:
+def _told_of_somebody(*, no_eid: bool) -> Mapping[str, str]:
     if sys.stdin.isatty():
+        reason = {"no_eid": asked_why("Why they can have no eID")} if no_eid else {}
         optional = (
             ("email", "E-mail"),
             ("phone", "Mobile"),
@@ -260,14 +263,40 @@ def _told_of_somebody() -> Mapping[str, str]:
             ("family_name", "Family name"),
         )
         number = str(click.prompt("National number", hide_input=True))
-        return {"number": number, **{name: str(click.prompt(words, default="")) for name, words in optional}}
+        return {"number": number, **{name: str(click.prompt(words, default="")) for name, words in optional}, **reason}
     try:
         document = json.loads(_piped())
     except ValueError as error:
         raise OperatorError("what was piped in is not JSON", exit_code=2) from error
     if not isinstance(document, dict) or not all(isinstance(value, str) for value in document.values()):
         raise OperatorError("what was piped in is not one object of texts", exit_code=2)
+    if no_eid and not document.get("no_eid", "").strip():
+        raise OperatorError("--no-eid needs to know why", hint='"no_eid": "…" in what is piped in', exit_code=2)
     return document
+
+
+def asked_why(question: str) -> str:
+    """Return a reason, asked for or piped in: it says how somebody is, and an argument stays in the shell's history.
+
+    OperatorError for none.
+    """
+    reason = str(click.prompt(question)).strip() if sys.stdin.isatty() else _piped().strip()
+    if not reason:
+        raise OperatorError("no reason was given", exit_code=2)
+    return reason
+
+
+def doer(uid: int, environment: Mapping[str, str]) -> str:
+    """Return a user as the machine knows them; whom sudo acts for as root, and as nobody else.
+
+    Stops who sets a variable from signing in another's name: LOGNAME and SUDO_USER are anybody's to write.
+    """
+    if uid == 0 and environment.get("SUDO_USER"):
+        return environment["SUDO_USER"]
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:  # a container may run as a number without a name
+        return f"uid {uid}"
 
 
 def _piped() -> str:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.account import Enrolment, Standing
 from idbroker.accounts.approving import Decided
-from idbroker.commands.accounts import Room, as_json, clinic_option, opened
+from idbroker.accounts.records import Accounts
+from idbroker.commands.accounts import Room, as_json, asked_why, clinic_option, opened
 from idbroker.errors import NotFound, OperatorError
 
 SCHEMA = "idbroker.enrolments/1"
@@ -23,7 +24,7 @@ def enrolments() -> None:
     Examples:
       idbroker enrolments list --clinic clinea
       idbroker enrolments approve 5f0c… --clinic clinea
-      idbroker enrolments decline 5f0c… --clinic clinea --reason "not a patient here"
+      idbroker enrolments decline 5f0c… --clinic clinea
     """
 
 
@@ -37,7 +38,7 @@ def list_(given: str | None, clinic_id: str, names: bool, as_json: bool) -> None
     with opened(given) as room:
         clinic = room.clinic(clinic_id)
         records = room.house.rooms.counter.records
-        waiting = [_shown(one, records.accounts.of(one.person), names) for one in records.enrolments.asked(clinic.id)]
+        waiting = [_shown(one, records.accounts, names) for one in records.enrolments.asked(clinic.id)]
     if as_json:
         click.echo(json.dumps({"schema": SCHEMA, "enrolments": waiting}, ensure_ascii=False))
         return
@@ -61,13 +62,16 @@ def approve(given: str | None, person: str, clinic_id: str, as_json: bool) -> No
 @enrolments.command()
 @click.argument("person")
 @clinic_option
-@click.option("--reason", required=True, help="Kept for the clinic; the person is told whom to call.")
 @as_json
 @click.pass_obj
-def decline(given: str | None, person: str, clinic_id: str, reason: str, as_json: bool) -> None:
-    """Let a person not use a clinic, and tell them. Exit codes: 0 done, or decided before; 2 nobody asked."""
+def decline(given: str | None, person: str, clinic_id: str, as_json: bool) -> None:
+    """Let a person not use a clinic, and tell them whom to call. Exit codes: 0 done, or decided before; 2 nobody asked.
+
+    The reason is asked for, or read from a pipe, and kept for the clinic.
+    """
     with opened(given) as room:
         clinic = room.clinic(clinic_id)
+        reason = asked_why("Why")
         decided = _decided(room, person, clinic.id, reason)
     _print(decided, Standing.DECLINED, as_json)
 
@@ -97,12 +101,22 @@ def _print(decided: Decided, wanted: Standing, as_json: bool) -> None:
         click.echo(f"already {one.standing} by {one.by} at {at}{other}")
 
 
-def _shown(enrolment: Enrolment, account: Account | None, names: bool) -> dict[str, Any]:
+def _shown(enrolment: Enrolment, accounts: Accounts, names: bool) -> dict[str, Any]:
+    """Return one who waits; of a child who asked for it too, so that whoever approves knows whom."""
+    account = accounts.of(enrolment.person)
+    guardian = accounts.of(enrolment.guardian) if enrolment.guardian else None
     shown = {
         "person": enrolment.person,
         "asked_at": enrolment.asked_at.isoformat(),
         "eid": enrolment.provider,
         "number": account.number.masked if account else None,
         "guardian": enrolment.guardian,
+        "guardian_number": guardian.number.masked if guardian else None,
     }
-    return {**shown, "name": account.name if account else None} if names else shown
+    if not names:
+        return shown
+    return {
+        **shown,
+        "name": account.name if account else None,
+        "guardian_name": guardian.name if guardian else None,
+    }
