@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -23,6 +24,8 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 # What our answers add to an address: a second one there would let two parsers read two answers.
 _OURS = {"code", "state", "iss", "error", "error_description", "error_uri", "response"}
 _HOST = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.?|[0-9a-f:.]+")
+LONGEST_NAME = 100
+_UNSEEN = frozenset({"Cc", "Cf", "Zl", "Zp"})  # controls; direction, joiners and the like; ends of lines
 _PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "k", "oth"}
 
 Mistake = tuple[str, str]
@@ -37,6 +40,27 @@ def check_id(client: Client) -> Iterable[Mistake]:
     """Require a plain id: it stands in cookies, logs and URLs."""
     if not re.fullmatch(r"[A-Za-z0-9._~-]{1,100}", client.id):
         yield "id", "use letters, digits and . _ ~ - only, at most 100"
+    if client.id.startswith("me."):
+        # Stops a registration that would be taken for somebody's own page, or for the clinic's whose page it names.
+        yield "id", "me. begins the ids of our own pages"
+
+
+def check_name(client: Client) -> Iterable[Mistake]:
+    """Require names that read as they are written: they stand on pages and in letters, beside a link."""
+    for language, name in client.name.items():
+        if problem := name_problem(name):
+            yield "name", f"{language}: {problem}"
+
+
+def name_problem(name: str) -> str | None:
+    """Return why a name may not be shown, or None.
+
+    Stops line ends, which would add words of anybody's to a letter, and signs that turn what follows about.
+    """
+    if not 0 < len(name.strip()) <= len(name) <= LONGEST_NAME:
+        return f"must have 1 to {LONGEST_NAME} characters"
+    unseen = any(unicodedata.category(letter) in _UNSEEN for letter in name)
+    return "holds a character that is not seen" if unseen else None
 
 
 def check_redirect_uris(client: Client) -> Iterable[Mistake]:
@@ -227,6 +251,7 @@ def check_sector(client: Client) -> Iterable[Mistake]:
 
 CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_id,
+    check_name,
     check_redirect_uris,
     check_start_url,
     check_logout_addresses,
@@ -248,4 +273,6 @@ def _clinic_mistakes(client: Client, clinics: Clinics | None) -> tuple[Mistake, 
     if clinic is None:
         return (("clinic", f"there is no clinic {client.clinic}"),)
     missing = sorted(set(client.providers) - set(clinic.providers))
-    return tuple(("providers", f"{name} is not one of the clinic's") for name in missing)
+    problem = name_problem(clinic.name)
+    named = (("clinic", f"the clinic's name: {problem}"),) if problem else ()
+    return (*named, *(("providers", f"{name} is not one of the clinic's") for name in missing))

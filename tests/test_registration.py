@@ -338,3 +338,23 @@ def test_every_mistake_at_once() -> None:
 
     assert {setting for setting, _ in mistakes} == {"id", "redirect_uris", "secret_digests", "clinic"}
     assert all(len(words) > 10 for _, words in mistakes)
+
+
+# ---- names -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Portal\r\nBcc: x", "Portal\u202emoc.elpmaxe", "Por\u200btal", "Portal\u2028Call 12345678", "", " ", "x" * 101],
+)
+def test_a_name_that_reads_otherwise_than_it_is_written(name: str) -> None:
+    """A name that adds lines to a letter, turns text about or hides letters is not registered, nor a clinic's."""
+    assert wrong(name={"en": "Portal", "da": name}) == {"name"}
+    clinics = Clinics({"clinea": dataclasses.replace(CLINICS.by_id["clinea"], name=name)})
+    assert {setting for setting, _ in mistakes_of(make_client(), clinics)} == {"clinic"}
+
+
+def test_nobody_is_registered_as_my_page() -> None:
+    """Ids beginning with `me.` are those of our own pages: a client of that name would be taken for one."""
+    assert wrong(id="me.clinea") == {"id"}
+    assert wrong(id="mesa") == set()
