@@ -132,6 +132,11 @@ class OwnPage:
         account = self.records.accounts.of(session.person)
         return account is not None and not account.disabled
 
+    def has_password(self, session: Session) -> bool:
+        """Tell whether there is a password to change; without one whoever came with an eID may choose the first."""
+        account = self.records.accounts.of(session.person)
+        return account is not None and account.password is not None
+
     def is_fresh(self, session: Session, now: datetime) -> bool:
         """Tell whether the person has shown lately enough who they are to change how they are known."""
         # Not from the future either: a clock that was set back would keep a proof fresh for ever.

@@ -73,6 +73,7 @@ class Recovery:
     rules: Callable[[str], PasswordRules]
     sign_ons: SignOns
     locks: Locks
+    by_clinic: Limit = BY_CLINIC
     pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
 
     # ---- forgotten -------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ class Recovery:
         names = [*_networks(visit.ip), (f"forgot|number|{number.key}", BY_NUMBER)]
         if any(isinstance(self._spent(name, limit, visit), Locked) for name, limit in names):
             return False
-        if self._spent(f"forgot|clinic|{visit.clinic.id}", BY_CLINIC, visit) == 0:
+        if self._spent(f"forgot|clinic|{visit.clinic.id}", self.by_clinic, visit) == 0:
             self.events.record(Event(at=visit.now, kind="recovery.flood", clinic=visit.clinic.id))
         return True
 

@@ -201,6 +201,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
+    house.rooms.counter.messages.draw = timedelta  # links come at once: there is nobody to be hidden here
     Seeding(
         records=house.rooms.counter.records,
         clinics=house.settings.clinics,

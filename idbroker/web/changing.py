@@ -10,6 +10,7 @@ from idbroker.accounts import passwords
 from idbroker.accounts.choosing import Busy, Done, NotCurrent, Spent, Weak
 from idbroker.accounts.own import Pending
 from idbroker.errors import NotFound
+from idbroker.identity import LoA
 from idbroker.messages.addresses import shown
 from idbroker.messages.message import Channel
 from idbroker.oidc.parameters import Parameters
@@ -146,13 +147,20 @@ class Changing:
 
     def _password(self, here: Here) -> Response:
         said, rules = self._myself.said(here, "password"), here.clinic.password
-        values = {"least": str(passwords.least(rules)), "mixed": "1" if rules.mixed else ""}
+        first = not self._own.has_password(here.session)
+        if first and here.session.identity.loa is LoA.LOW:
+            return see_other(here.path)
+        values = {
+            "least": str(passwords.least(rules)),
+            "mixed": "1" if rules.mixed else "",
+            "first": "1" if first else "",
+        }
         return self._myself.show(here, "mepassword", "password", {**values, **said.values}, said.errors)
 
     def _take_password(self, here: Here, fields: Parameters) -> Response:
         """Set a new password with the current one; every other sign-on ends (ASVS 6.2.3, 7.4.3)."""
         current, new = fields.get("current", ""), fields.get("password", "")
-        match self._site.recovery.change(here.session.person, current, new, here.visit, but=here.session.key):
+        match self._chosen(here, current, new):
             case Weak(key=key):
                 return self._myself.say(here, "password", {}, {"password": key})
             case NotCurrent(left=left):
@@ -165,3 +173,10 @@ class Changing:
                 return self._myself.say(here, "", {"saved": "password"})
             case Spent():
                 return see_other(here.path)
+
+    def _chosen(self, here: Here, current: str, new: str) -> Done | Weak | NotCurrent | Locked | Busy | Spent:
+        """Change the password; or choose the first, by the eID proof that every change asks for."""
+        recovery, person, key = self._site.recovery, here.session.person, here.session.key
+        if here.session.identity.loa is LoA.LOW or self._own.has_password(here.session):
+            return recovery.change(person, current, new, here.visit, but=key)
+        return recovery.choose_first(person, new, here.visit, but=key)

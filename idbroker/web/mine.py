@@ -11,6 +11,7 @@ from idbroker.accounts.own import Own, keeps_a_way
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.events import Event
+from idbroker.identity import LoA
 from idbroker.messages.addresses import shown
 from idbroker.session import Session
 from idbroker.web.changing import CHANNELS
@@ -39,7 +40,13 @@ class Telling:
     def values(self, own: Own, session: Session, clinic: Clinic) -> dict[str, str]:
         """Return what stands there once."""
         account = _account(own.account, clinic) if own.account and not own.account.disabled else {}
-        return {"clinic": clinic.name, "session": handle(session), **account}
+        first = account and not account["password"] and session.identity.loa is not LoA.LOW
+        return {
+            "clinic": clinic.name,
+            "session": handle(session),
+            **account,
+            "password.first": "1" if first else "",
+        }
 
     def rows(self, own: Own, session: Session) -> dict[str, list[dict[str, str]]]:
         """Return the lists: sessions, consents, clinics, events."""

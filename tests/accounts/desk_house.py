@@ -154,6 +154,7 @@ def desk_house(folder: Path, clock: StoppedClock, settings: Settings = CHEAP) ->
         clock=clock,
         events=durable.events,
         health=Shelf(sealed, "h", Ailing),
+        draw=timedelta,
     )
     hasher, drawn = Hasher(settings), Drawn()
     house = DeskHouse(

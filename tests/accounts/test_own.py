@@ -11,7 +11,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from idbroker.accounts.account import Account, Agreed, Consent
+from idbroker.accounts.account import Account, Agreed, Consent, Link, Purpose
 from idbroker.accounts.own import FRESH, OwnPage, keeps_a_way
 from idbroker.errors import NotFound, StoreError
 from idbroker.messages.message import Channel
@@ -66,6 +66,39 @@ def at_once(*actions: Callable[[], object]) -> list[object]:
     """Do all of it at the same time; return what came of each."""
     with ThreadPoolExecutor(len(actions)) as pool:
         return [one.result() for one in [pool.submit(action) for action in actions]]
+
+
+@pytest.mark.parametrize("how", ["changed", "removed"])
+def test_a_link_in_the_old_mailbox_ends_with_it(door: FallbackDoor, own: OwnPage, how: str) -> None:
+    """A thief in the old mailbox asks for a link; once the address is changed or removed it chooses no password."""
+    anna = door.account("anna")
+    session, now = here(door)
+    link = Link(
+        digest="d",
+        purpose=Purpose.RESET,
+        person=anna.person,
+        clinic="clinea",
+        made_at=now.now,
+        ends_at=now.now + timedelta(hours=1),
+    )
+    own.records.links.add(link)
+
+    if how == "removed":
+        assert own.remove_contact(session, Channel.EMAIL, now)
+    else:
+        assert isinstance(own.begin_contact(session, Channel.EMAIL, OTHER, now), Sent)
+        assert isinstance(own.confirm_contact(session, Channel.EMAIL, door.code(), now), Right)
+
+    assert own.records.links.find("d", now.now) is None
+
+
+def test_a_proof_from_the_future_is_not_fresh(door: FallbackDoor, own: OwnPage) -> None:
+    """A clock that was set back keeps no proof fresh: a minute is forgiven, no more."""
+    door.account("anna")
+    session, now = here(door)
+
+    assert own.is_fresh(session, now.now - timedelta(seconds=60))
+    assert not own.is_fresh(session, now.now - timedelta(seconds=61))
 
 
 def test_two_tabs_do_not_forget_both_addresses(door: FallbackDoor, own: OwnPage) -> None:

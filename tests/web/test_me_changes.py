@@ -265,6 +265,21 @@ def test_the_password_is_changed_with_the_current_one(door: FallbackDoor) -> Non
     assert browser.get(ME).url.endswith(ME)
 
 
+def test_a_first_password_is_chosen_with_an_eid(door: FallbackDoor) -> None:
+    """Who has an account and no password chooses one on My page, right after an eID: no link has to be sent."""
+    door.account("anna", password=None, password_set_at=None)
+    browser = door.browser()
+    by_mitid(browser)
+
+    page = browser.get(f"{ME}/password")
+    assert 'name="current"' not in page.text
+    done = browser.press(page, password=NEW)
+
+    assert done.url.endswith(ME)
+    assert door.rooms.counter.hasher.verify(kept(door).password, NEW)
+    assert 'name="current"' in browser.get(f"{ME}/password").text
+
+
 # ---- sign-ons --------------------------------------------------------------------------------------
 
 
