@@ -138,6 +138,8 @@ class Reaching:
         """Send a code to the next address that needs one; return the page that asks for it."""
         spot = self._spot(visit, person, state)
         sent = self.codes.send(spot, visit)
+        if isinstance(sent, Limited) and sent.recover:
+            return state, self._code_page(spot, state, error="o.e.closed")
         if isinstance(sent, Limited):
             return state, self._code_page(spot, state, limited=sent.until.isoformat())
         fresh = replace(state, sent=sent, again=sent.at if again else None)

@@ -64,8 +64,8 @@ class Old:
 class Locked:
     """Too many tries: none counts until then, whatever is typed.
 
-    With `recover` it does not end by itself: the person must prove anew who they are, and no page should
-    promise a time.
+    With `recover` it is a ceiling's: of signing in it does not end by itself, the person must prove anew who they
+    are; of showing an address to be theirs it ends after weeks. No page should promise a time.
     """
 
     until: datetime

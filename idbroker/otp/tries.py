@@ -41,13 +41,13 @@ class Tries:
             return self.locked(person, purpose, now, to) or left
         pause = None if purpose == LOGIN else CEILING.per
         in_all = self._throttle.spend(_ceiling(person, purpose), CEILING, pause=pause, now=now)
-        return _final(in_all, purpose) if isinstance(in_all, Locked) else min(left, in_all)
+        return replace(in_all, recover=True) if isinstance(in_all, Locked) else min(left, in_all)
 
     def locked(self, person: str, purpose: str, now: datetime, to: str = "") -> Locked | None:
         """Return the lock that holds, the ceiling's before the other; None if there are tries. May raise StoreError."""
         ceiling = self._throttle.locked(_ceiling(person, purpose), now)
         if ceiling is not None:
-            return _final(ceiling, purpose)
+            return replace(ceiling, recover=True)
         return self._throttle.locked(_name(person, purpose, to), now)
 
     def clear(self, person: str, purpose: str, to: str = "") -> None:
@@ -59,11 +59,6 @@ class Tries:
     def recovered(self, person: str) -> None:
         """Lift the ceiling: the person has proved anew who they are. May raise StoreError."""
         self._throttle.clear(_ceiling(person, LOGIN), CEILING)
-
-
-def _final(ceiling: Locked, purpose: str) -> Locked:
-    """Return a ceiling's lock: that of signing in does not end by itself."""
-    return replace(ceiling, recover=True) if purpose == LOGIN else ceiling
 
 
 def _name(person: str, purpose: str, to: str) -> str:

@@ -82,6 +82,18 @@ def test_too_many_wrong_codes(asking: AskingHouse) -> None:
     assert walk.post(code=right).values["locked"] == locked
 
 
+def test_too_many_codes_in_all(asking: AskingHouse) -> None:
+    """After a hundred codes to new addresses, whichever, none is sent nor taken for weeks: no page promises a time."""
+    walk = contact(asking).post(email=MAIL)
+    right = asking.desk_house.code(Channel.EMAIL)
+    for turn in range(100):
+        asking.desk_house.tries().spend(walk.proved.person, "contact", walk.visit.now, f"{turn}@example.test")
+
+    for reply in ({"code": right}, {"do": "again"}):
+        walk.post(**reply)
+        assert (walk.errors, walk.values["locked"], walk.values["limited"]) == ({"code": "o.e.closed"}, "", "")
+
+
 def test_an_old_code_sends_a_new_one(asking: AskingHouse) -> None:
     """A code that came too late is answered with a new one, which works."""
     walk = contact(asking).post(email=MAIL)
