@@ -205,18 +205,18 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             sign_ons=sign_ons,
             pending=Shelf(given.sealed, "y", Pending),
         ),
-        questions=_questions(given, counter),
+        questions=_questions(given, counter, sign_ons),
     )
 
 
-def _questions(given: Given, counter: Counter) -> tuple[Question, ...]:
+def _questions(given: Given, counter: Counter, sign_ons: SignOns) -> tuple[Question, ...]:
     records, events = given.records, given.events
     reaching = Reaching(codes=counter.codes)
     agreeing = Agreeing(records=records, events=events)
     registering = Registering(reaching=reaching, hasher=counter.hasher, agreeing=agreeing)
     return (
         # First who is taken at all: nobody accepts terms in the name of somebody that they have not shown to be.
-        Joining(records=records, events=events, registering=registering, letters=counter.letters),
+        Joining(records=records, events=events, registering=registering, letters=counter.letters, sign_ons=sign_ons),
         agreeing,
         Child(records=records, events=events, registering=registering),
         Reconciling(records=records, events=events, reaching=reaching, letters=counter.letters),

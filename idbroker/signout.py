@@ -78,6 +78,8 @@ class Signout:
             mine = self.afterwards.swap(key, None, Afterwards(farewell=farewell.id), LIFE)
             begun = farewell if mine else self._begun(key)
             if begun is not None:
+                # Another tab may be at a question with a proof of its own: on a shared computer it must not go on.
+                self.index.end_person(kept.value.person, self.clock.now())
                 self._end(kept, "asked")
                 return begun
         raise StoreError("too many changes at once")
@@ -142,9 +144,6 @@ class Signout:
 
     def _end_rest(self, session: Session, why: str) -> None:
         self.notify(session)
-        if why == "asked":
-            # Another tab may still be at a question with a proof of its own: on a shared computer it must not go on.
-            self.index.end_person(session.person, self.clock.now())
         for family in dict.fromkeys(reached.grant for reached in session.reached):
             self.tokens.end_family(family)
         self.tokens.end_session(session.key)

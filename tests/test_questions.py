@@ -276,6 +276,32 @@ def test_a_proof_that_waits_ends_with_its_account(door: FallbackDoor) -> None:
     assert held.press(page).url.endswith("/choose")
 
 
+def test_an_eid_confirms_no_password_of_somebody_else(door: FallbackDoor) -> None:
+    """The attack: an invitation read by another, who chose a password; the person's own MitID must not confirm it."""
+    theirs = Contact(channel=Channel.SMS, address="+4520123497", verified_at=NOW)
+    account = door.account("karen", contacts=(theirs,), confirmed_at=None)
+    assert door.at_code(door.browser(), "karen").url.endswith("/choose")
+    door.signed_in(person="karen")
+    kept = door.rooms.counter.records.accounts.of(account.person)
+    assert kept is not None
+    assert (kept.password, kept.contacts) == (None, ())
+
+
+def test_an_eid_confirms_the_password_that_was_just_typed(door: FallbackDoor) -> None:
+    """Who typed the password and then shows an eID, in one sign-in, has confirmed it, and it is taken now (R26)."""
+    browser = door.browser()
+    own = Contact(channel=Channel.SMS, address="+4520123496", verified_at=NOW)
+    account = door.account("sten", contacts=(own,), confirmed_at=None)
+    page = door.at_code(browser, "sten")
+    page = browser.press(browser.press(page, provider="mitid"), person="sten", outcome="approve")
+    assert "code" in answer_of(page)
+    kept = door.rooms.counter.records.accounts.of(account.person)
+    assert kept is not None
+    assert kept.confirmed_at is not None
+    assert kept.password is not None
+    assert door.at_code(door.browser(), "sten").url.endswith("/code")
+
+
 def test_a_sign_in_ends_after_an_hour(door: FallbackDoor) -> None:
     """The attack: a proof parked at a question and kept alive by switching languages, to be used another day (O13)."""
     browser = door.browser()

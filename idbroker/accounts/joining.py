@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.child import approved_here, outgrown, reclaimed, vouched, waiting
@@ -17,7 +18,20 @@ from idbroker.events import Event, Events
 from idbroker.form import Form
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber
+from idbroker.session import Session
 from idbroker.visit import Visit
+
+
+class SignOns(Protocol):
+    """A person's sign-ons."""
+
+    def of_person(self, person: str) -> tuple[Session, ...]:
+        """Return them."""
+        ...
+
+    def end_one(self, person: str, key: str) -> bool:
+        """End one."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +42,7 @@ class Joining:
     events: Events
     registering: Registering
     letters: Letters
+    sign_ons: SignOns
     name = "joining"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
@@ -122,29 +137,45 @@ class Joining:
         account = self.records.accounts.of(proved.person)
         if account is None or not _is_eid(proved.identity):
             return account
-        theirs = self._is_kept(visit, account, self.records.enrolments.of(proved.person) if account.guardian else ())
+        enrolments = self.records.enrolments.of(proved.person) if account.guardian else ()
+        theirs = self._is_kept(visit, proved, account, enrolments)
         if not theirs:
             # Links and codes that went to the claimant's addresses must open nothing either.
             self.records.links.end_all(proved.person)
             self.registering.reaching.codes.revoke(proved.person)
+            self._end_claims(proved.person)
         wanted = _confirmed(account if theirs else reclaimed(account), proved.identity, visit.now)
         if wanted == account:
             return account
         return self._confirm(visit, proved, account)
 
-    def _is_kept(self, visit: Visit, account: Account, enrolments: Sequence[Enrolment]) -> bool:
-        """Tell whether what is in an account stays when the person comes themselves: any clinic's approval will do."""
+    def _is_kept(self, visit: Visit, proved: Proved, account: Account, enrolments: Sequence[Enrolment]) -> bool:
+        """Tell whether what is in an account stays when the person comes themselves: any clinic's approval will do.
+
+        The attack: an invitation went to an address that somebody else reads, who chose a password. It waits
+        for an eID to confirm it, and the person's own, used elsewhere for something else, would do so. Only who
+        typed that password in this very sign-in shows that it is theirs.
+        """
+        unconfirmed = account.password is not None and account.confirmed_at is None and account.exempt is None
+        if unconfirmed and account.guardian is None and proved.claimed != proved.person:
+            return False
         return vouched(account, enrolments) and not outgrown(visit, account)
+
+    def _end_claims(self, person: str) -> None:
+        """End the sign-ons that a password opened which was somebody else's."""
+        for session in self.sign_ons.of_person(person):
+            if session.identity.loa is LoA.LOW:
+                self.sign_ons.end_one(person, session.key)
 
     def _confirm(self, visit: Visit, proved: Proved, seen: Account) -> Account | None:
         enrolments = self.records.enrolments.of(proved.person) if seen.guardian else ()
 
         def change(before: Account) -> Account:
-            own = before if self._is_kept(visit, before, enrolments) else reclaimed(before)
+            own = before if self._is_kept(visit, proved, before, enrolments) else reclaimed(before)
             return _confirmed(own, proved.identity, visit.now)
 
         account = self.records.accounts.change(proved.person, change)
-        if seen.guardian is not None and account is not None and account.guardian is None:
+        if account is not None and (seen.guardian, seen.password) != (account.guardian, account.password):
             self._record(visit, proved, "account.reclaimed")
         elif seen.confirmed_at is None:
             self._record(visit, proved, "account.confirmed")

@@ -28,6 +28,7 @@ from idbroker.identity import Identity, LoA
 from idbroker.messages.message import Channel, Message
 from idbroker.numbers import NationalNumber
 from idbroker.request import SigninRequest
+from idbroker.session import Session
 from idbroker.visit import Visit
 from idbroker.words import Words
 from tests.accounts.desk_house import ANNA, PATIENCE, DeskHouse, desk_house
@@ -122,7 +123,7 @@ class AskingHouse:
     def proved(self, number: NationalNumber | None = ANNA, loa: LoA = LoA.HIGH, **changes: Any) -> Proved:
         """Return what somebody has proved; a low level is a password's."""
         person = changes.pop("person", None) or self.records.accounts.person(number or ANNA, NOW)
-        names = ("wish", "accepted", "request")
+        names = ("wish", "accepted", "claimed", "request")
         own = {name: changes.pop(name) for name in names if name in changes}
         identity = Identity(
             provider="mitid" if loa > LoA.LOW else "fallback",
@@ -213,12 +214,26 @@ def _house(desk: DeskHouse) -> AskingHouse:
     return AskingHouse(
         desk_house=desk,
         records=records,
-        joining=Joining(records=records, events=durable.events, registering=registering, letters=letters),
+        joining=Joining(
+            records=records, events=durable.events, registering=registering, letters=letters, sign_ons=SignedOn()
+        ),
         child=Child(records=records, events=durable.events, registering=registering),
         agreeing=agreeing,
         reconciling=Reconciling(records=records, events=durable.events, reaching=reaching, letters=letters),
         releasing=Releasing(records=records, events=durable.events),
     )
+
+
+class SignedOn:
+    """The sign-ons of a house without a web: none (tests/test_questions.py has the real ones)."""
+
+    def of_person(self, _person: str) -> tuple[Session, ...]:
+        """Return none."""
+        return ()
+
+    def end_one(self, _person: str, _key: str) -> bool:
+        """End none."""
+        return False
 
 
 def cpr(born: date, serial: int) -> str:

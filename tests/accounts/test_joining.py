@@ -275,7 +275,7 @@ def test_an_eid_confirms_an_account_once(asking: AskingHouse) -> None:
     person = asking.proved().person
     assert not asking.told("account.confirmed")
 
-    asking.walk(asking.joining, asking.proved(), UNNEEDED)
+    asking.walk(asking.joining, asking.proved(claimed=person), UNNEEDED)
     asking.desk_house.clock.move(timedelta(days=1))
     asking.walk(asking.joining, asking.proved(), UNNEEDED)
 
