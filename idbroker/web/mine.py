@@ -45,7 +45,7 @@ class Telling:
             "clinic": clinic.name,
             "session": handle(session),
             **account,
-            "password.first": "1" if first else "",
+            "first": "1" if first else "",
         }
 
     def rows(self, own: Own, session: Session) -> dict[str, list[dict[str, str]]]:
