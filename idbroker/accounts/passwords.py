@@ -62,7 +62,7 @@ class Settings:
     passes: int = 2
     lanes: int = 1
     at_once: int = 1
-    waiting: int = 20
+    waiting: int = 8
     patience: timedelta = timedelta(seconds=10)
     tries: int = 5
     address: int = 30
