@@ -302,6 +302,24 @@ def test_an_eid_confirms_the_password_that_was_just_typed(door: FallbackDoor) ->
     assert door.at_code(door.browser(), "sten").url.endswith("/code")
 
 
+def test_a_mailbox_replaces_no_telephone(door: FallbackDoor) -> None:
+    """The attack: who reads somebody's e-mail signs in by it, and makes their own telephone the second factor."""
+    contacts = (
+        Contact(channel=Channel.EMAIL, address="susan@example.org", verified_at=NOW),
+        Contact(channel=Channel.SMS, address="+4520123495", verified_at=NOW),
+    )
+    door.account("susan", contacts=contacts)
+    browser = door.browser()
+    page = browser.press(door.at_code(browser, "susan"), do="email")
+    assert "code" in answer_of(browser.press(page, code=door.code()))
+    texts = len(door.sms())
+
+    page = browser.press(browser.get("/me/clinea/phone"), do="address", address="+4520123494")
+
+    assert "kode på e-mail" in words_of(page)
+    assert len(door.sms()) == texts
+
+
 def test_a_sign_in_ends_after_an_hour(door: FallbackDoor) -> None:
     """The attack: a proof parked at a question and kept alive by switching languages, to be used another day (O13)."""
     browser = door.browser()

@@ -13,6 +13,7 @@ from idbroker.accounts.records import Records
 from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
+from idbroker.identity import LoA
 from idbroker.keeping import Shelf
 from idbroker.messages.message import Channel, Delivery
 from idbroker.otp import app_codes, codes
@@ -179,6 +180,8 @@ class OwnPage:
         account, name = self._account(session), FIELDS[channel]
         taken = read({name: typed}, visit.clinic.country)
         address = taken.values[name]
+        if channel is Channel.SMS and is_too_weak(session, account):
+            return "me.e.weak"
         wrong = taken.errors.get(name) or self._no_way(account, channel, address)
         if wrong:
             return wrong
@@ -234,6 +237,8 @@ class OwnPage:
         def removed(account: Account) -> Account | None:
             # Asked within the change: of two tabs that forget one address each, one is refused.
             after = account.without_contact(channel)
+            if channel is Channel.SMS and is_too_weak(session, account):
+                return None
             return after if keeps_a_way(account, after, visit.clinic) else None
 
         self._change(session, removed, visit, channel)
@@ -266,7 +271,7 @@ class OwnPage:
             return None
         secret = kept.value.secret
         step = app_codes.step_of(secret, typed, visit.now, 0)
-        if step is None:
+        if step is None or is_too_weak(session, self._account(session)):
             return False
         # The code that confirms it is used up by that: it signs nobody in (RFC 6238, 5.2).
         self._change_app(
@@ -280,10 +285,16 @@ class OwnPage:
 
         def removed(account: Account) -> Account | None:
             after = replace(account, app_secret=None, app_step=0)
+            if is_too_weak(session, account):
+                return None
             return after if keeps_a_way(account, after, visit.clinic) else None
 
         self._change_app(session, "account.app_removed", visit, removed)
         return self._account(session).app_secret is None
+
+    def is_too_weak(self, session: Session) -> bool:
+        """Tell whether this sign-on may not change telephone and app."""
+        return is_too_weak(session, self._account(session))
 
     # ---- how -------------------------------------------------------------------------------------
 
@@ -341,6 +352,16 @@ class OwnPage:
 
     def _record(self, kind: str, session: Session, now: datetime, detail: Mapping[str, str]) -> None:
         self.events.record(Event(at=now, kind=kind, person=session.person, detail=detail))
+
+
+def is_too_weak(session: Session, account: Account) -> bool:
+    """Tell whether a sign-on proved less than what it would change: a mailbox must not replace a telephone or an app.
+
+    The attack: who reads somebody's e-mail signs in by it, and makes a telephone of their own the second factor
+    (SP 800-63B-4, 3.1.3.1: e-mail is none). Who has neither telephone nor app gains one.
+    """
+    proved = session.identity.loa is not LoA.LOW or "mfa" in session.identity.amr
+    return not proved and (_verified(account, Channel.SMS) is not None or account.app_secret is not None)
 
 
 def keeps_a_way(before: Account, after: Account, clinic: Clinic) -> bool:
