@@ -347,7 +347,7 @@ def test_no_answer_is_written_after_a_logout(door: FallbackDoor) -> None:
 def test_nobody_registers_on_an_old_proof(door: FallbackDoor) -> None:
     """The attack: a sign-on left for hours makes a password in its person's name (ASVS 7.5.1)."""
     browser = door.browser()
-    browser.sign_in("susan")
+    browser.sign_in("petra")
     for _ in range(2):
         door.clock.move(timedelta(minutes=20))
         browser.authorize()
