@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 
 from idbroker.words import Words
 from tests.journeys.moves import Visitor
-from tests.sandbox.running import Browser, Sandbox
+from tests.sandbox.running import Sandbox
 from tests.sandbox.test_api_accounts import arrived
 
 WORDS = Words()
@@ -27,9 +27,15 @@ class Post:
     sandbox: Sandbox
     address: str
     read: int = 0
+    before: int = 0
 
     def __post_init__(self) -> None:
-        self.read = len(self.all())
+        self.read = self.before = len(self.all())
+
+    @property
+    def got(self) -> int:
+        """Return how many have come since the journey began."""
+        return len(self.all()) - self.before
 
     def all(self) -> list[dict[str, Any]]:
         """Return all there are now, newest first."""
@@ -73,17 +79,6 @@ def patient(sandbox: Sandbox, person: str, password: str = "") -> Patient:
         email=Post(sandbox=sandbox, address=contacts.get("email", f"{person}@example.test")),
         phone=Post(sandbox=sandbox, address=contacts["sms"]) if "sms" in contacts else None,
     )
-
-
-def activated(sandbox: Sandbox, person: str, clinic: str, password: str, **wish: str) -> Patient:
-    """Have staff make somebody's account, and choose the password by the link."""
-    post = Post(sandbox=sandbox, address=wish.get("email", f"{person}@example.test"))
-    answer = sandbox.call("POST", "accounts/invite", {"person": person, "clinic": clinic, **wish})
-    assert answer.status_code == 201, answer.text
-    browser = Browser()
-    browser.open(post.next()["link"]).press("password", password=password)
-    browser.http.close()
-    return patient(sandbox, person, password)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,14 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.patients import Guest, activated, patient
-from tests.sandbox.running import Sandbox
+from tests.journeys.patients import Guest, patient
 
 pytestmark = pytest.mark.browser
 
 PORTAL, DOOR = "neuroreg", "per"
-PASSWORD = "kvittens-moln-7-tröskel"
 
 
+@pytest.mark.usefixtures("as_they_were")
 @pytest.mark.parametrize("language", ["sv", "en"])
 def test_by_text_message(guest: Guest, language: str) -> None:
     """Personnummer, the lasting password, and a code by text message that the browser can bind to the page (R8, O4)."""
@@ -35,6 +34,7 @@ def test_by_text_message(guest: Guest, language: str) -> None:
     expect(guest.page.locator("#amr")).to_have_text("pwd sms mfa")
 
 
+@pytest.mark.usefixtures("as_they_were")
 def test_by_email_instead(guest: Guest) -> None:
     """One press sends the code by e-mail instead of as text message (R8, O3)."""
     guest, who = replace(guest, language="sv", country="SE"), patient(guest.sandbox, "marta")
@@ -49,6 +49,7 @@ def test_by_email_instead(guest: Guest) -> None:
     guest.is_at(PORTAL, DOOR)
 
 
+@pytest.mark.usefixtures("as_they_were")
 def test_a_new_code_each_time(guest: Guest) -> None:
     """The same password the second time, and another code: the first is of no more use (R8, R40)."""
     guest, who = replace(guest, language="sv", country="SE"), patient(guest.sandbox, "viktor")
@@ -73,6 +74,7 @@ def test_a_new_code_each_time(guest: Guest) -> None:
     guest.is_at(PORTAL, DOOR)
 
 
+@pytest.mark.usefixtures("as_they_were")
 @pytest.mark.parametrize("language", ["sv", "en"])
 def test_not_in_the_register(guest: Guest, language: str) -> None:
     """Who has an account elsewhere and was not entered here is told to call, and finds the way back (R29)."""
@@ -92,19 +94,11 @@ def test_not_in_the_register(guest: Guest, language: str) -> None:
     expect(guest.page).to_have_url(guest.sandbox.portal(PORTAL, "failed"))
 
 
-def test_entered_by_staff(guest: Guest, town: Sandbox) -> None:
-    """Once staff have entered somebody, the link gives a password and the password lets in, with BankID once (R25)."""
-    who = activated(town, "gunnel", "neuroreg", PASSWORD, email="gunnel@example.test", exempt="has no BankID")
-    guest = replace(guest, language="sv", country="SE")
-    guest.log_in(who, PORTAL, DOOR)
-
-    guest.is_at(PORTAL, DOOR)
-
-
-def test_no_registration_here(guest: Guest) -> None:
+@pytest.mark.usefixtures("as_they_were")
+def test_no_registration_here(helped: Guest) -> None:
     """A register that takes nobody by themselves offers no registration, only the ways in (R22)."""
-    guest = replace(guest, language="sv", country="SE")
-    guest.choose(PORTAL, DOOR)
+    helped = replace(helped, language="sv", country="SE")
+    helped.choose(PORTAL, DOOR)
 
-    expect(guest.page.locator("button[value=fallback]")).to_be_visible()
-    assert guest.page.locator("button[name=do]").count() == 0
+    expect(helped.page.locator("button[value=fallback]")).to_be_visible()
+    assert helped.page.locator("button[name=do]").count() == 0

@@ -104,6 +104,7 @@ def test_another_password(spoken: Guest, elsewhere: Guest, town: Sandbox) -> Non
     elsewhere.is_headed("o.h1")
 
 
+@pytest.mark.usefixtures("as_they_were")
 def test_a_code_app(spoken: Guest, town: Sandbox) -> None:
     """An app is added by its key and a code of the right time, told of by e-mail, and removed again."""
     who = patient(town, "oda")
@@ -124,34 +125,36 @@ def test_a_code_app(spoken: Guest, town: Sandbox) -> None:
     spoken.sees("me.app.off")
 
 
-def test_other_browsers(guest: Guest, elsewhere: Guest, town: Sandbox) -> None:
+@pytest.mark.usefixtures("as_they_were")
+def test_other_browsers(helped: Guest, elsewhere: Guest, town: Sandbox) -> None:
     """Where one is signed in is there to be seen and ended, one by one."""
     who = patient(town, "oda")
     elsewhere.log_in(who, PORTAL, DOOR)
     elsewhere.is_at(PORTAL, DOOR)
-    _opens(guest, who)
-    expect(guest.page.get_by_text(guest.words("me.other"))).to_be_visible()
-    guest.page.locator("button[name=do][value^='end:']").click()
-    guest.sees("me.saved.ended")
-    expect(guest.page.get_by_text(guest.words("me.other"))).to_have_count(0)
+    _opens(helped, who)
+    expect(helped.page.get_by_text(helped.words("me.other"))).to_be_visible()
+    helped.page.locator("button[name=do][value^='end:']").click()
+    helped.sees("me.saved.ended")
+    expect(helped.page.get_by_text(helped.words("me.other"))).to_have_count(0)
     elsewhere.page.goto(town.portal(PORTAL, f"login?door={OTHER}"))
 
     elsewhere.is_headed("c.h1")
 
 
-def test_a_change_asks_who_one_is(guest: Guest, town: Sandbox) -> None:
+@pytest.mark.usefixtures("as_they_were")
+def test_a_change_asks_who_one_is(helped: Guest, town: Sandbox) -> None:
     """A quarter of an hour later one shows again who one is before anything changes, and is at that very page then."""
     who = patient(town, "oda")
-    _opens(guest, who)
+    _opens(helped, who)
     town.call("PUT", "clock", {"plus": 16 * 60})
-    _goes_to(guest, "password")
-    guest.is_headed("c.h1")
-    guest.by_password()
-    guest.types(who.number, who.password)
-    guest.is_headed("o.h1")
-    guest.types_code(who.email.code())
+    _goes_to(helped, "password")
+    helped.is_headed("c.h1")
+    helped.by_password()
+    helped.types(who.number, who.password)
+    helped.is_headed("o.h1")
+    helped.types_code(who.email.code())
 
-    expect(guest.page.locator("#current")).to_be_visible()
+    expect(helped.page.locator("#current")).to_be_visible()
 
 
 @pytest.mark.parametrize("language", ["en", "da"])
@@ -183,6 +186,7 @@ def _gives_consent(guest: Guest) -> None:
     guest.is_headed("n.h1", service="Aleris video")
 
 
+@pytest.mark.usefixtures("as_they_were")
 def test_nobody_elses(guest: Guest, town: Sandbox) -> None:
     """The next person at this browser sees their own page only; an old tab's buttons do nothing to either (R47)."""
     oda, ejnar = patient(town, "oda"), patient(town, "ejnar")
@@ -208,14 +212,15 @@ def test_nobody_elses(guest: Guest, town: Sandbox) -> None:
     guest.is_at(PORTAL, DOOR)
 
 
-def test_by_an_eid(guest: Guest, town: Sandbox) -> None:
+@pytest.mark.usefixtures("as_they_were")
+def test_by_an_eid(helped: Guest, town: Sandbox) -> None:
     """Who comes by MitID and has no password finds sign-ons, consents and clinics, and nothing to change (R43)."""
-    guest.page.goto(f"{town.issuer}/me/{CLINIC}")
-    guest.speak(guest.language)
-    guest.prove("mitid", "anna")
-    guest.is_headed("me.h1")
+    helped.page.goto(f"{town.issuer}/me/{CLINIC}")
+    helped.speak(helped.language)
+    helped.prove("mitid", "anna")
+    helped.is_headed("me.h1")
 
-    guest.sees("me.noaccount")
-    expect(guest.page.locator("#clinics + dl")).to_contain_text("Test klinik 2")
-    expect(guest.page.locator("#events + dl")).to_contain_text("MitID")
-    assert guest.page.locator(f"a[href$='/me/{CLINIC}/password']").count() == 0
+    helped.sees("me.noaccount")
+    expect(helped.page.locator("#clinics + dl")).to_contain_text("Test klinik 2")
+    expect(helped.page.locator("#events + dl")).to_contain_text("MitID")
+    assert helped.page.locator(f"a[href$='/me/{CLINIC}/password']").count() == 0
