@@ -50,9 +50,13 @@ class Terms:
     texts: Mapping[str, str] = field(repr=False)
     before: bool = False
 
+    def spoken(self, language: str) -> str:
+        """Return the language that the text is had in: the one wished, else English, else any."""
+        return next((one for one in (language, "en", *self.texts) if self.texts.get(one)), language)
+
     def text(self, language: str) -> str:
         """Return the text in a language, else in English, else in any."""
-        return self.texts.get(language) or self.texts.get("en") or next(iter(self.texts.values()), "")
+        return self.texts.get(self.spoken(language), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

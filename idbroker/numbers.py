@@ -24,9 +24,9 @@ _SHIFT = 60  # added to the day of a samordningsnummer and of a Danish replaceme
 _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _MINUS_SIGN = "\N{MINUS SIGN}"
 
-_DANISH = re.compile(r"([0-9]{6})-?([0-9]{4})")
+_DANISH = re.compile(r"([0-9]{6})([0-9]{4})")
 _SWEDISH_CENTURIES = frozenset({"18", "19", "20"})
-_SWEDISH = re.compile(r"(?P<century>18|19|20)?(?P<short>[0-9]{6})(?P<sign>[-+]?)(?P<last>[0-9]{4})")
+_SWEDISH = re.compile(r"(?P<century>18|19|20)?(?P<short>[0-9]{6})(?P<sign>[+]?)(?P<last>[0-9]{4})")
 _FINNISH = re.compile(r"[0-9]{6}[-+A-FU-Y][0-9]{3}[0-9A-Y]")
 
 _HETU_CENTURIES = {"+": 1800, **dict.fromkeys("-YXWVU", 1900), **dict.fromkeys("ABCDEF", 2000)}
@@ -139,7 +139,7 @@ def _parts(day: date) -> tuple[int, int, int]:
 
 
 def _cpr(text: str, now: date) -> NationalNumber:
-    match = _DANISH.fullmatch(text)
+    match = _DANISH.fullmatch(text.replace("-", ""))  # wherever a person puts a hyphen, it says nothing
     if match is None:
         raise NotANumber("shape")
     number = NationalNumber(country="DK", kind=CPR, value="".join(match.groups()))
@@ -168,7 +168,7 @@ def _cpr_is_test(value: str) -> bool:
 
 
 def _swedish(text: str, now: date) -> NationalNumber:
-    match = _SWEDISH.fullmatch(text)
+    match = _SWEDISH.fullmatch(text.replace("-", ""))  # the plus sign says something, a hyphen nothing
     if match is None or match["last"][:3] == "000":
         raise NotANumber("shape")
     ten = match["short"] + match["last"]

@@ -21,6 +21,10 @@ FIELDS: Mapping[Channel, str] = {Channel.EMAIL: "email", Channel.SMS: "phone"}
 _LONGEST_KEPT = 100  # of what was typed wrong, to be shown again
 
 
+# Where codes go one way only.
+_MISSING = {"email": "r.e.mail", "phone": "r.e.phone"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """The addresses somebody gave, and what has been shown of them.
@@ -121,7 +125,7 @@ class Reaching:
         codes = [name for channel, name in FIELDS.items() if channel.value in visit.clinic.codes] or [*FIELDS.values()]
         if not any(values[name] for name in codes):
             # An address to which this clinic sends no codes would leave them without a way to sign in.
-            return {codes[0]: "r.e.one"}
+            return {codes[0]: "r.e.one" if len(codes) > 1 else _MISSING[codes[0]]}
         proved = {contact.address for contact in state.proved}
         wanted = [(name, channel) for channel, name in FIELDS.items() if values[name] and values[name] not in proved]
         reasons = {name: self._no_way(channel, values[name]) for name, channel in wanted}

@@ -85,7 +85,7 @@ def document(
                 "country": "DK",
                 "providers": ["borgeradgang", "mitid", "fallback"],
                 "registration": "automatic",
-                "codes": ["email", "sms"],
+                "codes": ["email", "sms", "app"],
                 "password": _PASSWORD,
                 "child_age": 15,
                 "terms": {"version": "2026-1", "texts": TERMS},

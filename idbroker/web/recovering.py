@@ -185,7 +185,13 @@ class _Link:
         }
         errors = {"password": _WEAK[said]} if said in _WEAK else {}
         return self._screens.fields(
-            "set", values, errors, client=client, language=language, action=f"/set/{token}", nonce=mint_nonce(token)
+            "set",
+            values,
+            errors,
+            client=client,
+            language=language,
+            action=f"/set/{token}?{urlencode({'lang': language})}",
+            nonce=mint_nonce(token),
         )
 
     def chosen(self, token: str, fields: Parameters) -> Response:
@@ -196,18 +202,20 @@ class _Link:
         if not is_our_nonce(nonce, token):
             return see_other(here)
         origin = self._site.recovery.origin(token)
+        switched = request.args.get("lang", "")
+        spoken = {"lang": switched} if switched in LANGUAGES else {}
         match self._site.recovery.choose(token, fields.get("password", ""), nonce, self._site.clock.now()):
             case Weak(key=key):
-                return see_other(f"{here}?e={key.removeprefix('f.e.')}")
+                return see_other(f"{here}?{urlencode({**spoken, 'e': key.removeprefix('f.e.')})}")
             case Busy():
-                return see_other(f"{here}?e={_BUSY}")
+                return see_other(f"{here}?{urlencode({**spoken, 'e': _BUSY})}")
             case Spent():
                 return see_other(here)
             case Done(link=link):
                 handle = hashlib.sha256(f"{token}\n{nonce}".encode()).hexdigest()[:32]
                 activate = "1" if link is not None and link.purpose is Purpose.ACTIVATE else ""
                 self._site.requests.put(_done_at(handle), {**_carried(origin), "activate": activate}, DONE)
-                return see_other(f"/set/done/{handle}")
+                return see_other(f"/set/done/{handle}" + (f"?{urlencode(spoken)}" if spoken else ""))
 
     def done(self, handle: str) -> Response:
         """Say that it is done, with the way on: back into the sign-in that it came of, if it lives in this browser."""

@@ -103,7 +103,10 @@ class Screens:
 
     def _as_now(self, values: Mapping[str, str]) -> Mapping[str, str]:
         """Return a form's values with what has become of the code since: a dead channel is said at the next look."""
-        return {**values, "dead": "1"} if self._site.undelivered(values) else values
+        if not values.get("message"):
+            return values
+        dead = self._site.undelivered(values)
+        return {**values, "dead": "1" if dead else "", **({"again": ""} if dead else {})}
 
     def register(self, transaction: Transaction, nonce: str) -> Response:
         """Ask who is to be registered: the person, or a child of theirs; posts `who`."""
@@ -363,7 +366,7 @@ def _terms(form: PendingForm, clinic: Clinic, language: str) -> Mapping[str, str
     version = form.values.get("terms") or form.values.get("version")
     if clinic.terms is None or clinic.terms.version != version:
         return {}
-    return {"text": clinic.terms.text(language)}
+    return {"text": clinic.terms.text(language), "text_lang": clinic.terms.spoken(language)}
 
 
 def _pending(transaction: Transaction) -> PendingWait:

@@ -54,7 +54,7 @@ def test_a_clinic_that_sends_no_text_messages(asking: AskingHouse) -> None:
     """Where codes come by e-mail only, an e-mail address is needed, or nobody could sign in by password."""
     clinic = replace(AUTOMATIC, codes=("email",))
 
-    assert contact(asking, clinic).post(phone=MOBILE).errors == {"email": "r.e.one"}
+    assert contact(asking, clinic).post(phone=MOBILE).errors == {"email": "r.e.mail"}
 
 
 def test_a_wrong_code_says_how_many_tries_are_left(asking: AskingHouse) -> None:
