@@ -234,7 +234,8 @@ class Signon:
 
     def _is_ended(self, session: Session) -> bool:
         """Tell whether a sign-on ended before it began: at its eID, or because its password was changed meanwhile."""
-        by_password = session.identity.loa is LoA.LOW
+        # An eID at low says when it told us, and may speak of an earlier moment: its own session's.
+        by_password = session.identity.loa is LoA.LOW and session.identity.upstream_issued is None
         changed = by_password and self.index.has_ended(session.person, session.identity.proved_at)
         return changed or any(self.index.is_over(rests) for rests in session.rests)
 

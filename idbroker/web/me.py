@@ -142,11 +142,11 @@ class _Page:
                 saved, done = "consent", own.withdraw(session, which, here.visit.now)
             case "forget" if which in CHANNELS and own.has_account(session):
                 if not own.remove_contact(session, CHANNELS[which], here.visit):
-                    return self._myself.say(here, "", {"refused": "1"})
+                    return self._myself.say(here, "", {"refused": self._why(here, which)})
                 saved = which
             case "noapp" if own.has_account(session):
                 if not own.remove_app(session, here.visit):
-                    return self._myself.say(here, "", {"refused": "1"})
+                    return self._myself.say(here, "", {"refused": self._why(here, "app")})
                 saved = "app"
             case _:
                 done = False  # a button of an older page
@@ -178,6 +178,10 @@ class _Page:
 
     def _is_fresh(self, here: Here) -> bool:
         return self._site.own.is_fresh(here.session, here.visit.now)
+
+    def _why(self, here: Here, what: str) -> str:
+        """Return why an address or the app stays: nothing else is left, or this sign-on proved too little."""
+        return "weak" if what != "email" and self._site.own.is_too_weak(here.session) else "last"
 
     def _title(self, provider: str) -> str:
         """Return what an eID is called; nothing for a password, which is none: each language has words for it."""
