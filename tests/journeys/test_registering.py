@@ -272,6 +272,7 @@ def test_a_number_that_is_no_child(helped: Guest, town: Sandbox, who: str | None
     expect(guest.page.locator("#given")).to_have_value("Emil")
 
 
+@pytest.mark.usefixtures("anew")
 def test_activation(spoken: Guest, town: Sandbox) -> None:
     """Opened five times by a scanner, staff's link still gives a password; MitID confirms the first time (R25, R26)."""
     post = Post(sandbox=town, address="sten@example.test")
@@ -300,6 +301,7 @@ def test_activation(spoken: Guest, town: Sandbox) -> None:
     spoken.is_at(PORTAL, DOOR)
 
 
+@pytest.mark.usefixtures("anew")
 def test_activation_of_the_exempt(guest: Guest, town: Sandbox) -> None:
     """Who cannot have MitID is not asked for it: the link and the password are enough (R26)."""
     post = Post(sandbox=town, address="birte@example.test")

@@ -243,11 +243,14 @@ from pathlib import Path
 from idbroker.clock import StoppedClock
 from idbroker.messages.message import Channel
 from tests.conftest import NOW
+from tests.app_eids import eventually
 from tests.messages.post_house import Counting, make_message, open_house
 house = open_house(sys.argv[1], Path(sys.argv[2]), StoppedClock(NOW))
 sent, way = threading.Event(), Counting()
 courier = house.courier({Channel.EMAIL: way})
 courier.start()
+# It waits for news: a thread that is inside the database at the fork would leave the child its locks.
+eventually(lambda: courier._change._waiters)
 ready, go = os.pipe()
 if not (child := os.fork()):
     os.read(ready, 1)  # the parent's courier has ended: what comes now is the child's
