@@ -250,7 +250,7 @@ sent, way = threading.Event(), Counting()
 courier = house.courier({Channel.EMAIL: way})
 courier.start()
 # It waits for news: a thread that is inside the database at the fork would leave the child its locks.
-eventually(lambda: courier._change._waiters)
+eventually(lambda: bool(courier._change._waiters))
 ready, go = os.pipe()
 if not (child := os.fork()):
     os.read(ready, 1)  # the parent's courier has ended: what comes now is the child's
