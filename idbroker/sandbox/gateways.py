@@ -8,6 +8,7 @@ import re
 import secrets
 import socket
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,7 +71,7 @@ def make_gateways(sim: SimSms) -> Flask:
     return app
 
 
-class _Gateway:
+class _Gateway(ABC):
     """What they have in common: each reads its own request, and answers in its own words."""
 
     def __init__(self, sim: SimSms) -> None:
@@ -113,14 +114,17 @@ class _Gateway:
     def _is_secret(self, said: str | None) -> bool:
         return hmac.compare_digest((said or "").encode(), self._sim.secret.encode())
 
+    @abstractmethod
     def _read(self) -> _Wanted:
-        raise NotImplementedError
+        """Read the request in this gateway's own words. Raises _Refused."""
 
+    @abstractmethod
     def _yes(self, wanted: _Wanted, *, sent: bool) -> Response:
-        raise NotImplementedError
+        """Answer that the message was taken."""
 
+    @abstractmethod
     def _no(self, refused: _Refused) -> Response:
-        raise NotImplementedError
+        """Answer that it was not."""
 
 
 class _GatewayApi(_Gateway):
