@@ -12,23 +12,24 @@ from typing import Any
 import requests
 from flask import Flask
 
-from idbroker import config, logs, providers
+from idbroker import config, logs
 from idbroker.accounts.records import Accounts, Enrolments, Records, account_row, enrolment_row
 from idbroker.asking import Asking
 from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
-from idbroker.errors import ConfigError
+from idbroker.eids import make_providers, needed_chains
 from idbroker.evidence import evidence_row
 from idbroker.farewell import Afterwards, Farewell
 from idbroker.grant import Grant
 from idbroker.keeping import Copies, Copy, SealedTransient, Shelf, Tallies
 from idbroker.keyfiles import KeyFiles
 from idbroker.keyring import Keyring, ensure_keys
-from idbroker.keyset import NEEDED, Chain, Use
+from idbroker.keyset import Use
 from idbroker.lookout import Lookout
 from idbroker.moves import Moves
+from idbroker.offices import Offices, open_foyer, open_offices
 from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.oidc.client_keys import ClientKeys
@@ -42,6 +43,7 @@ from idbroker.session import Session
 from idbroker.session_index import Resting, SessionIndex
 from idbroker.signon import Signon
 from idbroker.signout import Signout
+from idbroker.staff.records import staff_row
 from idbroker.store import TransientStore, open_durable, open_transient
 from idbroker.store.durable import Durable
 from idbroker.tokens import Tokens, once
@@ -79,7 +81,9 @@ class House:
     grants: Shelf[Grant]
     tokens: Tokens
     signout: Signout
+    given: Given
     rooms: Rooms
+    offices: Offices
     words: Words
     upstreams: list[requests.Session]
     sandbox: bool = False
@@ -136,6 +140,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         words=words,
     )
     counter = open_counter(given)
+    foyer = open_foyer(given, counter, durable.staff_rows)
     means = Means(
         clock=clock,
         http=http,
@@ -145,9 +150,11 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         copies=Copies(Shelf(sealed, "m", Copy)),
         tally=tallies,
         desk=counter.desk,
+        assisting=foyer.assisting,
+        entrance=foyer.entrance,
         sandbox=sandbox,
     )
-    made = _providers(settings, means)
+    made = make_providers(settings, means)
     backchannel = Backchannel(
         issuer=settings.server.issuer,
         clock=clock,
@@ -186,6 +193,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         once=once(transient, clock),
         events=durable.events,
     )
+    rooms = open_rooms(given, counter, signout, durable.events)
     return House(
         settings=settings,
         clock=clock,
@@ -204,7 +212,9 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         grants=grants,
         tokens=tokens,
         signout=signout,
-        rooms=open_rooms(given, counter, signout, durable.events),
+        given=given,
+        rooms=rooms,
+        offices=open_offices(given, counter, rooms, foyer, made, signout, durable.events),
         words=words,
         upstreams=upstreams,
         sandbox=sandbox,
@@ -255,6 +265,7 @@ _ROWS: Mapping[str, Callable[..., bytes]] = {
     "account": account_row,
     "enrolment": enrolment_row,
     "message": _message_row,
+    "staff": staff_row,
 }
 
 
@@ -278,32 +289,6 @@ def at_home(url: str, base: Path) -> str:
     file = (base / path).absolute()
     file.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{file}"
-
-
-def needed_chains(settings: config.Settings) -> tuple[Chain, ...]:
-    """Return the keys that this configuration needs: every start's, and what its eIDs want besides."""
-    kinds = {table.kind: None for table in settings.providers.values()}
-    wanted = [chain for name in kinds for chain in getattr(providers.kind(name), "CHAINS", ())]
-    return tuple(dict.fromkeys((*NEEDED, *wanted)))
-
-
-def check_providers(settings: config.Settings) -> None:
-    """Make every provider as `open_house` would, and drop it. ConfigError for settings that cannot work."""
-    clock = SystemClock()
-    _providers(settings, Means(clock=clock, http=kept_session, issuer=settings.server.issuer))
-
-
-def _providers(settings: config.Settings, means: Means) -> dict[str, Provider]:
-    made: dict[str, Provider] = {}
-    mistakes: list[tuple[str, str]] = []
-    for name, table in settings.providers.items():
-        try:
-            made[name] = providers.kind(table.kind).make(name, table.settings, means)
-        except ConfigError as error:
-            mistakes += error.mistakes
-    if mistakes:
-        raise ConfigError(mistakes)
-    return made
 
 
 def make_site(house: House) -> Site:
@@ -346,6 +331,7 @@ def make_site(house: House) -> Site:
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)
     house.lookout.serve(waits)
+    pages = Pages(house.words, sandbox=house.sandbox)
     return Site(
         issuer=issuer,
         clock=clock,
@@ -363,7 +349,8 @@ def make_site(house: House) -> Site:
         clinics=house.settings.clinics,
         keys=keyring,
         requests=Shelf(sealed, "r", dict[str, str]),
-        pages=Pages(house.words, sandbox=house.sandbox),
+        pages=pages,
+        more=house.offices.routes(house.given, pages.asset, sandbox=house.sandbox),
         cookies=Cookies(secure=issuer.startswith("https://")),
         metadata=discovery.document(issuer),
         ready=_readiness(durable, house.transient),

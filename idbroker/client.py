@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from idbroker.identity import LoA
 
+API_SCOPES = ("patients.read", "patients.write", "enrolments", "register", "webhooks")
 AUTH_METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
 
 
@@ -23,7 +24,10 @@ class Client:
     several at once while a secret is being changed. `sector` groups clients that may know a person
     by the same `sub`; without it the host of the first redirect URI is the sector (Core 8.1).
     `consent` asks the person before anything is released, once for what is asked for (`ask`), or never;
-    `purpose` says by language what it is for.
+    `purpose` says by language what it is for. `doors` are the ways in that one service has, by name and then by
+    language: a request says which (`door`), and the pages name it. `assisted` lets staff sign patients in here
+    (`allowed`), and tells the service the staff member's role (`role`). `initiate_login_uri` is where a sign-in
+    begins that does not begin at the service (Core 4). `api` are the scopes of `/api/v1` that it may have as itself.
     """
 
     id: str
@@ -57,24 +61,30 @@ class Client:
     default_max_age: timedelta | None = None
     origins: tuple[str, ...] = ()
     introspect: bool = False
+    initiate_login_uri: str | None = None
+    doors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    assisted: str = "never"
+    api: tuple[str, ...] = ()
     consent: str = "never"
     purpose: Mapping[str, str] = field(default_factory=dict)
     disabled: bool = False
 
-    def called(self, language: str) -> str:
-        """Return the service's name in a language, else in English, else any."""
-        return self.name.get(language) or self.name.get("en") or next(iter(self.name.values()), self.id)
+    def called(self, language: str, door: str | None = None) -> str:
+        """Return the service's name in a language, else in English, else any; or one of its doors' name."""
+        name = self.doors.get(door or "") or self.name
+        return name.get(language) or name.get("en") or next(iter(name.values()), self.id)
 
     @property
     def subject_sector(self) -> str:
         """Return the sector of the pairwise `sub` (OpenID Connect Core 8.1)."""
-        return self.sector or urlsplit(self.redirect_uris[0]).hostname or self.id
+        first = next(iter(self.redirect_uris), "")
+        return self.sector or urlsplit(first).hostname or self.id
 
     @property
     def way_back(self) -> str:
         """Return where a person finds the service again: its start page, else its own origin."""
-        parts = urlsplit(self.redirect_uris[0])
-        return self.start_url or f"{parts.scheme}://{parts.netloc}/"
+        parts = urlsplit(next(iter(self.redirect_uris), ""))
+        return self.start_url or (f"{parts.scheme}://{parts.netloc}/" if parts.netloc else "/help")
 
     def has_secret(self, secret: str) -> bool:
         """Tell whether this is one of the client's secrets; constant time per secret kept.

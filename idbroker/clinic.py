@@ -24,6 +24,7 @@ _ZONES = {"DK": "Europe/Copenhagen", "SE": "Europe/Stockholm", "FI": "Europe/Hel
 REGISTRATION = ("unneeded", "off", "automatic", "approval")
 _LONGEST_TERMS = 20_000
 CODE_CHANNELS = ("sms", "email", "app")
+ACCESS = ("link", "password")
 _CHILD_AGES = {"DK": 15, "SE": 13, "FI": 12, "NO": 16}
 
 
@@ -70,6 +71,9 @@ class Clinic:
     (`off`); who registers (`automatic`), or registers and is approved (`approval`), which is promised within
     `answer_days`. `codes` are the ways one-time codes go, in the order offered. `child_age` is the age from
     which nobody may register somebody as a child.
+
+    `access` is what staff send to a patient who has no password yet, or has lost it: a link to choose one, or a
+    lasting password (`password`), which is weaker. `staff_email` is where staff write who have forgotten theirs.
     """
 
     id: str
@@ -87,6 +91,8 @@ class Clinic:
     password: PasswordRules = field(default_factory=PasswordRules)
     terms: Terms | None = None
     child_age: int | None = None
+    access: str = "link"
+    staff_email: str | None = None
 
     @property
     def takes_registrations(self) -> bool:
@@ -125,6 +131,7 @@ def mistakes_of(clinic: Clinic) -> tuple[str, ...]:
     checks = {
         f"registration must be one of {', '.join(REGISTRATION)}": clinic.registration in REGISTRATION,
         f"codes must be some of {', '.join(CODE_CHANNELS)}": bool(clinic.codes) and {*clinic.codes} <= {*CODE_CHANNELS},
+        f"access must be one of {', '.join(ACCESS)}": clinic.access in ACCESS,
         "answer_days must be 1 to 60": 1 <= clinic.answer_days <= 60,
         "child_age must be 0 to 18": clinic.child_age is None or 0 <= clinic.child_age <= 18,
         "password.least must be 8 to 64": 8 <= clinic.password.least <= 64,

@@ -26,6 +26,7 @@ from idbroker.keyset import Rules
 from idbroker.messages import mail, sms
 from idbroker.otp import settings as codes
 from idbroker.registration import Mistake, mistakes_of
+from idbroker.staff import settings as staff
 
 Table = TypeVar("Table")
 
@@ -99,6 +100,7 @@ class Settings:
     evidence: evidence.Settings = field(default_factory=evidence.Settings)
     passwords: passwords.Settings = field(default_factory=passwords.Settings)
     codes: codes.Settings = field(default_factory=codes.Settings)
+    staff: staff.Settings = field(default_factory=staff.Settings)
     email: mail.Settings | None = None
     sms: sms.Settings | None = None
     providers: Mapping[str, ProviderTable] = field(default_factory=dict)
@@ -119,7 +121,7 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 
 def _at_home(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the document with every `…_file` and `…_files` of a provider or channel relative to the file's folder."""
-    placed = {name: _placed_table(document[name], folder) for name in ("email", "sms") if name in document}
+    placed = {name: _placed_table(document[name], folder) for name in ("email", "sms", "staff") if name in document}
     tables = document.get("providers")
     if isinstance(tables, dict):
         placed["providers"] = {name: _placed_table(table, folder) for name, table in tables.items()}
@@ -188,6 +190,7 @@ class _Reading:
             "evidence": self._table("evidence", document.get("evidence", {}), evidence.Settings),
             "passwords": self._judged("passwords", document.get("passwords", {}), passwords),
             "codes": self._judged("codes", document.get("codes", {}), codes),
+            "staff": self._judged("staff", document.get("staff", {}), staff),
             "email": self._judged("email", document["email"], mail) if "email" in document else None,
             "sms": self._judged("sms", document["sms"], sms) if "sms" in document else None,
         }

@@ -4,6 +4,7 @@ BrokerError
 ├── PersonError            the person, on a page; never redirected
 │   ├── NotFound           no such transaction, page or handle
 │   ├── Gone               the transaction ended or timed out
+│   ├── NotAllowed         staff whose role, or clinic, does not reach that far
 │   ├── WrongBrowser       the answer came to another browser than the one that began
 │   └── BadLink            unknown client or unregistered redirect URI (RFC 9700, 4.11.2)
 ├── OAuthError             the client, as an OAuth error (RFC 6749, 4.1.2.1 and 5.2)
@@ -37,6 +38,13 @@ class PersonError(BrokerError):
 
     code = "person_error"
     status = 400
+
+
+class NotAllowed(PersonError):
+    """The role of a staff member, or their clinic, does not reach that far."""
+
+    code = "not_allowed"
+    status = 403
 
 
 class NotFound(PersonError):

@@ -33,7 +33,8 @@ class LiveToken:
 class Grant:
     """One family: the code, and every token that came of it, live and die together.
 
-    `claims` are the values released to userinfo, `id_token_claims` those released to the ID token.
+    `claims` are the values released to userinfo, `id_token_claims` those released to the ID token. `act` is who acts
+    for the person, as the client may know it (RFC 8693, 4.1); `until` when nothing of the family is good any more.
     The code is spent once `code_spent` is set; seeing it again revokes the family (RFC 9700, 4.5).
     """
 
@@ -51,6 +52,8 @@ class Grant:
     amr: tuple[str, ...] = ()
     nonce: str | None = field(default=None, repr=False)
     redirect_uri: str
+    act: Mapping[str, str] | None = field(default=None, repr=False)
+    until: datetime | None = None
     code_challenge: str | None = field(default=None, repr=False)
     code_digest: str
     code_expires_at: datetime
@@ -58,6 +61,10 @@ class Grant:
     session: str | None = field(default=None, repr=False)
     sid: str | None = None
     live: tuple[LiveToken, ...] = field(default=(), repr=False)
+
+    def ended(self, now: datetime) -> bool:
+        """Tell whether its time is up, however long its tokens would live."""
+        return self.until is not None and now >= self.until
 
     def spent(self, token: LiveToken) -> Grant:
         """Return it with the code used up and its first token given."""
@@ -85,6 +92,7 @@ def make_grant(
 ) -> Grant:
     """Return what this client may know after this sign-in; `code` is the family's id and the code's digest."""
     identity = session.identity
+    assisted = identity.assisted
     claims, id_token_claims = released(identity, client, request)
     return Grant(
         id=code[0],
@@ -100,6 +108,8 @@ def make_grant(
         acr=acr,
         amr=identity.amr,
         nonce=request.nonce,
+        act={"role": assisted.role} if assisted is not None and client.assisted == "role" else None,
+        until=identity.upstream_until if assisted is not None else None,
         redirect_uri=request.redirect_uri,
         code_challenge=request.code_challenge,
         code_digest=code[1],

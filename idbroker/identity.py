@@ -45,13 +45,29 @@ class Power:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assisted:
+    """Staff of a clinic vouch for this person, at one service and for a short time: nothing of the person's was used.
+
+    `staff` is who, by their id, and `role` what they are there. `screen` says that they typed their own credentials
+    on the patient's screen; else the screen was paired by a code (`pairing`, its id).
+    """
+
+    staff: str
+    role: str
+    clinic: str
+    client: str
+    pairing: str = ""
+    screen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What a provider proved. Computed from what was received, never from what was asked.
 
     `issuer` and `subject` are the upstream's own words for itself and for the person; together they
     are stable, and two upstreams never share them (ASVS 6.8.1). `proved_at` is when the person
     really acted, not when we heard of it. `app_ip` is the address of the app in which that was, and
-    `evidence` what the eID signed, by name, for whoever must prove it later.
+    `evidence` what the eID signed, by name, for whoever must prove it later. With `assisted` it was staff who acted.
 
     `upstream_names` are the words by which the eID may say that its own session is over (a session
     index, a name); `upstream_logout` is what the provider needs to end that session, and only
@@ -76,4 +92,5 @@ class Identity:
     upstream_issued: datetime | None = None
     upstream_until: datetime | None = None
     app_ip: str | None = field(default=None, repr=False)
+    assisted: Assisted | None = None
     evidence: Mapping[str, str] = field(default_factory=dict, repr=False)

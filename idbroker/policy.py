@@ -74,9 +74,24 @@ def test_person(case: Case) -> Decision | None:
 
 def provider_not_accepted(case: Case) -> Decision | None:
     """Refuse an eID that the service or its clinic does not take, however it was reached."""
+    paired = case.identity.assisted is not None and not case.identity.assisted.screen
+    if paired:
+        return None  # no way that a page offers: the clinic's staff have begun it (assisted_elsewhere)
     if case.identity.provider not in accepted_providers(case.client, case.clinic):
         return Refuse("provider_not_accepted")
     return None
+
+
+def assisted_elsewhere(case: Case) -> Decision | None:
+    """Keep a sign-in by staff to the one service it was made for, and to services that take such.
+
+    Stops a tablet left open at one form from opening the patient's other services.
+    """
+    assisted = case.identity.assisted
+    if assisted is None:
+        return None
+    here = (case.client.id, case.clinic.id) == (assisted.client, assisted.clinic)
+    return None if here and case.client.assisted != "never" else Refuse("assisted_elsewhere")
 
 
 def level_too_low(case: Case) -> Decision | None:
@@ -103,6 +118,7 @@ def proof_too_old(case: Case) -> Decision | None:
 RULES: tuple[Callable[[Case], Decision | None], ...] = (
     test_person,
     provider_not_accepted,
+    assisted_elsewhere,
     proof_too_old,
     level_too_low,
 )

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from idbroker.client import AUTH_METHODS, Client
+from idbroker.client import API_SCOPES, AUTH_METHODS, Client
 from idbroker.clinic import LANGUAGES, Clinics
+from idbroker.identity import LoA
 from idbroker.outbound import leads_inside
 
 SCOPES = ("openid", "profile", "national_number", "offline_access")
@@ -20,6 +21,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "access_token": ("opaque", "jwt"),
     "refresh": ("never", "keep", "rotate"),
     "consent": ("never", "ask"),
+    "assisted": ("never", "allowed", "role"),
 }
 # What our answers add to an address: a second one there would let two parsers read two answers.
 _OURS = {"code", "state", "iss", "error", "error_description", "error_uri", "response"}
@@ -65,7 +67,7 @@ def name_problem(name: str) -> str | None:
 
 def check_redirect_uris(client: Client) -> Iterable[Mistake]:
     """Require exact addresses that codes may safely go to (RFC 9700, 2.1, 2.6; RFC 8252, 7)."""
-    if not client.redirect_uris:
+    if not client.redirect_uris and not client.api:
         yield "redirect_uris", "at least one is needed"
     for uri in client.redirect_uris:
         if problem := uri_problem(uri, app_schemes=client.auth_method == "none"):
@@ -249,6 +251,32 @@ def check_sector(client: Client) -> Iterable[Mistake]:
         yield "sector", "redirect_uris have several hosts: name the sector"
 
 
+def check_doors(client: Client) -> Iterable[Mistake]:
+    """Require doors whose names stand in addresses, and are called something that reads as it is written."""
+    for name, called in client.doors.items():
+        if not re.fullmatch(r"[a-z0-9-]{1,32}", name):
+            yield "doors", f"{name}: use small letters, digits and hyphens only, at most 32"
+        problems = {name_problem(text) for text in called.values()} - {None}
+        if problems or not called:
+            yield "doors", f"{name}: {', '.join(sorted(map(str, problems))) or 'has no name'}"
+
+
+def check_assisted(client: Client) -> Iterable[Mistake]:
+    """Let staff sign patients in only where the service takes the level that this has."""
+    if client.assisted != "never" and client.minimum is not LoA.LOW:
+        yield "assisted", 'a sign-in by staff is of level low: it needs minimum = "low"'
+    if client.initiate_login_uri and (problem := uri_problem(client.initiate_login_uri)):
+        yield "initiate_login_uri", problem
+
+
+def check_api(client: Client) -> Iterable[Mistake]:
+    """Give the API's scopes by name, and only to clients that can prove who they are (RFC 6749, 4.4)."""
+    for scope in sorted(set(client.api) - set(API_SCOPES)):
+        yield "api", f"{scope} is not known; there are {', '.join(API_SCOPES)}"
+    if client.api and client.auth_method == "none":
+        yield "api", "a public client cannot prove who it is; use a confidential client"
+
+
 CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_id,
     check_name,
@@ -263,6 +291,9 @@ CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_origins,
     check_lives,
     check_sector,
+    check_doors,
+    check_assisted,
+    check_api,
 )
 
 

@@ -232,6 +232,20 @@ class Signon:
         if self._is_ended(whole) and self.sessions.take(whole.key) is not None:
             self.end(whole)
 
+    def admit(self, secret: str, person: str, identity: Identity, language: str, earlier_secret: str | None) -> Session:
+        """Keep a sign-on that no service has asked for yet: staff have begun it (`identity.assisted`).
+
+        Whatever this browser was signed on to before ends, whosever it was: on a screen that is handed from patient
+        to patient nothing of the one before may live on.
+        """
+        earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
+        if earlier is not None:
+            self.end(earlier)
+        session = self.new_session(secret, person, identity, language)
+        self.index.note(session)
+        self.sessions.put(session.key, session, self.settings.absolute)
+        return session
+
     def _is_ended(self, session: Session) -> bool:
         """Tell whether a sign-on ended before it began: at its eID, or because its password was changed meanwhile."""
         # An eID at low says when it told us, and may speak of an earlier moment: its own session's.

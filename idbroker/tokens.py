@@ -80,6 +80,8 @@ class Tokens:
         found = self.refresh_tokens.find(request.token.digest)
         kept = token.check_refresh(found, client, now)
         grant = _GRANTS.unpack(self.sealer.open(kept.grant, kept.digest.encode()))
+        if grant.ended(now):
+            raise OAuthError("invalid_grant", "The refresh token is not valid", detail="what it rests on is over")
         # A scope taken from the client since is not given again.
         still = tuple(scope for scope in grant.scopes if scope in client.scopes)
         scopes = token.narrowed(request.scopes, still)
@@ -123,7 +125,8 @@ class Tokens:
     def _first_refresh_token(self, grant: Grant, client: Client, now: datetime) -> str | None:
         if client.refresh == "never" or "offline_access" not in grant.scopes:
             return None
-        return self._refresh_token(grant, client, now + client.refresh_life, now)
+        until = now + client.refresh_life
+        return self._refresh_token(grant, client, until if grant.until is None else min(until, grant.until), now)
 
     def _refresh_token(self, grant: Grant, client: Client, expires_at: datetime, now: datetime) -> str:
         """Make one. A rotated one ends when the first would have: a family has an absolute end (ASVS 10.4.8)."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from idbroker import config
-from idbroker.app import check_providers
+from idbroker.eids import check_providers
 from idbroker.errors import ConfigError
 
 

@@ -28,6 +28,8 @@ class Account:
     this is; who cannot have one is `exempt`, with the reason. `guardian` is the person who registered a
     child. `app_secret` is an authenticator app's (RFC 6238), `app_step` the newest time step it was used for.
     `reset_by` is where the link was read that the password was chosen with, until they have shown more than that.
+    `only_at` is the clinic whose staff have sent access to an address that the person had not shown to be theirs:
+    until an eID confirms who it is, the password opens that clinic and no other.
     """
 
     person: str
@@ -45,6 +47,7 @@ class Account:
     confirmed_at: datetime | None = None
     exempt: str | None = None
     guardian: str | None = None
+    only_at: str | None = None
     disabled: bool = False
     created_at: datetime
 
@@ -75,14 +78,43 @@ class Account:
 class Standing(enum.StrEnum):
     """Where an enrolment stands."""
 
+    KNOWN = "known"  # in the clinic's list, and has not asked
     ASKED = "asked"
     APPROVED = "approved"
     DECLINED = "declined"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a clinic has written down of a patient: its own words, nobody else's.
+
+    `checked` is how staff saw who it is; `exempt` why this patient cannot use an eID; `takes_part` is False for who
+    has declined to be in the clinic's register of quality. `by` is who entered it: staff, a program, the patient.
+    """
+
+    number: NationalNumber | None = field(default=None, repr=False)
+    given_name: str | None = field(default=None, repr=False)
+    family_name: str | None = field(default=None, repr=False)
+    birthdate: date | None = field(default=None, repr=False)
+    checked: str | None = None
+    exempt: str | None = field(default=None, repr=False)
+    takes_part: bool = True
+    deceased_on: date | None = None
+    entered_at: datetime
+    by: str = ""
+
+    @property
+    def name(self) -> str | None:
+        """Return the whole name, if any is known."""
+        return " ".join(part for part in (self.given_name, self.family_name) if part) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
-    """This person may use this clinic, or asked to.
+    """This person may use this clinic, or asked to. What the clinic's staff see of them begins here.
+
+    `handle` is what this clinic, and nobody else, knows the patient by in addresses and in the API: 22 random
+    signs. `entry` is the clinic's own record.
 
     `told` are the contacts as the clinic has them, by channel; `settled` those (channel and address) about
     which the person has been asked and has answered. `guardian` asked for a child; `by` is who decided, in
@@ -100,6 +132,8 @@ class Enrolment:
     guardian: str | None = None
     client: str | None = None
     language: str = "en"
+    handle: str = ""
+    entry: Entry | None = field(default=None, repr=False)
     told: Mapping[Channel, str] = field(default_factory=dict, repr=False)
     settled: Mapping[Channel, str] = field(default_factory=dict, repr=False)
 
@@ -109,6 +143,8 @@ class Purpose(enum.StrEnum):
 
     RESET = "reset"  # choose a new password: forgotten
     ACTIVATE = "activate"  # choose the first one: staff made the account
+    LETTER = "letter"  # choose the first one: a code on paper, handed over or sent by post
+    RENEW = "renew"  # choose a new one: staff sent it to an address that was not shown to be theirs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+import unicodedata
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Protocol
 
 from idbroker.accounts.account import Account, Agreed, Consent, Enrolment, Link, Standing
@@ -35,6 +37,7 @@ class EnrolmentRow:
     clinic: str
     standing: Standing
     asked_at: datetime
+    handle: str
     revision: int
     sealed: bytes = field(repr=False)
 
@@ -78,8 +81,16 @@ class EnrolmentRows(Protocol):
         """Return those that wait for a clinic's answer, oldest first."""
         ...
 
-    def save(self, row: EnrolmentRow) -> bool:
-        """Keep an enrolment of this revision, as `AccountRows.save` does."""
+    def by_handle(self, clinic: str, handle: str) -> EnrolmentRow | None:
+        """Return the one that this clinic knows by a handle; another clinic's handle finds nothing."""
+        ...
+
+    def named(self, clinic: str, words: Sequence[bytes], limit: int) -> tuple[EnrolmentRow, ...]:
+        """Return those of a clinic that have every one of these digests among their words, by person."""
+        ...
+
+    def save(self, row: EnrolmentRow, words: Collection[bytes] | None = None) -> bool:
+        """Keep an enrolment of this revision, as `AccountRows.save` does; with `words`, what it is found by."""
         ...
 
 
@@ -211,6 +222,26 @@ class Enrolments:
         """Return those that wait for a clinic's answer, oldest first."""
         return tuple(map(self._opened, self._rows.asked(clinic)))
 
+    def by_handle(self, clinic: str, handle: str) -> Enrolment | None:
+        """Return the patient that this clinic knows by a handle."""
+        row = self._rows.by_handle(clinic, handle)
+        return None if row is None else self._opened(row)
+
+    def named(self, clinic: str, name: str, birthdate: date, limit: int = 20) -> tuple[Enrolment, ...]:
+        """Return a clinic's patients of a birth date whose names have every word of `name`, however it is written."""
+        words = self._digests(clinic, name, birthdate)
+        return tuple(map(self._opened, self._rows.named(clinic, words, limit))) if words else ()
+
+    def _digests(self, clinic: str, name: str, birthdate: date) -> tuple[bytes, ...]:
+        """Return what a name and a birth date are found by together: neither alone, so that nobody browses."""
+        return tuple(self._sealer.index("patient", f"{clinic}\n{birthdate}\n{word}") for word in folded(name))
+
+    def _words(self, enrolment: Enrolment) -> tuple[bytes, ...]:
+        entry = enrolment.entry
+        if entry is None or entry.birthdate is None:
+            return ()
+        return self._digests(enrolment.clinic, entry.name or "", entry.birthdate)
+
     def change(
         self, person: str, clinic: str, change: Callable[[Enrolment | None], Enrolment | None]
     ) -> Enrolment | None:
@@ -224,12 +255,16 @@ class Enrolments:
             after = change(before)
             if after is None or after == before:
                 return before
-            if self._rows.save(self._sealed(after, 1 if row is None else row.revision + 1)):
+            after = after if after.handle else replace(after, handle=new_handle())
+            words = self._words(after)
+            same = words == (() if before is None else self._words(before))
+            if self._rows.save(self._sealed(after, 1 if row is None else row.revision + 1), None if same else words):
                 return after
         raise StoreError("too many changes at once")
 
     def _opened(self, row: EnrolmentRow) -> Enrolment:
-        return self._codec.unpack(self._sealer.open(row.sealed, enrolment_row(row.person, row.clinic)))
+        opened = self._codec.unpack(self._sealer.open(row.sealed, enrolment_row(row.person, row.clinic)))
+        return opened if opened.handle else replace(opened, handle=row.handle)
 
     def _sealed(self, enrolment: Enrolment, revision: int) -> EnrolmentRow:
         row = enrolment_row(enrolment.person, enrolment.clinic)
@@ -238,6 +273,7 @@ class Enrolments:
             clinic=enrolment.clinic,
             standing=enrolment.standing,
             asked_at=enrolment.asked_at,
+            handle=enrolment.handle,
             revision=revision,
             sealed=self._sealer.seal(self._codec.pack(enrolment), row),
         )
@@ -251,6 +287,18 @@ class Records:
     enrolments: Enrolments
     links: Links
     consents: Consents
+
+
+def folded(name: str) -> tuple[str, ...]:
+    """Return a name's words as they are compared: without case, marks or punctuation, each once, in order."""
+    plain = unicodedata.normalize("NFKD", name.casefold())
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return tuple(sorted(set(re.findall(r"[^\W_]+", letters))))
+
+
+def new_handle() -> str:
+    """Return a new patient's handle: 128 random bits, as they stand in addresses."""
+    return secrets.token_urlsafe(16)
 
 
 def new_consent_id() -> str:

@@ -10,10 +10,11 @@ import click
 
 from idbroker import config
 from idbroker.accounts import passwords
-from idbroker.app import check_providers, config_path, open_keys, open_stores
+from idbroker.app import config_path, open_keys, open_stores
 from idbroker.client import Client
 from idbroker.clinic import Clinic, PasswordRules
 from idbroker.clock import SystemClock
+from idbroker.eids import check_providers
 from idbroker.errors import ConfigError, OperatorError, StoreError
 from idbroker.identity import LoA
 from idbroker.otp import settings as codes

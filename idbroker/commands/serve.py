@@ -12,8 +12,9 @@ from granian.log import LogLevels
 from granian.server import MPServer
 
 from idbroker import config, logs
-from idbroker.app import CONFIG_VARIABLE, check_providers, config_path, needed_chains, open_keys, open_tables
+from idbroker.app import CONFIG_VARIABLE, config_path, open_keys, open_tables
 from idbroker.clock import SystemClock
+from idbroker.eids import check_providers, needed_chains
 from idbroker.keyring import ensure_keys
 
 _log = structlog.get_logger("idbroker.serve")

@@ -12,6 +12,7 @@ from idbroker.errors import OAuthError
 from idbroker.grant import SCOPE_CLAIMS, Grant, LiveToken
 from idbroker.oidc import jose
 from idbroker.oidc.secret import Secret, inside_jwt, read_secret
+from idbroker.oidc.token import acting
 
 
 class BearerError(OAuthError):
@@ -86,7 +87,7 @@ def userinfo(grant: Grant, token: LiveToken) -> Mapping[str, Any]:
         raise BearerError("insufficient_scope", "The scope openid is required", status=403)
     given_up = set(grant.scopes) - set(token.scopes)
     hidden = {claim for scope in given_up for claim in SCOPE_CLAIMS.get(scope, ())}
-    return {**{k: v for k, v in grant.claims.items() if k not in hidden}, "sub": grant.subject}
+    return {**{k: v for k, v in grant.claims.items() if k not in hidden}, **acting(grant), "sub": grant.subject}
 
 
 def introspection(grant: Grant, token: LiveToken, client: Client, issuer: str) -> Mapping[str, Any]:
@@ -109,4 +110,5 @@ def introspection(grant: Grant, token: LiveToken, client: Client, issuer: str) -
         "auth_time": int(grant.auth_time.timestamp()),
         "acr": grant.acr,
         "amr": list(grant.amr),
+        **acting(grant),
     }

@@ -115,6 +115,12 @@ def check_fresh(redemption: Redemption) -> None:
         raise _invalid("code expired")
 
 
+def check_until(redemption: Redemption) -> None:
+    """Refuse when what the whole family rests on is over: a code must not outlive it either."""
+    if redemption.grant.ended(redemption.now):
+        raise _invalid("what it rests on is over")
+
+
 def check_redirect_uri(redemption: Redemption) -> None:
     """Require the redirect URI of the request, octet by octet (RFC 6749, 4.1.3)."""
     if redemption.request.redirect_uri != redemption.grant.redirect_uri:
@@ -140,6 +146,7 @@ REDEMPTION_CHECKS: tuple[Callable[[Redemption], None], ...] = (
     check_client,
     check_unspent,
     check_fresh,
+    check_until,
     check_redirect_uri,
     check_verifier,
 )
@@ -180,7 +187,7 @@ def new_access_token(
     secret = new_secret(grant.id)
     if signer is not None:
         secret = inside_jwt(secret)
-    expires_at = now + client.access_token_life
+    expires_at = _within(grant, now + client.access_token_life)
     kept = LiveToken(digest=secret.digest, scopes=scopes, issued_at=now, expires_at=expires_at)
     if signer is None:
         return AccessToken(text=secret.text, kept=kept)
@@ -196,8 +203,18 @@ def new_access_token(
         "auth_time": int(grant.auth_time.timestamp()),
         "acr": grant.acr,
         "amr": list(grant.amr),
+        **acting(grant),
     }
     return AccessToken(text=jose.sign(claims, signer, typ="at+jwt"), kept=kept)
+
+
+def acting(grant: Grant) -> Mapping[str, Any]:
+    """Return the claim of who acts for the person, if anybody does and the client may know (RFC 8693, 4.1)."""
+    return {} if grant.act is None else {"act": dict(grant.act)}
+
+
+def _within(grant: Grant, end: datetime) -> datetime:
+    return end if grant.until is None else min(end, grant.until)
 
 
 def id_token(
@@ -210,11 +227,12 @@ def id_token(
         "sub": grant.subject,
         "aud": grant.client_id,
         "iat": int(now.timestamp()),
-        "exp": int((now + ID_TOKEN_LIFE).timestamp()),
+        "exp": int(_within(grant, now + ID_TOKEN_LIFE).timestamp()),
         "auth_time": int(grant.auth_time.timestamp()),
         "acr": grant.acr,
         "amr": list(grant.amr),
         "at_hash": jose.half_hash(access_token, signer.alg),
+        **acting(grant),
     }
     if grant.nonce is not None and not renewed:
         claims["nonce"] = grant.nonce

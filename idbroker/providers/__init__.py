@@ -24,6 +24,8 @@ from idbroker.form import Form as Form
 from idbroker.identity import Identity, LoA
 from idbroker.keyring import Certified, SigningKey
 from idbroker.keyset import Use
+from idbroker.patients.assisting import Assisting
+from idbroker.staff.entrance import Entrance
 from idbroker.transaction import Progress as Progress
 from idbroker.visitor import Device, Visitor
 
@@ -341,7 +343,7 @@ class Means:
     `kept_session`'s options (`cert` and `trust` for mutual TLS).
     `issuer` is our own address, below which this provider's are: `callback`, `logout`, `metadata`.
     `once` is True exactly once for a name until its time, across all workers (replay).
-    `desk` is who knows passwords, for the fallback.
+    `desk` is who knows passwords, for the fallback; `assisting` and `entrance` are for staff who sign a patient in.
     `sandbox` allows what only simulators need: upstreams over plain http on loopback.
     """
 
@@ -353,6 +355,8 @@ class Means:
     copies: Copies = field(default_factory=NoCopies)
     tally: Tally = field(default_factory=NoTally)
     desk: Desk | None = None
+    assisting: Assisting | None = None
+    entrance: Entrance | None = None
     sandbox: bool = False
 
 

@@ -17,6 +17,7 @@ from idbroker.evidence import SealedEvidence
 from idbroker.grant import RefreshTokens
 from idbroker.messages.message import Outbox
 from idbroker.person import PersonKey
+from idbroker.staff.records import StaffRows
 from idbroker.store.accounts import StoredAccounts
 from idbroker.store.clients import StoredClients
 from idbroker.store.consents import StoredConsents
@@ -31,6 +32,7 @@ from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
 from idbroker.store.sealed import StoredSealed
+from idbroker.store.staff import StoredStaff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Durable:
     enrolment_rows: EnrolmentRows
     links: Links
     consents: Consents
+    staff_rows: StaffRows
     messages: Outbox
     sealed: StoredSealed
     database: Database = field(repr=False)
@@ -98,6 +101,7 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         enrolment_rows=StoredEnrolments(database),
         links=StoredLinks(database),
         consents=StoredConsents(database),
+        staff_rows=StoredStaff(database),
         messages=StoredMessages(database),
         sealed=StoredSealed(database),
         database=database,

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Integer, LargeBinary, Row, String, Text, bindparam, select, text, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from idbroker.accounts.account import Standing
 from idbroker.accounts.records import EnrolmentRow
 from idbroker.store.database import Database
-from idbroker.store.schema import Moment
+from idbroker.store.schema import Moment, finding
 from idbroker.store.schema import enrolment as table
 from idbroker.store.sealed import data_key_of
 
@@ -25,10 +40,23 @@ ASKED = (
 )
 # In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
 ADD = text(
-    "INSERT INTO enrolment (person, clinic, standing, asked_at, revision, data_key, sealed) "
-    "VALUES (:person, :clinic, :standing, :asked_at, :revision, :data_key, :sealed) "
+    "INSERT INTO enrolment (person, clinic, standing, asked_at, handle, revision, data_key, sealed) "
+    "VALUES (:person, :clinic, :standing, :asked_at, :handle, :revision, :data_key, :sealed) "
     "ON CONFLICT (person, clinic) DO NOTHING RETURNING person"
 ).bindparams(bindparam("asked_at", type_=Moment), bindparam("sealed", type_=LargeBinary))
+BY_HANDLE = SHOWN.where(AT_CLINIC, table.c.handle == bindparam("known_by", type_=Text))
+NAMED = (
+    SHOWN.join(finding, (finding.c.clinic == table.c.clinic) & (finding.c.person == table.c.person))
+    .where(AT_CLINIC, finding.c.digest.in_(bindparam("words", expanding=True)))
+    .group_by(*SHOWN.selected_columns)
+    .having(func.count() == bindparam("all_of", type_=Integer))
+    .order_by(table.c.person)
+    .limit(bindparam("most", type_=Integer))
+)
+FORGET_WORDS = delete(finding).where(
+    finding.c.clinic == bindparam("at", type_=Text), finding.c.person == bindparam("of", type_=String)
+)
+ADD_WORD = insert(finding)
 CHANGE = update(table).where(OF_PERSON, AT_CLINIC, table.c.revision == bindparam("before", type_=Integer))
 
 
@@ -55,22 +83,45 @@ class StoredEnrolments:
         rows = self._database.reading(lambda connection: connection.execute(ASKED, wanted).all())
         return tuple(map(_read, rows))
 
-    def save(self, row: EnrolmentRow) -> bool:
-        """Add revision 1, or put another in the place of the one before; False if it is not so."""
-        values = {
-            "standing": row.standing.value,
-            "asked_at": row.asked_at,
-            "revision": row.revision,
-            "data_key": data_key_of(row.sealed),
-            "sealed": row.sealed,
-        }
-        with self._database.connected() as connection:
-            if row.revision == 1:
-                return (
-                    connection.execute(ADD, {"person": row.person, "clinic": row.clinic, **values}).first() is not None
-                )
-            key = {"of": row.person, "at": row.clinic, "before": row.revision - 1}
-            return connection.execute(CHANGE, {**key, **values}).rowcount == 1
+    def by_handle(self, clinic: str, handle: str) -> EnrolmentRow | None:
+        """Return the one that this clinic knows by a handle."""
+        key = {"at": clinic, "known_by": handle}
+        row = self._database.reading(lambda connection: connection.execute(BY_HANDLE, key).first())
+        return None if row is None else _read(row)
+
+    def named(self, clinic: str, words: Sequence[bytes], limit: int) -> tuple[EnrolmentRow, ...]:
+        """Return those of a clinic that have every one of these words."""
+        wanted = {"at": clinic, "words": list(words), "all_of": len(words), "most": limit}
+        rows = self._database.reading(lambda connection: connection.execute(NAMED, wanted).all())
+        return tuple(map(_read, rows))
+
+    def save(self, row: EnrolmentRow, words: Collection[bytes] | None = None) -> bool:
+        """Add revision 1, or put another in the place of the one before, and what it is found by; False if not so."""
+        if words is None:
+            with self._database.connected() as connection:
+                return _written(connection, row)
+        with self._database.writing() as connection:
+            if not _written(connection, row):
+                return False
+            connection.execute(FORGET_WORDS, {"of": row.person, "at": row.clinic})
+            for word in words:
+                connection.execute(ADD_WORD, {"clinic": row.clinic, "digest": word, "person": row.person})
+            return True
+
+
+def _written(connection: Connection, row: EnrolmentRow) -> bool:
+    values = {
+        "standing": row.standing.value,
+        "asked_at": row.asked_at,
+        "handle": row.handle,
+        "revision": row.revision,
+        "data_key": data_key_of(row.sealed),
+        "sealed": row.sealed,
+    }
+    if row.revision == 1:
+        return connection.execute(ADD, {"person": row.person, "clinic": row.clinic, **values}).first() is not None
+    key = {"of": row.person, "at": row.clinic, "before": row.revision - 1}
+    return connection.execute(CHANGE, {**key, **values}).rowcount == 1
 
 
 def _read(row: Row[Any]) -> EnrolmentRow:

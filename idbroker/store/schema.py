@@ -11,6 +11,7 @@ from sqlalchemy import (
     DateTime,
     Dialect,
     ForeignKey,
+    ForeignKeyConstraint,
     Identity,
     Index,
     Integer,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions; a test holds the two together.
-REVISION = "0004"
+REVISION = "0005"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -162,11 +163,86 @@ enrolment = Table(
     Column("clinic", Text, primary_key=True),
     Column("standing", String(20), nullable=False),
     Column("asked_at", Moment, nullable=False),
+    # What the clinic knows the patient by.
+    Column("handle", String(32), nullable=False),
     Column("revision", Integer, nullable=False),
     Column("data_key", Integer, nullable=False, index=True),
     Column("sealed", LargeBinary, nullable=False),
     # Each clinic's queue of those who asked.
     Index("enrolment_queue", "clinic", "standing", "asked_at", "person"),
+    Index("enrolment_handle", "clinic", "handle", unique=True),
+)
+
+# What a clinic finds a patient by, besides the number: digests of birth date and one word of the name.
+finding = Table(
+    "finding",
+    metadata,
+    Column("clinic", Text, primary_key=True),
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("person", String(32), primary_key=True),
+    ForeignKeyConstraint(["person", "clinic"], ["enrolment.person", "enrolment.clinic"], ondelete="CASCADE"),
+    # Of one patient, to be written anew.
+    Index("finding_person", "person", "clinic"),
+)
+
+staff = Table(
+    "staff",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("data_key", Integer, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+# What a staff member is recognised by: digests of the user name, of an organisation's own name for them, of passkeys.
+staff_key = Table(
+    "staff_key",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("staff", ForeignKey("staff.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+
+merge = Table(
+    "merge",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    # No foreign keys: the record of a merge outlives both.
+    Column("survivor", Text, nullable=False, index=True),
+    Column("absorbed", Text, nullable=False, index=True),
+    Column("at", Moment, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("undone_at", Moment),
+    # What it takes to undo it.
+    Column("data_key", Integer, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("client_id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("kinds", JSON, nullable=False),
+    Column("since", Moment, nullable=False),
+    # The secret that what is sent is signed with.
+    Column("data_key", Integer, nullable=False, index=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+webhook_notice = Table(
+    "webhook_notice",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Moment, nullable=False),
+    # The patient's handle at the client's clinic, and nothing else that is personal.
+    Column("patient", String(32), nullable=False),
+    Column("due_at", Moment, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("ends_at", Moment, nullable=False, index=True),
+    # Each client's queue.
+    Index("webhook_notice_queue", "client_id", "due_at", "id"),
 )
 
 # One row for a person and purpose, so that a newer link is the end of the older one, however many are made at once.

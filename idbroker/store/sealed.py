@@ -9,7 +9,17 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Table, func, or_, select, update
 
 from idbroker.store.database import Database
-from idbroker.store.schema import account, enrolment, evidence, message, person_key, refresh_token
+from idbroker.store.schema import (
+    account,
+    enrolment,
+    evidence,
+    merge,
+    message,
+    person_key,
+    refresh_token,
+    staff,
+    webhook,
+)
 
 _NUMBER_OCTETS = 2
 
@@ -52,7 +62,7 @@ def _numbered(table: Table) -> _Place:
 _PLACES: Mapping[str, _Place] = {
     "person_key": _Place(key=(person_key.c.digest,), sealed=person_key.c.sealed),
     "refresh_token": _Place(key=(refresh_token.c.digest,), sealed=refresh_token.c.grant),
-    **{table.name: _numbered(table) for table in (evidence, account, enrolment, message)},
+    **{table.name: _numbered(table) for table in (evidence, account, enrolment, message, staff, merge, webhook)},
 }
 
 

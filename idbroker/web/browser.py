@@ -53,9 +53,9 @@ class Cookies:
     def _name(self, name: str) -> str:
         return f"__Host-{name}" if self.secure else name
 
-    def _set(self, response: Response, name: str, value: str, max_age: int | None) -> None:
+    def _set(self, response: Response, name: str, value: str, max_age: int | None, *, same_site: str = "Lax") -> None:
         response.set_cookie(
-            self._name(name), value, max_age=max_age, secure=self.secure, httponly=True, samesite="Lax", path="/"
+            self._name(name), value, max_age=max_age, secure=self.secure, httponly=True, samesite=same_site, path="/"
         )
 
     def _drop(self, response: Response, full_name: str) -> None:
@@ -98,6 +98,32 @@ class Cookies:
     def keep_farewell(self, response: Response, name: str) -> None:
         """Set it."""
         self._set(response, "f", name, FAREWELL_MINUTES * 60)
+
+    # ---- staff, and the clinic's tablet ----------------------------------------------------------
+
+    def staff(self, request: Request) -> str | None:
+        """Return the secret of a colleague's sign-in: a cookie of its own, never the patients'."""
+        return request.cookies.get(self._name("w"))
+
+    def keep_staff(self, response: Response, secret: str) -> None:
+        """Set it; no page elsewhere makes a browser send it (CSRF), not even by a link."""
+        self._set(response, "w", secret, None, same_site="Strict")
+
+    def drop_staff(self, response: Response) -> None:
+        """Remove it."""
+        self._drop(response, self._name("w"))
+
+    def tablet(self, request: Request) -> str | None:
+        """Return the secret of a tablet that is being paired."""
+        return request.cookies.get(self._name("p"))
+
+    def keep_tablet(self, response: Response, secret: str) -> None:
+        """Set it."""
+        self._set(response, "p", secret, None, same_site="Strict")
+
+    def drop_tablet(self, response: Response) -> None:
+        """Remove it."""
+        self._drop(response, self._name("p"))
 
     # ---- the browser itself ----------------------------------------------------------------------
 

@@ -47,7 +47,7 @@ def make_web(site: Site) -> Flask:
         ),
     )
     _answer_programs(programs, site)
-    for routes in (programs, *people, _health(site)):
+    for routes in (programs, *people, _health(site), *(more(site) for more in site.more)):
         app.register_blueprint(routes)
     _answer_people(app, site)
     if site.proxies:

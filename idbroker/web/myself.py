@@ -63,7 +63,8 @@ class Myself:
         client = self.client(clinic)
         secret = self._site.cookies.session(request)
         kept = self._site.broker.signon.session(secret)
-        if kept is None or secret is None:
+        # A sign-in that staff made is for one service: whoever finds the tablet open changes nothing here.
+        if kept is None or secret is None or kept.value.identity.assisted is not None:
             return None
         visit = Visit(
             transaction=kept.value.key[:22],

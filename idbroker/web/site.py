@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from flask import Blueprint
+
 from idbroker.accounts.own import OwnPage
 from idbroker.accounts.recovery import Recovery
 from idbroker.broker import Broker
@@ -80,6 +82,7 @@ class Site:
     proxies: int = 0
     address_header: str = "Clientaddress"
     streams: int = 8  # of QR codes at once, in one process: each holds a thread of the server
+    more: tuple[Callable[[Site], Blueprint], ...] = ()  # the offices' routes
     origins: Callable[[str], tuple[str, ...]] = field(default=lambda _: ())
 
     @property

@@ -43,7 +43,13 @@ def enrolment(clock: StoppedClock, person: str, clinic: str = "clinic") -> Enrol
     """Return an enrolment's row."""
     standing = Standing.ASKED
     return EnrolmentRow(
-        person=person, clinic=clinic, standing=standing, asked_at=clock.now(), revision=1, sealed=SEALED
+        person=person,
+        clinic=clinic,
+        standing=standing,
+        asked_at=clock.now(),
+        handle=person[:22],
+        revision=1,
+        sealed=SEALED,
     )
 
 

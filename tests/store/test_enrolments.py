@@ -29,7 +29,13 @@ def person(durable: Durable, clock: StoppedClock, number: int = 0) -> str:
 def row(clock: StoppedClock, of: str, clinic: str = "clinic", **changes: Any) -> EnrolmentRow:
     """Return an enrolment's row."""
     one = EnrolmentRow(
-        person=of, clinic=clinic, standing=Standing.ASKED, asked_at=clock.now(), revision=1, sealed=b"\0\1sealed"
+        person=of,
+        clinic=clinic,
+        standing=Standing.ASKED,
+        asked_at=clock.now(),
+        handle=f"{of[:20]}-{clinic[:4]}",
+        revision=1,
+        sealed=b"\0\1sealed",
     )
     return dataclasses.replace(one, **changes)
 

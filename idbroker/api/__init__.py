@@ -1,0 +1,1 @@
+"""What clinics' own programs call: /api/v1."""

@@ -1,0 +1,26 @@
+"""What the staff's pages work with. Made once, by offices.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from idbroker.office.looks import Looks
+from idbroker.patients.access import Access
+from idbroker.patients.assisting import Assisting
+from idbroker.patients.queue import Queue
+from idbroker.patients.register import Register
+from idbroker.patients.telephone import Calls
+from idbroker.staff.entrance import Entrance
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """The engines behind the pages, and how pages look."""
+
+    entrance: Entrance
+    register: Register
+    queue: Queue
+    access: Access
+    assisting: Assisting
+    calls: Calls
+    looks: Looks

@@ -1,0 +1,119 @@
+"""What the clinics' side needs, put together: staff, the engines for patients, the pages of the office, the API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flask import Blueprint
+
+from idbroker.accounts.own import History, SignOns
+from idbroker.keeping import Shelf
+from idbroker.office.desk import Desk
+from idbroker.office.front import office
+from idbroker.office.looks import Looks
+from idbroker.patients.access import Access
+from idbroker.patients.assisting import Assisting
+from idbroker.patients.queue import Queue
+from idbroker.patients.register import Register
+from idbroker.patients.telephone import Calls
+from idbroker.providers import Provider
+from idbroker.rooms import Counter, Given, Rooms
+from idbroker.staff.entrance import Entrance, StaffSession
+from idbroker.staff.records import Members, StaffRows
+from idbroker.web.site import Site
+
+Routes = Callable[[Site], Blueprint]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foyer:
+    """What eIDs of ours need of the clinics' side: made before them."""
+
+    members: Members
+    entrance: Entrance
+    assisting: Assisting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offices:
+    """All of it."""
+
+    members: Members
+    entrance: Entrance
+    register: Register
+    queue: Queue
+    access: Access
+    assisting: Assisting
+    calls: Calls
+
+    def routes(
+        self, given: Given, asset: Callable[[str], str], *, sandbox: bool
+    ) -> tuple[Callable[[Site], Blueprint], ...]:
+        """Return what makes the routes of the pages and of the API."""
+        desk = Desk(
+            entrance=self.entrance,
+            register=self.register,
+            queue=self.queue,
+            access=self.access,
+            assisting=self.assisting,
+            calls=self.calls,
+            looks=Looks(given.words, asset, sandbox=sandbox),
+        )
+        return (office(desk),)
+
+
+def open_foyer(given: Given, counter: Counter, rows: StaffRows) -> Foyer:
+    """Return who works where, how they come in, and help at a sign-in."""
+    members = Members(rows, given.sealer)
+    entrance = _entrance(given, counter, members)
+    return Foyer(members=members, entrance=entrance, assisting=_assisting(given, counter, members))
+
+
+def open_offices(  # noqa: PLR0917 - each is one of the house
+    given: Given,
+    counter: Counter,
+    rooms: Rooms,
+    foyer: Foyer,
+    providers: Mapping[str, Provider],
+    sign_ons: SignOns,
+    history: History,
+) -> Offices:
+    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
+    return Offices(
+        members=foyer.members,
+        entrance=foyer.entrance,
+        register=_register(given, counter, sign_ons, history),
+        queue=Queue(records=counter.records, approving=rooms.approving),
+        access=_access(given, counter, rooms),
+        assisting=foyer.assisting,
+        calls=_calls(given, counter, providers),
+    )
+
+
+def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
+    return Entrance(members=members, sessions=Shelf(given.sealed, "w", StaffSession), settings=given.settings.staff)
+
+
+def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
+    return Assisting()
+
+
+def _register(given: Given, counter: Counter, sign_ons: SignOns, history: History) -> Register:
+    return Register(
+        records=counter.records,
+        clinics=given.settings.clinics,
+        letters=counter.letters,
+        events=given.events,
+        history=history,
+        sign_ons=sign_ons,
+        tallies=given.tallies,
+    )
+
+
+def _access(given: Given, counter: Counter, rooms: Rooms) -> Access:
+    return Access()
+
+
+def _calls(given: Given, counter: Counter, providers: Mapping[str, Provider]) -> Calls:
+    return Calls()
