@@ -214,6 +214,7 @@ class Moves(Turns):
             now=self.clock.now(),
             host=self.asking.host,
             ip=visitor.ip if visitor else None,
+            door=transaction.request.door,
         )
 
     # ---- no --------------------------------------------------------------------------------------
@@ -300,7 +301,7 @@ class Moves(Turns):
             loa=min(max(_least(transaction), wished), self.providers[provider].loa),
             minimum=_least(transaction),
             language=transaction.language,
-            service=client.called(transaction.language),
+            service=client.called(transaction.language, request.door),
             now=self.clock.now(),
             fresh=bool({"login", "select_account"} & set(request.prompt)) or request.max_age == timedelta(),
             max_age=request.max_age,

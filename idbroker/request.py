@@ -13,7 +13,8 @@ class SigninRequest:
     """A checked request. `minimum` is the level that must be received, whatever else was wished.
 
     `acr_values` are the client's spellings, by preference; `essential_acr` says that one of them
-    must be met (OpenID Connect Core 5.5.1.1). `claims_*` are names asked for one by one (5.5).
+    must be met (OpenID Connect Core 5.5.1.1). `claims_*` are names asked for one by one (5.5). `door` is the way in
+    that the person took, where the client has several and has registered them.
     """
 
     client_id: str
@@ -32,5 +33,6 @@ class SigninRequest:
     claims_userinfo: tuple[str, ...] = ()
     required_subject: str | None = field(default=None, repr=False)
     provider_hint: str | None = None
+    door: str | None = None
     ui_locales: tuple[str, ...] = ()
     received_at: datetime

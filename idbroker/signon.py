@@ -98,6 +98,7 @@ class Signon:
                 clinic=clinic.id,
                 provider=session.identity.provider,
                 person=session.person,
+                detail=_door(request),
             )
         )
         return code
@@ -143,7 +144,7 @@ class Signon:
                 clinic=clinic.id,
                 provider=identity.provider,
                 person=person,
-                detail={"loa": identity.loa.word, **evidence_id},
+                detail={"loa": identity.loa.word, **_door(request), **evidence_id},
             )
 
         person = self.records.signed_in(person_keys(identity, self.sealer), event, now, proof)
@@ -272,6 +273,11 @@ class Signon:
     def is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
         """Tell whether this is the person that the request is for (Core 3.1.2.1, id_token_hint)."""
         return request.required_subject in (None, self._subject(client, person))
+
+
+def _door(request: SigninRequest) -> dict[str, str]:
+    """Return what the trail says of the way in that was taken."""
+    return {} if request.door is None else {"door": request.door}
 
 
 def _carried(new: tuple[Rests, ...], earlier: tuple[Rests, ...]) -> tuple[Rests, ...]:

@@ -20,8 +20,9 @@ class Visit:
     now: datetime
     host: str
     ip: str | None = None
+    door: str | None = None
 
     @property
     def service(self) -> str:
-        """Return what the service is called in the person's language."""
-        return self.client.called(self.language)
+        """Return what the service, or the door of it that they took, is called in the person's language."""
+        return self.client.called(self.language, self.door)

@@ -172,9 +172,19 @@ def _checked(
         claims_userinfo=asking.claims.userinfo,
         required_subject=_required_subject(asking, hinted_subject),
         provider_hint=idp if idp in providers else None,
+        door=_registered_door(asking),
         ui_locales=parameters.words("ui_locales")[:16],
         received_at=now,
     )
+
+
+def _registered_door(asking: Asking) -> str | None:
+    """Return the way in that the request names, a parameter of ours. One that is not registered is as none.
+
+    The person can sign in all the same; the pages say only what the service has registered (phishing by words).
+    """
+    door = asking.parameters.get("door", "")
+    return door if door in asking.client.doors else None
 
 
 def _required_subject(asking: Asking, hinted_subject: Callable[[str, Client], str]) -> str | None:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 
+import structlog
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
@@ -25,6 +26,7 @@ from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields
 
+_log = structlog.get_logger("idbroker.web")
 HANDED_ON = timedelta(seconds=60)
 MOST_ANSWER = 192 * 1024  # octets: an assertion with powers of attorney, encrypted; a store takes 256 KiB
 _ANEW = {"again": None, "this": Device.THIS, "other": Device.OTHER}
@@ -129,6 +131,8 @@ class _Walk:
                 hinted_subject=self._hinted_subject,
                 providers=tuple(site.broker.providers),
             )
+            if asked.door is None and "door" in parameters:
+                _log.warning("unknown_door", client=asked.client_id)
             language = self._screens.language_for(asked)
             _, clinic = site.broker.parties(asked)
             accepted = site.cookies.accepted(request).get(clinic.id)

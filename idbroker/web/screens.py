@@ -215,7 +215,7 @@ class Screens:
             language=transaction.language,
             languages=clinic.offered_languages if live else (),
             country=clinic.country,
-            service=client.called(transaction.language),
+            service=client.called(transaction.language, transaction.request.door),
             clinic=clinic.name,
             phone=clinic.phone,
             help_href=clinic.help_url,
