@@ -157,22 +157,26 @@ class Accounts:
     def find(self, number: NationalNumber) -> Account | None:
         """Return the account of a national number. What it costs does not tell whether there is one, but unsealing."""
         found = self._rows.find(self._sealer.index("number", number.key))
-        return None if found is None or found[1] is None else self._opened(found[1])
+        return None if found is None or found[1] is None else self.opened(found[1])
 
     def of(self, person: str) -> Account | None:
         """Return a person's account."""
         row = self._rows.of(person)
-        return None if row is None else self._opened(row)
+        return None if row is None else self.opened(row)
 
     def person(self, number: NationalNumber, now: datetime) -> str:
         """Return the person of a national number, new if nobody has come with it so far."""
+        return self._rows.known((self.key(number),), now)
+
+    def key(self, number: NationalNumber) -> PersonKey:
+        """Return what a person is recognised by who has a number."""
         digest = self._sealer.index("number", number.key)
         sealed = self._sealer.seal(number.key.encode(), number_row(digest))
-        return self._rows.known((PersonKey(kind="number", digest=digest, sealed=sealed),), now)
+        return PersonKey(kind="number", digest=digest, sealed=sealed)
 
     def add(self, account: Account) -> bool:
         """Keep a new account; False if the person has one."""
-        return self._rows.save(self._sealed(account, 1))
+        return self._rows.save(self.sealed(account, 1))
 
     def change(self, person: str, change: Callable[[Account], Account | None]) -> Account | None:
         """Change an account, whoever else changes it at the same time; return it as it is now.
@@ -183,11 +187,11 @@ class Accounts:
             row = self._rows.of(person)
             if row is None:
                 return None
-            before = self._opened(row)
+            before = self.opened(row)
             after = change(before)
             if after is None or after == before:
                 return before
-            if self._rows.save(self._sealed(after, row.revision + 1)):
+            if self._rows.save(self.sealed(after, row.revision + 1)):
                 return after
         raise StoreError("too many changes at once")
 
@@ -195,10 +199,12 @@ class Accounts:
         """Remove an account, and all that hangs on it."""
         return self._rows.remove(person)
 
-    def _opened(self, row: AccountRow) -> Account:
+    def opened(self, row: AccountRow) -> Account:
+        """Return the account in a row."""
         return self._codec.unpack(self._sealer.open(row.sealed, account_row(row.person)))
 
-    def _sealed(self, account: Account, revision: int) -> AccountRow:
+    def sealed(self, account: Account, revision: int) -> AccountRow:
+        """Return the row of an account, bound to its person."""
         sealed = self._sealer.seal(self._codec.pack(account), account_row(account.person))
         return AccountRow(person=account.person, revision=revision, sealed=sealed)
 
@@ -212,31 +218,32 @@ class Enrolments:
     def find(self, person: str, clinic: str) -> Enrolment | None:
         """Return one."""
         row = self._rows.find(person, clinic)
-        return None if row is None else self._opened(row)
+        return None if row is None else self.opened(row)
 
     def of(self, person: str) -> tuple[Enrolment, ...]:
         """Return all of a person."""
-        return tuple(map(self._opened, self._rows.of(person)))
+        return tuple(map(self.opened, self._rows.of(person)))
 
     def asked(self, clinic: str) -> tuple[Enrolment, ...]:
         """Return those that wait for a clinic's answer, oldest first."""
-        return tuple(map(self._opened, self._rows.asked(clinic)))
+        return tuple(map(self.opened, self._rows.asked(clinic)))
 
     def by_handle(self, clinic: str, handle: str) -> Enrolment | None:
         """Return the patient that this clinic knows by a handle."""
         row = self._rows.by_handle(clinic, handle)
-        return None if row is None else self._opened(row)
+        return None if row is None else self.opened(row)
 
     def named(self, clinic: str, name: str, birthdate: date, limit: int = 20) -> tuple[Enrolment, ...]:
         """Return a clinic's patients of a birth date whose names have every word of `name`, however it is written."""
         words = self._digests(clinic, name, birthdate)
-        return tuple(map(self._opened, self._rows.named(clinic, words, limit))) if words else ()
+        return tuple(map(self.opened, self._rows.named(clinic, words, limit))) if words else ()
 
     def _digests(self, clinic: str, name: str, birthdate: date) -> tuple[bytes, ...]:
         """Return what a name and a birth date are found by together: neither alone, so that nobody browses."""
         return tuple(self._sealer.index("patient", f"{clinic}\n{birthdate}\n{word}") for word in folded(name))
 
-    def _words(self, enrolment: Enrolment) -> tuple[bytes, ...]:
+    def words(self, enrolment: Enrolment) -> tuple[bytes, ...]:
+        """Return what an enrolment is found by, besides its number and handle."""
         entry = enrolment.entry
         if entry is None or entry.birthdate is None:
             return ()
@@ -251,22 +258,24 @@ class Enrolments:
         """
         for _ in range(_TRIES):
             row = self._rows.find(person, clinic)
-            before = None if row is None else self._opened(row)
+            before = None if row is None else self.opened(row)
             after = change(before)
             if after is None or after == before:
                 return before
             after = after if after.handle else replace(after, handle=new_handle())
-            words = self._words(after)
-            same = words == (() if before is None else self._words(before))
-            if self._rows.save(self._sealed(after, 1 if row is None else row.revision + 1), None if same else words):
+            words = self.words(after)
+            same = words == (() if before is None else self.words(before))
+            if self._rows.save(self.sealed(after, 1 if row is None else row.revision + 1), None if same else words):
                 return after
         raise StoreError("too many changes at once")
 
-    def _opened(self, row: EnrolmentRow) -> Enrolment:
+    def opened(self, row: EnrolmentRow) -> Enrolment:
+        """Return the enrolment in a row."""
         opened = self._codec.unpack(self._sealer.open(row.sealed, enrolment_row(row.person, row.clinic)))
         return opened if opened.handle else replace(opened, handle=row.handle)
 
-    def _sealed(self, enrolment: Enrolment, revision: int) -> EnrolmentRow:
+    def sealed(self, enrolment: Enrolment, revision: int) -> EnrolmentRow:
+        """Return the row of an enrolment, bound to person and clinic; it has a handle by now."""
         row = enrolment_row(enrolment.person, enrolment.clinic)
         return EnrolmentRow(
             person=enrolment.person,
