@@ -92,7 +92,12 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
 
 
 def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
-    return Entrance(members=members, sessions=Shelf(given.sealed, "w", StaffSession), settings=given.settings.staff)
+    return Entrance(
+        members=members,
+        sessions=Shelf(given.sealed, "w", StaffSession),
+        settings=given.settings.staff,
+        events=given.events,
+    )
 
 
 def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
