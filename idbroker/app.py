@@ -19,6 +19,7 @@ from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
+from idbroker.credentials import Credential, Credentials
 from idbroker.eids import make_providers, needed_chains
 from idbroker.evidence import evidence_row
 from idbroker.farewell import Afterwards, Farewell
@@ -338,6 +339,9 @@ def make_site(house: House) -> Site:
         broker=Broker(moves=moves, waits=waits),
         waits=waits,
         tokens=house.tokens,
+        credentials=Credentials(
+            issuer=issuer, clock=clock, clients=house.clients, shelf=Shelf(sealed, "x", Credential)
+        ),
         signout=house.signout,
         recovery=house.rooms.recovery,
         own=house.rooms.own,

@@ -18,7 +18,7 @@ from idbroker.oidc import jose
 from idbroker.oidc.parameters import Parameters, refuse_duplicates
 from idbroker.oidc.secret import Secret, inside_jwt, new_secret, read_secret
 
-GRANT_TYPES = ("authorization_code", "refresh_token")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 CODE_LIFE = timedelta(seconds=60)
 ID_TOKEN_LIFE = timedelta(minutes=10)
 
@@ -40,7 +40,14 @@ class RefreshRequest:
     scopes: tuple[str, ...]
 
 
-def parse(parameters: Parameters, client: Client) -> CodeRequest | RefreshRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRequest:
+    """A client asks as itself, for scopes of our API (RFC 6749, 4.4.2)."""
+
+    scopes: tuple[str, ...]
+
+
+def parse(parameters: Parameters, client: Client) -> CodeRequest | RefreshRequest | ClientRequest:
     """Return what an authenticated client asks. Raises OAuthError (RFC 6749, 5.2)."""
     refuse_duplicates(parameters)
     grant_type = parameters.get("grant_type")
@@ -56,7 +63,19 @@ def parse(parameters: Parameters, client: Client) -> CodeRequest | RefreshReques
         if client.refresh == "never":
             raise OAuthError("unauthorized_client", "The client is not registered for refresh tokens")
         return RefreshRequest(token=_presented(parameters, "refresh_token"), scopes=parameters.words("scope"))
+    if grant_type == "client_credentials":
+        return _own_request(parameters, client)
     raise OAuthError("unsupported_grant_type", "This grant_type is not supported")
+
+
+def _own_request(parameters: Parameters, client: Client) -> ClientRequest:
+    """Return what a client asks as itself. One that proves nothing is nobody's to give to (RFC 6749, 4.4)."""
+    if client.auth_method == "none" or not client.api:
+        raise OAuthError("unauthorized_client", "The client is not registered for client_credentials")
+    scopes = parameters.words("scope")
+    if not set(scopes) <= set(client.api):
+        raise OAuthError("invalid_scope", "The client is not registered for such a scope")
+    return ClientRequest(scopes=scopes or client.api)
 
 
 def _presented(parameters: Parameters, name: str) -> Secret:

@@ -64,6 +64,8 @@ class _Endpoints:
         asked = token.parse(parameters, client)
         if isinstance(asked, token.CodeRequest):
             return self._site.tokens.redeem(client, asked)
+        if isinstance(asked, token.ClientRequest):
+            return self._site.credentials.issue(client, asked)
         return self._site.tokens.refresh(client, asked)
 
     def revoke(self) -> Response:
@@ -71,7 +73,9 @@ class _Endpoints:
 
     def _revoked(self, client: Client, parameters: Parameters) -> Mapping[str, Any]:
         refuse_duplicates(parameters)
-        self._site.tokens.revoke(client, _token_parameter(parameters))
+        text = _token_parameter(parameters)
+        if not self._site.credentials.revoke(client, text):
+            self._site.tokens.revoke(client, text)
         return {}
 
     def introspect(self) -> Response:
@@ -81,7 +85,9 @@ class _Endpoints:
         refuse_duplicates(parameters)
         if client.auth_method == "none":
             raise InvalidClient("public clients may not introspect")
-        return self._site.tokens.introspect(client, _token_parameter(parameters))
+        text = _token_parameter(parameters)
+        own = self._site.credentials.introspect(client, text)
+        return self._site.tokens.introspect(client, text) if own is None else own
 
     def userinfo(self) -> Response:
         elsewhere = "access_token" in request.args or b"access_token=" in request.get_data(cache=False)

@@ -16,6 +16,7 @@ from idbroker.broker import Broker
 from idbroker.client import Clients
 from idbroker.clinic import Clinics
 from idbroker.clock import Clock
+from idbroker.credentials import Credentials
 from idbroker.keeping import Shelf
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.signout import Signout
@@ -65,6 +66,7 @@ class Site:
     broker: Broker
     waits: Waits
     tokens: Tokens
+    credentials: Credentials
     signout: Signout
     recovery: Recovery
     own: OwnPage

@@ -61,7 +61,7 @@ def test_parse_refresh(code: Secret) -> None:
     [
         ({}, "invalid_request"),
         ({"grant_type": "password", "username": "a", "password": "b"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client"),
         ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": "Authorization_Code", "code": "x"}, "unsupported_grant_type"),
         ({"grant_type": "authorization_code"}, "invalid_request"),
