@@ -125,6 +125,7 @@ def _swedes() -> tuple[SimPerson, ...]:
             password="vinter-apelsin-brygga-7",
             email="marta@example.test",
             phone="+46701740620",
+            noted={"exempt": "age", "checked": "passport"},
             story="Born in 1942, without any eID: signs in with number, password and one-time code",
         ),
         SimPerson(
@@ -137,7 +138,9 @@ def _swedes() -> tuple[SimPerson, ...]:
             number="197110021834",
             loa=LoA.SUBSTANTIAL,
             habit="cancel",
-            story="Always cancels",
+            clinics=(NEUROREG,),
+            noted={"takes_part": False},
+            story="Always cancels; in Neuroreg’s list, and has declined to take part in the register",
         ),
     )
 

@@ -18,7 +18,9 @@ _FALLBACK = ("fallback",)
 
 def account_people(today: date) -> tuple[SimPerson, ...]:
     """Return them; those whose story is an age are that old `today`."""
-    return (*_without_eid(today), *_with_children(today), *_at_clinics(), *_made_by_staff(), *_swedes())
+    return (
+        *_without_eid(today), *_with_children(today), *_at_clinics(), *_made_by_staff(), *_for_staff(), *_swedes()
+    )  # fmt: skip
 
 
 def _dane(who: str, name: str, born: date, serial: int, story: str, **more: Any) -> SimPerson:
@@ -96,7 +98,41 @@ def _made_by_staff() -> tuple[SimPerson, ...]:
         _dane(
             "birte", "Birte Undtagelund", date(1939, 9, 5), 212,
             "Staff made her account and wrote down that she cannot have MitID: the link is enough",
-            eids=(), invited=True, exempt="cannot use MitID",
+            eids=(), invited=True, exempt="age",
+        ),
+    )  # fmt: skip
+
+
+def _for_staff() -> tuple[SimPerson, ...]:
+    waits: dict[str, Any] = {"eids": _MITID, "clinics": (), "asks": (CLINEA,)}
+    born = date(1990, 2, 3)
+    return (
+        _dane(
+            "vilma", "Vilma Ventesen", date(1988, 3, 9), 213,
+            "Waits for Test klinik 2, whose list has the same of her",
+            phone="+46701740615", told={"email": "vilma@example.test", "sms": "+46701740615"}, **waits,
+        ),
+        _dane(
+            "otto", "Otto Afvigesen", date(1979, 12, 1), 211,
+            "Waits for Test klinik 2, whose list has another surname and another telephone",
+            phone="+46701740616", told={"email": "otto@example.test", "sms": "+46701740617"},
+            noted={"family_name": "Afvigelund"}, **waits,
+        ),
+        _dane(
+            "ida", "Ida Ukendtgaard", date(2001, 7, 4), 214, "Waits for Test klinik 2, which has never heard of her",
+            noted=None, **waits,
+        ),
+        _dane(
+            "rosa", "Rosa Listekær", date(1966, 10, 20), 216, "In the list of Test klinik 2, and has asked for nothing",
+            eids=_MITID, clinics=(), listed=(CLINEA,), email=None, told={"email": "rosa@example.test"},
+        ),
+        _dane(
+            "asta", "Asta Nummersen", born, 218, "Patient of Test klinik 2 under the number she had before",
+            eids=_FALLBACK, email="asta@example.test", password="Kastanje8mark",
+        ),
+        _dane(
+            "asta-ny", "Asta Nummersen", born, 220, "The same Asta, entered again under her new number",
+            eids=_MITID, email=None, told={"email": "asta@example.test"},
         ),
     )  # fmt: skip
 
@@ -104,8 +140,15 @@ def _made_by_staff() -> tuple[SimPerson, ...]:
 def _swedes() -> tuple[SimPerson, ...]:
     return (
         SimPerson(
+            id="sigrid", given_name="Sigrid", family_name="Bytaresson", country="SE", born=date(1964, 4, 9),
+            number="196404094739", eids=_FALLBACK, clinics=(NEUROREG,), password="kanel-fjord-lampa-9",
+            email="sigrid@example.test", phone="+46701740621", told={"sms": "+46701740622"},
+            story="Has another mobile number than Neuroreg’s staff have written down",
+        ),
+        SimPerson(
             id="viktor", given_name="Viktor", family_name="Utantelefonsson", country="SE", born=date(1999, 8, 7),
             number="199908072391", eids=_FALLBACK, clinics=(NEUROREG,), password="mandel-kvist-trumma-4",
-            email="viktor@example.test", story="Has no BankID and no phone: his codes go to his e-mail",
+            email="viktor@example.test", noted={"exempt": "other", "checked": "card"},
+            story="Has no BankID and no phone: his codes go to his e-mail",
         ),
     )  # fmt: skip

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment, Standing
+from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment, Entry, Standing
 from idbroker.accounts.activation import Activation, Invitation
 from idbroker.accounts.passwords import Hasher, Settings
 from idbroker.accounts.records import Records, new_consent_id
@@ -39,18 +39,19 @@ class Seeding:
         """Write everybody; guardians come before those whose account they made. Raises StoreError."""
         everybody = tuple(people)
         for person in sorted(everybody, key=lambda one: one.guardian is not None):
-            if person.clinics and person.number is not None and not person.invited:
+            if _clinics_of(person) and person.number is not None and not person.invited:
                 self._person(person, number_of(person, self.now))
 
     def _person(self, person: SimPerson, number: NationalNumber) -> None:
         self._ids[person.id] = person_id = self.meet(person, number)
         if person.contacts:
             self.records.accounts.add(self._account(person, person_id, number))
-        for name in person.clinics:
+        for name, standing in _clinics_of(person).items():
             clinic = self.clinics.find(name)
             if clinic is not None:
-                self._enrol(person, person_id, clinic)
-                self._accept(person, person_id, clinic)
+                self._enrol(person, number, clinic, standing)
+                if standing is Standing.APPROVED:
+                    self._accept(person, person_id, clinic)
 
     def _account(self, person: SimPerson, person_id: str, number: NationalNumber) -> Account:
         has_eid = bool(set(person.eids) - {"fallback"})
@@ -68,25 +69,43 @@ class Seeding:
                 for channel, address in person.contacts.items()
             ),
             confirmed_at=self.now if has_eid or person.guardian else None,
-            exempt=None if has_eid or person.guardian else "has no eID",
             guardian=self._ids.get(person.guardian or ""),
             created_at=self.now,
         )
 
-    def _enrol(self, person: SimPerson, person_id: str, clinic: Clinic) -> None:
+    def _enrol(self, person: SimPerson, number: NationalNumber, clinic: Clinic, standing: Standing) -> None:
+        person_id, approved, asked = self._ids[person.id], standing is Standing.APPROVED, standing is Standing.ASKED
         wanted = Enrolment(
             person=person_id,
             clinic=clinic.id,
-            standing=Standing.APPROVED,
+            standing=standing,
             asked_at=self.now,
-            decided_at=self.now,
-            by=BY,
+            decided_at=self.now if approved else None,
+            by=BY if approved else None,
+            provider=person.eids[0] if asked else None,
+            entry=self._entry(person, number),
             guardian=self._ids.get(person.guardian or ""),
             client=PORTAL_OF[clinic.id],
             language=_SPEAKS[person.country],
             told={Channel(channel): address for channel, address in person.told.items()},
         )
         self.records.enrolments.change(person_id, clinic.id, lambda before: before or wanted)
+
+    def _entry(self, person: SimPerson, number: NationalNumber) -> Entry | None:
+        if person.noted is None:
+            return None
+        has_eid = bool(set(person.eids) - {"fallback"})
+        entry = Entry(
+            number=number,
+            given_name=person.given_name,
+            family_name=person.family_name,
+            birthdate=person.born,
+            checked="list",
+            exempt=None if has_eid or person.guardian else "other",
+            entered_at=self.now,
+            by=BY,
+        )
+        return replace(entry, **person.noted)
 
     def _accept(self, person: SimPerson, person_id: str, clinic: Clinic) -> None:
         if clinic.terms is None or self.records.consents.current(person_id, Agreed.TERMS, clinic.id) is not None:
@@ -102,6 +121,15 @@ class Seeding:
                 given_at=self.now,
             )
         )
+
+
+def _clinics_of(person: SimPerson) -> dict[str, Standing]:
+    """Return where somebody is known from the start, and how they stand there."""
+    return (
+        dict.fromkeys(person.clinics, Standing.APPROVED)
+        | dict.fromkeys(person.asks, Standing.ASKED)
+        | dict.fromkeys(person.listed, Standing.KNOWN)
+    )
 
 
 def number_of(person: SimPerson, now: datetime) -> NationalNumber:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from idbroker.identity import LoA
 from idbroker.numbers import parse
@@ -45,6 +46,8 @@ class SimPerson:
     `clinics` take this person from the start. Who has a `password` has an account, with `email` and `phone`
     proved; who is `invited` has one that staff made, and a link to activate it, without an eID if staff wrote
     down why (`exempt`). `told` is what the clinics have instead, by channel. `guardian` made a child's account.
+    `asks` are clinics that this person waits for, `listed` those that have them in their list unasked. `noted` is what
+    their lists say otherwise, by the name of an Entry's field; None if those asked have nothing of them.
     """
 
     id: str
@@ -68,6 +71,9 @@ class SimPerson:
     invited: bool = False
     exempt: str | None = None
     guardian: str | None = None
+    asks: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
+    noted: Mapping[str, Any] | None = field(default_factory=dict, repr=False)
     relations: Mapping[str, str] = field(default_factory=dict)
     freja_level: str = "PLUS"
     freja_loa: str = "LOA3"
