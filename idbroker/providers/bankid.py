@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
 import requests
 import structlog
@@ -17,7 +18,9 @@ import structlog
 from idbroker.clock import Clock
 from idbroker.errors import ConfigError, Refused, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
+from idbroker.numbers import NationalNumber
 from idbroker.providers import Asked, Means, Progress, Wait
+from idbroker.providers._bankid import dialling
 from idbroker.providers._bankid.api import Api
 from idbroker.providers._bankid.hints import failed, lapsed, pending
 from idbroker.providers._bankid.order import Order, milliseconds, tokens, unpack
@@ -49,10 +52,11 @@ class BankID:
     short = "BankID"
     pace = timedelta(seconds=2)  # BankID asks for no more
     origins: tuple[str, ...] = ()
+    shows = True  # whoever is dialled reads our words in the app
 
     def __init__(self, settings: Settings, rules: Rules, api: Api, clock: Clock) -> None:
         self.title = settings.title
-        self.binding = settings.binding
+        self.binding, self.dials = settings.binding, settings.telephone
         self._settings, self._rules, self._api, self._clock = settings, rules, api, clock
 
     def begin(self, asked: Asked) -> Wait:
@@ -75,9 +79,7 @@ class BankID:
         order = unpack(state)
         if order is None:
             raise Untrusted("a state that does not read")
-        answer = self._api.collect(order.order)
-        if not isinstance(answer, dict) or answer.get("orderRef") != order.order:
-            raise Unreachable("collect: an answer about no order or another")
+        answer = self._collected(order.order)
         match answer.get("status"):
             case "pending":
                 return _waiting(order, state, answer.get("hintCode"))
@@ -119,10 +121,52 @@ class BankID:
         Left to itself it would keep the person's app from their next one.
         """
         order = unpack(state)
-        if order is None:
-            return
+        if order is not None:
+            self._cancel(order.order)
+
+    # ---- by telephone: `patients.telephone.Dialled` ----------------------------------------------
+
+    def dial(
+        self,
+        number: NationalNumber,
+        said: str,
+        *,
+        by_clinic: bool,
+        now: datetime,
+        requirement: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Make an order for whoever has this number; they find it when they open their app."""
+        policies = self._settings.certificate_policies
+        body = dialling.new_call(number, said, requirement or {}, policies, by_clinic=by_clinic)
+        return dialling.begun(self._api.call(body), body, now).pack()
+
+    def heard(self, state: bytes, now: datetime) -> Identity | None:
+        """Look once; return who approved, None while nobody has."""
+        called = dialling.unpack(state)
+        answer = self._collected(called.order)
+        match answer.get("status"):
+            case "pending":
+                return None
+            case "failed":
+                raise dialling.ended(answer.get("hintCode"))
+            case "complete":
+                return dialling.heard(answer, called, self._rules, now)
+            case _:
+                raise Unreachable("collect: an unknown status")
+
+    def hang_up(self, state: bytes) -> None:
+        """Cancel such an order; one that has ended already is left alone. Raises Unreachable."""
+        self._cancel(dialling.unpack(state).order)
+
+    def _collected(self, order: str) -> Mapping[str, object]:
+        answer = self._api.collect(order)
+        if not isinstance(answer, dict) or answer.get("orderRef") != order:
+            raise Unreachable("collect: an answer about no order or another")
+        return answer
+
+    def _cancel(self, order: str) -> None:
         try:
-            self._api.cancel(order.order)
+            self._api.cancel(order)
         except Refused as refused:
             raise Unreachable(refused.detail) from refused
 

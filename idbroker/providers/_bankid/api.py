@@ -1,4 +1,4 @@
-"""The RP API's three calls, over one kept connection with mutual TLS: what comes back, or the error it is.
+"""The RP API's four calls, over one kept connection with mutual TLS: what comes back, or the error it is.
 
 Every look at every waiting person's order comes through here, so addresses, headers and bodies are put
 together as bytes, and nothing is logged while an order is pending.
@@ -66,14 +66,21 @@ class Api:
     """
 
     def __init__(self, address: str, http: requests.Session, clock: Clock) -> None:
-        self._urls = {call: f"{address}/{call}" for call in ("auth", "collect", "cancel")}
+        self._urls = {call: f"{address}/{call}" for call in ("auth", "phone/auth", "collect", "cancel")}
         self.http = http
         self._clock = clock
         self._rests_until: datetime | None = None
 
     def auth(self, order: Mapping[str, Any]) -> Any:
         """Begin an order. It is never tried again blindly: an order may be there, and lapses by itself."""
-        answer = self._post("auth", json.dumps(order, separators=(",", ":"), ensure_ascii=False).encode())
+        return self._begin("auth", order)
+
+    def call(self, order: Mapping[str, Any]) -> Any:
+        """Begin an order by somebody's number; nor is this tried again."""
+        return self._begin("phone/auth", order)
+
+    def _begin(self, call: str, order: Mapping[str, Any]) -> Any:
+        answer = self._post(call, json.dumps(order, separators=(",", ":"), ensure_ascii=False).encode())
         if isinstance(answer, _Failure):
             raise _error(answer)
         return answer

@@ -76,8 +76,13 @@ def plain_name(name: str) -> str:
     A client chooses its own: markup would let it write a page of its own into the app, a change of
     direction would turn its letters round, a line break would begin a paragraph of ours.
     """
-    seen = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in name)
-    return " ".join(_MARKUP.sub(" ", seen).split())[:_LONGEST_NAME]
+    return only_words(name)[:_LONGEST_NAME]
+
+
+def only_words(line: str) -> str:
+    """Return a line without markup, line breaks or changes of direction."""
+    seen = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in line)
+    return " ".join(_MARKUP.sub(" ", seen).split())
 
 
 def _bound_to(asked: Asked) -> str:

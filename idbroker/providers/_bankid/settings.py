@@ -72,7 +72,8 @@ class Settings:
     began, and `refuse_risk` the risk from which on BankID's own judgement ends a sign-in. `user_text`
     replaces, by language, what people read in the app: simpleMarkdownV1, `{service}` is whom they sign
     in to. `address` is for a simulator or a proxy in front, which has a `server_root_file` of its own;
-    `app_link` and `program_link` are for a simulator.
+    `app_link` and `program_link` are for a simulator. `telephone` lets staff ask a patient who is on the telephone,
+    by their number: BankID has to have enabled that for our certificate.
     """
 
     environment: Literal["test", "production"]
@@ -89,6 +90,7 @@ class Settings:
     address: str | None = None
     app_link: str = "https://app.bankid.com/"
     program_link: str = "bankid:///"
+    telephone: bool = False
     title: str = "BankID"
 
     @property

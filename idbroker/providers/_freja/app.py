@@ -10,8 +10,10 @@ from typing import Any
 from idbroker.codec import Codec
 from idbroker.errors import Cancelled, Refused, StoreError, Unreachable, Untrusted
 from idbroker.identity import Identity
+from idbroker.numbers import NationalNumber
 from idbroker.providers import Asked, Progress, Wait
-from idbroker.providers._freja.details import Details, Expected, Signers, verified
+from idbroker.providers._freja.details import BY_NUMBER, INFERRED, Details, Expected, Signers, verified
+from idbroker.providers._freja.dialling import asked_on, ended_as, ordered
 from idbroker.providers._freja.levels import HIGHEST, Registration, read_level
 from idbroker.providers._freja.links import ADDRESSES, app_link, moving_reference, read_secret, way_back
 from idbroker.providers._freja.people import Source, Told, check_subject, least_of, make_identity
@@ -39,6 +41,7 @@ class _Order:
     back: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
     progress: Progress = Progress.WAITING
+    kind: str = INFERRED
 
 
 _ORDERS = Codec(_Order)
@@ -48,16 +51,19 @@ class FrejaApp:
     """Signs people in with the Freja app.
 
     Orders are INFERRED: whoever scans the code or follows the link is who signs in. Never by a number
-    or an address, which would put an attacker's order into the app of whoever they name (E2). Freja's
+    or an address, which would put an attacker's order into the app of whoever they name (E2); only staff
+    do that, with somebody whom they have on the telephone, and it signs nobody in. Freja's
     `frejaCookie` is not kept: it spares people a warning of a new device, and would follow them around.
     """
 
     loa = HIGHEST
     origins: tuple[str, ...] = ()
     pace = PACE
+    shows = False  # whom it is for is the name that Freja has for us: an authentication carries no text
 
     def __init__(self, name: str, settings: Settings, service: RestService, signers: Signers) -> None:
         self.title, self.short, self.binding = settings.title, settings.short, settings.binding
+        self.dials = settings.telephone
         self._name, self._settings, self._service, self._signers = name, settings, service, signers
         self._app = settings.app_link or ADDRESSES[settings.environment]
 
@@ -122,11 +128,45 @@ class FrejaApp:
         except Refused:
             return
 
+    # ---- by telephone: `patients.telephone.Dialled` ----------------------------------------------
+
+    def dial(
+        self,
+        number: NationalNumber,
+        said: str,
+        *,
+        by_clinic: bool,
+        now: datetime,
+        requirement: Mapping[str, Any] | None = None,
+    ) -> bytes:
+        """Make an order for whoever has this number. Freja shows neither our words nor who called whom."""
+        asked = asked_on(now, requirement or {})
+        least = least_of(asked)
+        wanted = ordered(number, least, self._attributes(asked), asked.requirement)
+        started = self._service.start(wanted, moving=False)
+        order = _Order(reference=started.reference, made_at=now, least=least, device=Device.OTHER, kind=BY_NUMBER)
+        return _ORDERS.pack(order)
+
+    def heard(self, state: bytes, now: datetime) -> Identity | None:
+        """Look once; return who approved, None while nobody has."""
+        order = _unpacked(state)
+        looked = self._service.look(order.reference)
+        if looked.status == "APPROVED":
+            return self._proved(asked_on(now, {}), order, looked.details)
+        ended = ended_as(looked.status)
+        if ended is not None:
+            raise ended
+        return None
+
+    def hang_up(self, state: bytes) -> None:
+        """Cancel such an order; one that has ended is left alone."""
+        self.drop(state)
+
     def _wanted(self, asked: Asked, least: Registration) -> Mapping[str, Any]:
         method = asked.requirement.get("confirmation_method")
         device = {"userAgent": asked.visitor.agent, "userIpAddress": asked.visitor.ip}
         return {
-            "userInfoType": "INFERRED",
+            "userInfoType": INFERRED,
             "userInfo": "N/A",
             "minRegistrationLevel": least.name,
             "attributesToReturn": [{"attribute": name} for name in self._attributes(asked)],
@@ -163,7 +203,9 @@ class FrejaApp:
             raise Unreachable("freja: a qrCodeSecret that is not spelled as dynamic_qr_secret says") from error
 
     def _proved(self, asked: Asked, order: _Order, token: Any) -> Identity:
-        expected = Expected(reference=order.reference, least=order.least, made_at=order.made_at, now=asked.now)
+        expected = Expected(
+            reference=order.reference, least=order.least, made_at=order.made_at, now=asked.now, kind=order.kind
+        )
         details = verified(token, self._signers, self._settings.jws_algorithms, expected)
         attributes = details.attributes
         source = Source(

@@ -24,6 +24,8 @@ from idbroker.providers._oidc import SKEW
 from idbroker.providers._oidc.upstream import json_object, same
 
 ALGORITHMS = ("RS256", "RS384", "RS512")
+INFERRED = "INFERRED"  # begun by whoever scans the code or follows the link
+BY_NUMBER = "SSN"
 _LONGEST = 32768
 _SMALLEST_KEY = 2048
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -44,12 +46,13 @@ Signers = Mapping[str, Signer]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What we know of this order."""
+    """What we know of this order. `kind` is how it was begun, in Freja's word."""
 
     reference: str = field(repr=False)
     least: Registration
     made_at: datetime
     now: datetime
+    kind: str = INFERRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +138,9 @@ def _check_order(payload: Mapping[str, Any], expected: Expected) -> None:
         raise Untrusted("details: of another order")
     if payload.get("status") != "APPROVED":
         raise Untrusted("details: not of an approval")
-    # Started by a number or an address, an order lands in the app of whoever an attacker names (E2).
-    if payload.get("userInfoType") != "INFERRED":
+    # Started by a number or an address, an order lands in the app of whoever an attacker names (E2): that of
+    # somebody on the telephone signs nobody in, nor does a sign-in say who is on the telephone.
+    if payload.get("userInfoType") != expected.kind:
         raise Untrusted("details: of an order begun in another way")
     least = payload.get("minRegistrationLevel")
     if not isinstance(least, str) or Registration.__members__.get(least, 0) < expected.least:

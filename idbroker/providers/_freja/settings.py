@@ -57,7 +57,8 @@ class Settings:
     app's address: Freja's way back is in the link that the browser is given, so whoever begins can
     return by themselves, and only the address shows that the app is on the same device. `dynamic_qr`
     is in beta at Freja (whether its secret is text or base64, and its codes padded, is not
-    documented); what a code that stands still says can be sent to somebody as a link.
+    documented); what a code that stands still says can be sent to somebody as a link. `telephone` lets
+    staff ask a patient who is on the telephone, by their number: Freja has to allow that to a service.
 
     With `api = "oidc"` the person goes to Freja's own page: `issuer` (with its slash at the end),
     `client_id`, the secret. `scopes` replaces those asked for, the number's is added when one is
@@ -85,6 +86,7 @@ class Settings:
     dynamic_qr: bool = True
     dynamic_qr_secret: str = "text"
     dynamic_qr_padding: bool = False
+    telephone: bool = False
 
     issuer: str | None = None
     client_id: str | None = None
@@ -144,6 +146,7 @@ def _oidc(settings: Settings, *, sandbox: bool) -> dict[str, bool]:
         f"auth_method: one of {', '.join(OIDC_AUTH_METHODS)}": settings.auth_method in OIDC_AUTH_METHODS,
         "client_secret or client_secret_file: exactly one": (secret is None) != (file is None),
         "client_secret_file: does not read": file is None or file.is_file(),
+        "telephone: only with api = rest": not settings.telephone,
     }
 
 
