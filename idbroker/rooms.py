@@ -139,6 +139,7 @@ def open_counter(given: Given) -> Counter:
     tasks[warning.TASK] = warnings.carry_out
     desk = Desk(
         accounts=given.records.accounts,
+        enrolments=given.records.enrolments,
         hasher=hasher,
         throttle=throttle,
         codes=codes,

@@ -25,9 +25,10 @@ class Account:
     """A person's password sign-in with us: one, for all clinics. Kept sealed, by the person's id.
 
     `password` is an argon2id hash as its library spells it. `confirmed_at` is when an eID last confirmed who
-    this is; who cannot have one is `exempt`, with the reason. `guardian` is the person who registered a
-    child. `app_secret` is an authenticator app's (RFC 6238), `app_step` the newest time step it was used for.
-    `reset_by` is where the link was read that the password was chosen with, until they have shown more than that.
+    this is. `exempt` is read only where a clinic has not said itself who cannot use one (`entries.exempt_at`).
+    `guardian` is the person who registered a child. `app_secret` is an authenticator app's (RFC 6238), `app_step`
+    the newest time step it was used for. `reset_by` is where the link was read that the password was chosen with,
+    until they have shown more than that.
     `only_at` is the clinic whose staff have sent access to an address that the person had not shown to be theirs:
     until an eID confirms who it is, the password opens that clinic and no other.
     """

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from idbroker.accounts.account import Account, Contact, Enrolment, Purpose, Standing
+from idbroker.accounts.account import Account, Contact, Enrolment, Entry, Purpose, Standing
 from idbroker.accounts.child import reclaimed, vouched
+from idbroker.accounts.entries import entry_of, exempt_at
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Accounts, Enrolments
@@ -29,8 +30,8 @@ RESENDS = Limit(most=3, per=timedelta(hours=1))
 class Invitation:
     """What staff say of somebody: `contacts` by channel, as the clinic has them; valid, but shown to be nobody's.
 
-    `exempt` says why this person cannot use an eID, which the first sign-in asks for otherwise. `by` is who
-    invites.
+    `exempt` says why this person cannot use an eID, which the first sign-in at this clinic asks for otherwise; None
+    says nothing. `by` is who invites.
     """
 
     number: NationalNumber = field(repr=False)
@@ -77,21 +78,21 @@ class Activation:
         """Enrol somebody, and let them choose a password unless they have shown already how they sign in.
 
         Asked again it sends again, three times in an hour. What a person has chosen or confirmed is never
-        overwritten by staff: neither a password nor a verified address. But that somebody can have no eID (`exempt`)
-        is theirs to say at any time before an eID has confirmed the account; the trail tells of it.
+        overwritten by staff: neither a password nor a verified address. What staff say is kept in the clinic's own
+        record, that somebody can have no eID (`exempt`) among it; the trail tells of that where it opens anything.
         """
         person = self.accounts.person(invitation.number, now)
         spent = self.throttle.spend(f"invite|{person}", RESENDS, pause=RESENDS.per, now=now)
         if isinstance(spent, Locked):
             return Limited(until=spent.until)
         account = self._account(invitation, person, now)
-        enrolment = self._enrolment(invitation, person, now)
+        enrolment = self._enrolment(invitation, account, now)
         if not _is_new(account):
-            exempt = {"exempt": "yes"} if invitation.exempt and account.exempt == invitation.exempt else {}
+            exempt = {"exempt": "yes"} if invitation.exempt and account.confirmed_at is None else {}
             self._record("account.enrolled", invitation, person, now, **exempt)
             self.letters.handled(enrolment, account)
             return Enrolled(person=person, at=now)
-        return self._sent(invitation, account, now)
+        return self._sent(invitation, account, enrolment, now)
 
     def _account(self, invitation: Invitation, person: str, now: datetime) -> Account:
         """Return the account, made or brought up to what staff say now if nobody has taken it in use."""
@@ -106,14 +107,16 @@ class Activation:
         def told(there: Account) -> Account | None:
             # What a stranger typed who claimed a child is not what the child, or the clinic, chose.
             own = there if vouched(there, enrolments) else replace(reclaimed(there), confirmed_at=None)
-            return _as_told(own, invitation) if _is_new(own) else _exempted(own, invitation)
+            return _as_told(own, invitation) if _is_new(own) else own
 
         kept = self.accounts.change(person, told)
         if kept is None:
             raise StoreError("the account was removed meanwhile")
         return kept
 
-    def _enrolment(self, invitation: Invitation, person: str, now: datetime) -> Enrolment:
+    def _enrolment(self, invitation: Invitation, account: Account, now: datetime) -> Enrolment:
+        person = account.person
+
         def approved(before: Enrolment | None) -> Enrolment:
             base = before or Enrolment(
                 person=person, clinic=invitation.clinic.id, standing=Standing.APPROVED, asked_at=now
@@ -129,6 +132,7 @@ class Activation:
                 guardian=base.guardian if decided else None,
                 client=invitation.client.id,
                 language=invitation.language,
+                entry=_entry(entry_of(before, account, invitation.by, now), invitation),
                 told=dict(invitation.contacts),
             )
 
@@ -137,7 +141,7 @@ class Activation:
             raise AssertionError("an enrolment was written and is not there")
         return kept
 
-    def _sent(self, invitation: Invitation, account: Account, now: datetime) -> Invited:
+    def _sent(self, invitation: Invitation, account: Account, enrolment: Enrolment, now: datetime) -> Invited:
         origin = Origin(
             clinic=invitation.clinic.id,
             client=invitation.client.id,
@@ -149,7 +153,8 @@ class Activation:
         channels = [contact.channel for contact in contacts]
         self._record("account.invited", invitation, account.person, now, channels=" ".join(channels))
         texts = {channel: self.linking.for_channel(link, secret, channel) for channel in channels}
-        self.letters.activation(link, texts, contacts, eid=account.exempt is None and account.confirmed_at is None)
+        eid = account.confirmed_at is None and exempt_at(account, enrolment) is None
+        self.letters.activation(link, texts, contacts, eid=eid)
         sent = {contact.channel: shown(contact.channel, contact.address) for contact in contacts}
         return Invited(person=account.person, sent=sent, at=now, until=link.ends_at)
 
@@ -170,11 +175,17 @@ def _is_new(account: Account) -> bool:
     return account.password is None and not account.reachable and account.confirmed_at is None
 
 
-def _exempted(account: Account, invitation: Invitation) -> Account | None:
-    """Return an account in use whose owner need bring no eID any more; None where that changes nothing."""
-    if invitation.exempt is None or account.confirmed_at is not None:
-        return None
-    return replace(account, exempt=invitation.exempt)
+def _entry(before: Entry, invitation: Invitation) -> Entry:
+    """Return a clinic's record with what staff say now; what they say nothing of stays."""
+    return replace(
+        before,
+        number=invitation.number,
+        given_name=invitation.given_name or before.given_name,
+        family_name=invitation.family_name or before.family_name,
+        birthdate=before.birthdate or invitation.number.birthdate,
+        exempt=invitation.exempt or before.exempt,
+        by=invitation.by,
+    )
 
 
 def _blank(invitation: Invitation, person: str, now: datetime) -> Account:
@@ -190,5 +201,4 @@ def _as_told(account: Account, invitation: Invitation) -> Account:
         family_name=invitation.family_name or account.family_name,
         language=invitation.language,
         contacts=contacts,
-        exempt=invitation.exempt,
     )

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from idbroker.accounts.account import Account, Contact, Enrolment, Standing
+from idbroker.accounts.account import Account, Contact, Enrolment, Entry, Standing
+from idbroker.accounts.entries import has_died, is_own
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
-from idbroker.accounts.records import Records
+from idbroker.accounts.records import Records, new_handle
 from idbroker.accounts.registering import Draft, Registering, Ward
 from idbroker.clinic import COUNTRIES
 from idbroker.events import Event, Events
@@ -84,7 +85,7 @@ class Child:
 
         def ask(before: Enrolment | None) -> Enrolment | None:
             nonlocal wanted
-            wanted = _claim(before, _enrolment(visit, proved, person))
+            wanted = _claim(before, _enrolment(visit, proved, ward, person))
             return wanted
 
         kept = self.records.enrolments.change(person, visit.clinic.id, ask)
@@ -198,9 +199,15 @@ def _claim(before: Enrolment | None, wanted: Enrolment) -> Enrolment | None:
     """
     if before is None:
         return wanted
-    if before.standing is not Standing.DECLINED or before.guardian in (None, wanted.guardian):
-        return None
-    return replace(wanted, told=before.told, settled=before.settled)
+    if before.standing is Standing.DECLINED and before.guardian not in (None, wanted.guardian):
+        return _onto(before, wanted)
+    return _onto(before, wanted) if before.standing is Standing.KNOWN and not has_died(before) else None
+
+
+def _onto(before: Enrolment, wanted: Enrolment) -> Enrolment:
+    """Return a claim with what the clinic has of the child already."""
+    entry = before.entry if is_own(before.entry) else wanted.entry
+    return replace(wanted, handle=before.handle, entry=entry, told=before.told, settled=before.settled)
 
 
 def _is_nobodys(account: Account) -> bool:
@@ -272,7 +279,7 @@ def _child_page(visit: Visit, reply: Mapping[str, str], errors: Mapping[str, str
     return Form(page="child", state=b"", values=values, errors=errors or {})
 
 
-def _enrolment(visit: Visit, proved: Proved, person: str) -> Enrolment:
+def _enrolment(visit: Visit, proved: Proved, ward: Ward, person: str) -> Enrolment:
     return Enrolment(
         person=person,
         clinic=visit.clinic.id,
@@ -282,6 +289,15 @@ def _enrolment(visit: Visit, proved: Proved, person: str) -> Enrolment:
         guardian=proved.person,
         client=visit.client.id,
         language=visit.language,
+        handle=new_handle(),
+        entry=Entry(
+            number=ward.number,
+            given_name=ward.given_name,
+            family_name=ward.family_name,
+            birthdate=ward.number.birthdate,
+            entered_at=visit.now,
+            by="guardian",
+        ),
     )
 
 

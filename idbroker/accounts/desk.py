@@ -24,8 +24,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from idbroker.accounts.account import Account
+from idbroker.accounts.entries import exempt_at
 from idbroker.accounts.passwords import Busy, Hasher, Settings
-from idbroker.accounts.records import Accounts
+from idbroker.accounts.records import Accounts, Enrolments
 from idbroker.accounts.warning import Warnings
 from idbroker.clinic import Clinic
 from idbroker.events import Event, Events
@@ -98,6 +99,7 @@ class Desk:
     """Checks passwords and codes. Every method may raise StoreError: who cannot count lets nobody guess."""
 
     accounts: Accounts
+    enrolments: Enrolments
     hasher: Hasher
     throttle: Throttle
     codes: OneTimeCodes
@@ -214,6 +216,12 @@ class Desk:
     def account(self, person: str) -> Account | None:
         """Return a person's account, as it is now."""
         return self.accounts.of(person)
+
+    def needs_eid(self, account: Account, clinic: Clinic) -> bool:
+        """Tell whether an eID must confirm first who this is; not of whom this very clinic says they can use none."""
+        if account.confirmed_at is not None:
+            return False
+        return exempt_at(account, self.enrolments.find(account.person, clinic.id)) is None
 
     def ways(self, account: Account, clinic: Clinic) -> tuple[Way, ...]:
         """Return how a code may reach this person, in the clinic's order; what does not work just now comes last."""

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.child import approved_here, outgrown, reclaimed, vouched, waiting
+from idbroker.accounts.entries import asked_entry, exempt_at, has_died
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.reconciling import Letters
-from idbroker.accounts.records import Records
+from idbroker.accounts.records import Records, new_handle
 from idbroker.accounts.registering import PAGES, Draft, Registering
 from idbroker.events import Event, Events
 from idbroker.form import Form
@@ -47,6 +48,8 @@ class Joining:
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return what stands between this person and this clinic; None when nothing does."""
+        if has_died(self.records.enrolments.find(proved.person, visit.clinic.id)):
+            return _not_taken(visit)  # whoever uses what is left of an eID or a password is somebody else
         account = self._noted(visit, proved)
         if proved.wish == "child":
             return None
@@ -82,7 +85,8 @@ class Joining:
             return _have(proved, account) if proved.wish else None
         if enrolment is not None and enrolment.standing is Standing.ASKED:
             return waiting(visit, enrolment.asked_at, "self")
-        if enrolment is not None or visit.clinic.registration == "off":
+        declined = enrolment is not None and enrolment.standing is Standing.DECLINED
+        if declined or visit.clinic.registration == "off":
             return _not_taken(visit)
         return self._invited(visit, proved, account)
 
@@ -137,7 +141,7 @@ class Joining:
         account = self.records.accounts.of(proved.person)
         if account is None or not _is_eid(proved.identity):
             return account
-        enrolments = self.records.enrolments.of(proved.person) if account.guardian else ()
+        enrolments = self._others_say(account)
         theirs = self._is_kept(visit, proved, account, enrolments)
         if not theirs:
             # Links and codes that went to the claimant's addresses must open nothing either.
@@ -156,10 +160,17 @@ class Joining:
         for an eID to confirm it, and the person's own, used elsewhere for something else, would do so. Only who
         typed that password in this very sign-in shows that it is theirs.
         """
-        unconfirmed = account.password is not None and account.confirmed_at is None and account.exempt is None
+        here = next((one for one in enrolments if one.clinic == visit.clinic.id), None)
+        exempt = exempt_at(account, here) is not None
+        unconfirmed = account.password is not None and account.confirmed_at is None and not exempt
         if unconfirmed and account.guardian is None and proved.claimed != proved.person:
             return False
         return vouched(account, enrolments) and not outgrown(visit, account)
+
+    def _others_say(self, account: Account) -> Sequence[Enrolment]:
+        """Return what clinics say of an account; nothing of one that is asked about no more."""
+        asked = account.guardian is not None or account.confirmed_at is None
+        return self.records.enrolments.of(account.person) if asked else ()
 
     def _end_claims(self, person: str) -> None:
         """End the sign-ons that a password opened which was somebody else's."""
@@ -168,7 +179,7 @@ class Joining:
                 self.sign_ons.end_one(person, session.key)
 
     def _confirm(self, visit: Visit, proved: Proved, seen: Account) -> Account | None:
-        enrolments = self.records.enrolments.of(proved.person) if seen.guardian else ()
+        enrolments = self._others_say(seen)
 
         def change(before: Account) -> Account:
             own = before if self._is_kept(visit, proved, before, enrolments) else reclaimed(before)
@@ -190,7 +201,7 @@ class Joining:
         kept = self.records.enrolments.change(
             proved.person,
             visit.clinic.id,
-            lambda before: wanted if before is None or _superseded(before, proved) else None,
+            lambda before: wanted if before is None or _is_open(before, proved) else None,
         )
         if kept is wanted:
             approved = kept.standing is Standing.APPROVED
@@ -250,6 +261,11 @@ def _superseded(enrolment: Enrolment, proved: Proved) -> bool:
     """Tell whether somebody else asked, nobody has approved, and now the person has come with an eID."""
     asked_for = enrolment.guardian is not None and enrolment.standing is not Standing.APPROVED
     return asked_for and _is_eid(proved.identity)
+
+
+def _is_open(enrolment: Enrolment, proved: Proved) -> bool:
+    """Tell whether it is for this person to ask: nobody has so far, or somebody else has, in their name."""
+    return enrolment.standing is Standing.KNOWN or _superseded(enrolment, proved)
 
 
 def _not_taken(visit: Visit) -> Form:
@@ -315,6 +331,8 @@ def _enrolment(visit: Visit, proved: Proved, found: Enrolment | None, guardian: 
         guardian=guardian,
         client=visit.client.id,
         language=visit.language,
+        handle=found.handle if found else new_handle(),
+        entry=asked_entry(found, "patient" if guardian is None else "guardian", proved.identity, visit.now),
         told=found.told if found else {},
         settled=found.settled if found else {},
     )

@@ -17,6 +17,7 @@ import click
 from idbroker import config
 from idbroker.accounts.account import Account
 from idbroker.accounts.activation import Enrolled, Invitation, Invited
+from idbroker.accounts.entries import exempt_at
 from idbroker.app import House, config_path, open_house
 from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic
@@ -179,6 +180,7 @@ def show(given: str | None, person: str | None, country: str | None, as_json: bo
         sign_ons = len(room.house.signout.of_person(account.person))
     document = {
         **_shown(account),
+        "exempt": any(exempt_at(account, one) is not None for one in enrolments),
         "enrolments": {one.clinic: one.standing.value for one in enrolments},
         "sign_ons": sign_ons,
     }
@@ -369,7 +371,6 @@ def _shown(account: Account) -> dict[str, Any]:
         "app": account.app_secret is not None,
         "password_set_at": _moment(account.password_set_at),
         "confirmed_at": _moment(account.confirmed_at),
-        "exempt": account.exempt is not None,
         "disabled": account.disabled,
         "created_at": _moment(account.created_at),
     }

@@ -159,7 +159,7 @@ class _Step:
                 assert_never(answer)
 
     def _proved(self, account: Account) -> Form:
-        if account.confirmed_at is None and account.exempt is None:
+        if self.desk.needs_eid(account, self.visit.clinic):
             raise Refused("confirm_first", person=account.person)
         ways = self.desk.ways(account, self.visit.clinic)
         if not ways:

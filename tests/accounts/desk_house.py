@@ -15,7 +15,7 @@ from typing import Any
 from idbroker.accounts.account import Account, Contact
 from idbroker.accounts.desk import Desk
 from idbroker.accounts.passwords import Hasher, Settings
-from idbroker.accounts.records import Accounts
+from idbroker.accounts.records import Accounts, Enrolments
 from idbroker.clinic import Clinic
 from idbroker.clock import StoppedClock
 from idbroker.events import Event
@@ -167,6 +167,7 @@ def desk_house(folder: Path, clock: StoppedClock, settings: Settings = CHEAP) ->
         wires=wires,
         desk=Desk(
             accounts=Accounts(durable.account_rows, sealer),
+            enrolments=Enrolments(durable.enrolment_rows, sealer),
             hasher=hasher,
             throttle=throttle,
             codes=CodesByMessage(

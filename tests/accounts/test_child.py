@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from idbroker.accounts.account import Agreed, Contact, Standing
+from idbroker.accounts.account import Agreed, Contact, Entry, Standing
 from idbroker.accounts.child import comes_of_age
 from idbroker.accounts.question import Settled
 from idbroker.clinic import Clinic
@@ -226,7 +226,7 @@ def test_an_account_is_never_taken_over(asking: AskingHouse) -> None:
     assert (enrolment.standing, enrolment.guardian) == (Standing.ASKED, walk.proved.person)
 
 
-@pytest.mark.parametrize("standing", list(Standing))
+@pytest.mark.parametrize("standing", [one for one in Standing if one is not Standing.KNOWN])
 def test_an_enrolment_is_never_changed(asking: AskingHouse, standing: Standing) -> None:
     """A claim neither ends what a child has here, nor asks again what the clinic has answered, nor adds a login."""
     before = asking.enrolled(asking.proved(EMIL).person, standing, **DECIDED)  # type: ignore[arg-type]
@@ -236,6 +236,19 @@ def test_an_enrolment_is_never_changed(asking: AskingHouse, standing: Standing) 
     assert asking.enrolment(before.person) == before
     assert child(asking) is None
     assert asking.told("enrolment.asked", "enrolment.known") == ["enrolment.known"]
+
+
+def test_a_claim_to_a_child_in_the_clinics_list_is_asked_about(asking: AskingHouse) -> None:
+    """That a clinic has a child in its list opens nothing: it is asked about the guardian, and keeps its own record."""
+    entry = Entry(given_name="Emil", exempt="age", entered_at=NOW, by="staff-7")
+    before = asking.enrolled(asking.proved(EMIL).person, Standing.KNOWN, entry=entry, told={Channel.SMS: "+4520"})
+
+    walk = claimed(asking)
+
+    enrolment = asking.enrolment(before.person)
+    assert enrolment is not None
+    assert (enrolment.standing, enrolment.guardian) == (Standing.ASKED, walk.proved.person)
+    assert (enrolment.handle, enrolment.entry, enrolment.told) == (before.handle, entry, before.told)
 
 
 @pytest.mark.parametrize("clinic", [AUTOMATIC, APPROVAL, UNNEEDED, OFF])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from idbroker.accounts.account import Account
+from idbroker.accounts.account import Account, Enrolment, Entry, Standing
 from idbroker.clock import StoppedClock
 from idbroker.errors import ConfigError, Refused, Unreachable, Untrusted
 from idbroker.identity import LoA
@@ -18,7 +18,7 @@ from idbroker.providers import Means, kind, kinds
 from idbroker.providers._http import kept_session
 from idbroker.providers.fallback import Settings, make
 from idbroker.words import Words
-from tests.accounts.desk_house import ANNA, EMAIL, PASSWORD, SMS, DeskHouse, desk_house
+from tests.accounts.desk_house import ANNA, CLINIC, EMAIL, PASSWORD, SMS, DeskHouse, desk_house
 from tests.conftest import NOW
 from tests.providers.fallback_person import QUARTER, WRONG, Person, provider_of, shown
 
@@ -40,6 +40,18 @@ def somebody(house: DeskHouse) -> Person:
 def account(house: DeskHouse) -> Account:
     """Give Anna's account."""
     return house.account(family_name="Somebody")
+
+
+def enrolled(somebody: Person, account: Account, clinic: str, exempt: str | None = "") -> None:
+    """Let a clinic take somebody, and write down whether they can have an eID; "" writes nothing."""
+    now = somebody.house.clock.now()
+    entry = None if exempt == "" else Entry(exempt=exempt, entered_at=now, by="staff-7")
+    wanted = Enrolment(
+        person=account.person, clinic=clinic, standing=Standing.APPROVED, asked_at=now, decided_at=now, entry=entry
+    )
+    somebody.house.desk.enrolments.change(
+        account.person, clinic, lambda before: replace(wanted, handle=before.handle if before else "")
+    )
 
 
 # ---- the provider --------------------------------------------------------------------------------
@@ -189,7 +201,30 @@ def test_who_no_eid_has_confirmed_is_sent_to_one(somebody: Person) -> None:
 
 def test_who_cannot_have_an_eid_is_exempt(somebody: Person) -> None:
     """Unless staff said that this person cannot use one."""
-    somebody.house.account(confirmed_at=None, exempt="no passport")
+    enrolled(somebody, somebody.house.account(confirmed_at=None), CLINIC.id, "illness")
+
+    assert somebody.types().page == "code"
+
+
+def test_another_clinic_exempts_nobody_here(somebody: Person) -> None:
+    """One clinic's word, given by mistake, does not let an unconfirmed password in at the others."""
+    account = somebody.house.account(confirmed_at=None)
+    enrolled(somebody, account, "other", "illness")
+
+    with pytest.raises(Refused, match="confirm_first"):
+        somebody.types()
+    enrolled(somebody, account, CLINIC.id, None)
+    with pytest.raises(Refused, match="confirm_first"):
+        somebody.types()
+
+
+def test_who_was_exempt_before_clinics_said_so_themselves_still_is(somebody: Person) -> None:
+    """An exemption on the account counts where the patient was enrolled then, until the clinic writes its own."""
+    account = somebody.house.account(confirmed_at=None, exempt="no passport")
+    with pytest.raises(Refused, match="confirm_first"):
+        somebody.types()
+
+    enrolled(somebody, account, CLINIC.id)
 
     assert somebody.types().page == "code"
 
