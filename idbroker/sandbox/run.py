@@ -22,8 +22,8 @@ from idbroker.sandbox.mailserver import serving_mail
 from idbroker.sandbox.pki import server_context
 from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.scenes import Scene, Scenes
+from idbroker.sandbox.tables import Addresses
 from idbroker.sandbox.tls import Kept, secure
-from idbroker.sandbox.world import Addresses
 
 LOOPBACK = "127.0.0.1"
 MOST_PORTS = 100

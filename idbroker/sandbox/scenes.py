@@ -22,7 +22,8 @@ from idbroker.sandbox.portal.rooms import Bookings
 from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.settings import FRAMED, NEUROREG, VIDEOVISIT
 from idbroker.sandbox.skin import skin
-from idbroker.sandbox.world import Addresses, World, make_world
+from idbroker.sandbox.tables import Addresses
+from idbroker.sandbox.world import World, make_world
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -62,7 +62,7 @@ class Seeding:
             family_name=person.family_name,
             birthdate=person.born,
             language=_SPEAKS[person.country],
-            password=None if person.password is None else _hashed(person.password, self.passwords),
+            password=None if person.password is None else hashed(person.password, self.passwords),
             password_set_at=None if person.password is None else self.now,
             contacts=tuple(
                 Contact(channel=Channel(channel), address=address, verified_at=self.now)
@@ -167,7 +167,7 @@ def _invited(people: Iterable[SimPerson], clinics: Clinics) -> Iterator[tuple[Si
 
 
 @functools.cache
-def _hashed(password: str, settings: Settings) -> str:
+def hashed(password: str, settings: Settings) -> str:
     """Return what is kept of a password; each is hashed once in a process, however many worlds it makes."""
     hasher = Hasher(settings)
     try:

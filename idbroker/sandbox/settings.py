@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from idbroker.patients.assisting import PROVIDER as ASSISTED
+from idbroker.providers import kinds
 from idbroker.sandbox.texts import APP_TERMS, PURPOSE, TERMS
 
 PATIENTPORTALEN = "patientportalen"
@@ -17,6 +19,10 @@ HAVNENS = "havnens"
 ALERISAPP = "alerisapp"
 KEYED = (ALERIS, MINHALSA, VIDEOVISIT, ALERISAPP)  # prove who they are with a key of their own
 SECRET = (PATIENTPORTALEN, NEUROREG, HAVNENS)  # prove it with a secret
+# Programs of clinics that call the API as themselves.
+JOURNAL = "journal"
+LAEGESYSTEM = "laegesystem"
+PROGRAMS = {JOURNAL: NEUROREG, LAEGESYSTEM: "clinea"}
 # Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
 FRAMED = (NEUROREG,)
 # Video visits: the number in the link, whom it is for, and how long after the start of the sandbox it begins.
@@ -25,6 +31,14 @@ CLINEA = "clinea"
 OWN_CLINIC = CLINEA
 # The portal of each clinic that keeps a list of its patients.
 PORTAL_OF = {CLINEA: PATIENTPORTALEN, HAVNENS: HAVNENS, NEUROREG: NEUROREG}
+# Clinics that have staff here: those that keep a list, and those whose patients telephone.
+STAFFED = (NEUROREG, CLINEA, HAVNENS, "region", "hyvinvointialue")
+# What neuroreg's patients may come for, by the name of the door.
+_DOORS = {
+    "per": {"sv": "Patientens egen registrering (PER)", "en": "My own registration (PER)"},
+    "contacts": {"sv": "Mina vårdkontakter", "en": "My care contacts"},
+}
+_SCOPES = ["patients.read", "patients.write", "enrolments", "register", "webhooks"]
 MITID_CLIENT = "idbroker-sandbox"
 # At least 8 characters, small and capital letters, at least one digit.
 _PASSWORD = {"least": 8, "mixed": True}
@@ -65,6 +79,7 @@ def document(
             },
             **{kind: {"kind": kind, **table} for kind, table in eids.items()},
             "fallback": {"kind": "fallback"},
+            **({ASSISTED: {"kind": ASSISTED}} if _assists() else {}),
         },
         "clinics": {
             "clinea": {
@@ -119,9 +134,11 @@ def document(
             "neuroreg": {
                 "name": "Svenska neuroregister",
                 "country": "SE",
-                "providers": ["bankid", "fallback"],
-                # Staff enter the patients; codes go as text message or e-mail.
+                "providers": ["bankid", "fallback", *([ASSISTED] if _assists() else [])],
+                # Staff enter the patients, and send them a lasting password; codes go as text message or e-mail.
                 "registration": "off",
+                "access": "password",
+                "staff_email": "info@neuroreg.example",
                 "codes": ["sms", "email"],
                 "phone": "+46 980 31 92 20",
                 "help_url": f"{portals}/{NEUROREG}/hjalp",
@@ -191,6 +208,21 @@ def document(
                 "scopes": ["openid", "profile", "national_number"],
                 "national_number": True,
                 "minimum": "low",
+                "doors": _DOORS,
+                "assisted": "role",
+                "initiate_login_uri": f"{portals}/{NEUROREG}/initiate",
+                "backchannel_logout_uri": f"{portals}/{NEUROREG}/backchannel-logout",
+                "backchannel_logout_session_required": True,
+            },
+            **{
+                name: {
+                    "name": name.capitalize(),
+                    "clinic": clinic,
+                    "redirect_uris": [],
+                    "secret_digests": [secrets[name]],
+                    "api": _SCOPES,
+                }
+                for name, clinic in PROGRAMS.items()
             },
             VIDEOVISIT: {
                 **_addresses(portals, VIDEOVISIT),
@@ -203,6 +235,11 @@ def document(
             },
         },
     }
+
+
+def _assists() -> bool:
+    """Tell whether staff can sign patients in on the patient's screen with their own credentials."""
+    return ASSISTED in kinds()
 
 
 def _addresses(portals: str, name: str) -> dict[str, Any]:

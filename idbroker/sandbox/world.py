@@ -27,7 +27,7 @@ from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
 from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, suomifi
-from idbroker.sandbox.bankid import PREFIX, SimBankID, make_bankid
+from idbroker.sandbox.bankid import SimBankID, make_bankid
 from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.freja import SimFreja, make_freja
@@ -39,8 +39,17 @@ from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
 from idbroker.sandbox.seeding import Meet, Seeding, invite
-from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, SECRET, document
+from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, PROGRAMS, SECRET, STAFFED, document
+from idbroker.sandbox.staff import AtWork, at_work, hire
 from idbroker.sandbox.suomifi import SimSuomiFi, make_suomifi
+from idbroker.sandbox.tables import (
+    Addresses,
+    bankid_table,
+    borgeradgang_table,
+    channels,
+    freja_table,
+    suomifi_table,
+)
 from idbroker.web.front import make_web
 
 # Nobody outside has cached a key set of the sandbox for a day: here a rotation takes effect at once.
@@ -48,31 +57,8 @@ _NO_WAITING = Rules(jwks_cache=timedelta(), skew=timedelta(), undo=timedelta(), 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Addresses:
-    """Where the servers are: origins, without a slash at the end. BankID's and Freja's want mutual TLS.
-
-    `mail` is the port of the mail server, on this machine's own address.
-    """
-
-    issuer: str
-    portals: str
-    mitid: str
-    suomifi: str
-    borgeradgang: str
-    bankid: str
-    freja: str
-    sms: str
-    mail: int
-
-    @property
-    def phone(self) -> str:
-        """Return where the phone is; its apps are below."""
-        return f"{self.issuer}/sandbox/phone"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """How the demo portals prove who they are, by portal."""
+    """How the demo portals, and the clinics' own programs, prove who they are, by name."""
 
     secrets: Mapping[str, str] = field(repr=False)
     keys: Mapping[str, PortalKey]
@@ -125,6 +111,10 @@ class World:
         """Return the apps that are on people's phones, by provider."""
         return {"bankid": self.bankid.phone, "freja": self.freja.phone}
 
+    def staff(self) -> tuple[AtWork, ...]:
+        """Return who works at the clinics, with what they type now. Raises StoreError."""
+        return at_work(self.house.offices.members, self.clock.now())
+
     def register(self, wish: Mapping[str, Any]) -> Registered:
         """Register a portal; what is not said is safe or made up. RegistrationRefused names every mistake."""
         table = {"name": "Your own app", "clinic": OWN_CLINIC, **wish}
@@ -172,7 +162,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         }
     )  # fmt: skip
     credentials = Credentials(
-        secrets={portal: secrets.token_urlsafe(32) for portal in SECRET},
+        secrets={portal: secrets.token_urlsafe(32) for portal in (*SECRET, *PROGRAMS)},
         keys={portal: new_portal_key() for portal in KEYED},
     )
     inbox, sms_token = Inbox(clock), secrets.token_urlsafe(32)
@@ -190,14 +180,14 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         portals=addresses.portals,
         mitid=addresses.mitid,
         eids={
-            "bankid": _bankid_table(sim_bankid, addresses),
-            "freja": _freja_table(sim_freja, addresses),
-            "suomifi": _suomifi_table(sim_suomifi),
-            "borgeradgang": _borgeradgang_table(sim_borgeradgang),
+            "bankid": bankid_table(sim_bankid, addresses),
+            "freja": freja_table(sim_freja, addresses),
+            "suomifi": suomifi_table(sim_suomifi),
+            "borgeradgang": borgeradgang_table(sim_borgeradgang),
         },
         secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
         jwks={portal: key.jwks for portal, key in credentials.keys.items()},
-        channels=_channels(addresses, sms_token),
+        channels=channels(addresses, sms_token),
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
@@ -209,6 +199,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         now=clock.now(),
         meet=_meeting(house, addresses),
     ).seed(people)
+    hire(house.offices.members, house.settings.passwords, STAFFED, clock.now())
     ours.know(addresses.issuer, house.providers)
     web = make_web(make_site(house))
     return World(
@@ -271,65 +262,6 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _bankid_table(sim: SimBankID, addresses: Addresses) -> Mapping[str, Any]:
-    return {
-        "environment": "test",
-        "address": f"{addresses.bankid}{PREFIX}",
-        "server_root_file": str(sim.server_root),
-        "certificate_file": str(sim.client_certificate),
-        "key_file": str(sim.client_key),
-        "signing_root_files": [str(sim.signing_root)],
-        "certificate_policies": list(sim.policies),
-        "app_link": f"{addresses.phone}/bankid",
-        "program_link": f"{addresses.phone}/bankid",
-    }
-
-
-def _freja_table(sim: SimFreja, addresses: Addresses) -> Mapping[str, Any]:
-    return {
-        "environment": "test",
-        "address": addresses.freja,
-        "server_root_file": str(sim.server_root),
-        "certificate_file": str(sim.client_certificate),
-        "key_file": str(sim.client_key),
-        "jws_certificate_files": [str(path) for path in sim.jws_certificates],
-        "app_link": f"{addresses.phone}/freja",
-    }
-
-
-def _suomifi_table(sim: SimSuomiFi) -> Mapping[str, Any]:
-    texts = {"fi": "idbroker-hiekkalaatikko", "sv": "idbrokers sandlåda", "en": "idbroker sandbox"}
-    privacy = dict.fromkeys(texts, "https://idbroker.invalid/privacy")
-    return {
-        **_saml_table(sim),
-        "environment": "test",
-        "extent": "medium",
-        "eidas": "full",
-        "foreign": True,
-        "service_names": texts,
-        "display": {"names": texts, "descriptions": texts, "privacy_statements": privacy},
-    }
-
-
-def _borgeradgang_table(sim: SimGateway) -> Mapping[str, Any]:
-    return {
-        **_saml_table(sim),
-        "gateway": "seb",
-        "environment": "test",
-        "public": True,
-        "title": "MitID via borgeradgang",
-        "service_names": {"da": "idbrokers sandkasse", "en": "idbroker sandbox"},
-    }
-
-
-def _saml_table(sim: SimSuomiFi | SimGateway) -> Mapping[str, Any]:
-    return {
-        "idp": sim.entity_id,
-        "metadata_url": sim.metadata_url,
-        "metadata_signer_file": str(sim.signer_certificate),
-    }
-
-
 def _meeting(house: House, addresses: Addresses) -> Meet:
     """Return how somebody is met as if they had come with MitID, and its broker had told their number."""
 
@@ -348,24 +280,6 @@ def _meeting(house: House, addresses: Addresses) -> Meet:
         return house.durable.persons.meet(person_keys(came, house.sealer), now)
 
     return meet
-
-
-def _channels(addresses: Addresses, sms_token: str) -> Mapping[str, Mapping[str, Any]]:
-    return {
-        "email": {
-            "host": "127.0.0.1",
-            "port": addresses.mail,
-            "security": "none",
-            "sender": "noreply@idbroker.example",
-            "sender_name": "idbroker sandbox",
-        },
-        "sms": {
-            "kind": "gatewayapi",
-            "address": f"{addresses.sms}{gateways.GATEWAYAPI}",
-            "sender": "Sandbox",
-            "token": sms_token,
-        },
-    }
 
 
 def _mitid(
