@@ -18,7 +18,7 @@ from idbroker.accounts.choosing import Begun
 from idbroker.accounts.desk import Desk
 from idbroker.accounts.joining import Joining
 from idbroker.accounts.letters import Letters, known_by
-from idbroker.accounts.linking import Linking, Origin
+from idbroker.accounts.linking import Aim, Linking, Origin
 from idbroker.accounts.own import History, OwnPage, Pending, SignOns
 from idbroker.accounts.passwords import Hasher
 from idbroker.accounts.question import Question
@@ -163,7 +163,12 @@ def open_counter(given: Given) -> Counter:
 def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History) -> Rooms:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
     records, letters, events = given.records, counter.letters, given.events
-    linking = Linking(links=records.links, origins=Shelf(given.sealed, "k", Origin), sealer=given.sealer)
+    linking = Linking(
+        links=records.links,
+        origins=Shelf(given.sealed, "k", Origin),
+        aims=Shelf(given.sealed, "d", Aim),
+        sealer=given.sealer,
+    )
     recovery = Recovery(
         accounts=records.accounts,
         linking=linking,

@@ -29,8 +29,8 @@ class Account:
     `guardian` is the person who registered a child. `app_secret` is an authenticator app's (RFC 6238), `app_step`
     the newest time step it was used for. `reset_by` is where the link was read that the password was chosen with,
     until they have shown more than that.
-    `only_at` is the clinic whose staff have sent access to an address that the person had not shown to be theirs:
-    until an eID confirms who it is, the password opens that clinic and no other.
+    `only_at` are the clinics whose staff have sent access to an address that the person had not shown to be theirs:
+    until an eID confirms whose password it is, it opens those and no other. Empty: it opens all.
     """
 
     person: str
@@ -48,7 +48,7 @@ class Account:
     confirmed_at: datetime | None = None
     exempt: str | None = None
     guardian: str | None = None
-    only_at: str | None = None
+    only_at: tuple[str, ...] = ()
     disabled: bool = False
     created_at: datetime
 
@@ -56,6 +56,10 @@ class Account:
     def name(self) -> str | None:
         """Return the whole name, if any is known."""
         return " ".join(part for part in (self.given_name, self.family_name) if part) or None
+
+    def opens(self, clinic: str) -> bool:
+        """Tell whether the password opens a clinic's services, as far as that is said here."""
+        return not self.only_at or clinic in self.only_at
 
     @property
     def reachable(self) -> tuple[Contact, ...]:

@@ -31,7 +31,7 @@ class Invitation:
     """What staff say of somebody: `contacts` by channel, as the clinic has them; valid, but shown to be nobody's.
 
     `exempt` says why this person cannot use an eID, which the first sign-in at this clinic asks for otherwise; None
-    says nothing. `by` is who invites.
+    says nothing. `by` is who invites. `send` are the channels that the link goes by; None: all of them.
     """
 
     number: NationalNumber = field(repr=False)
@@ -43,6 +43,7 @@ class Invitation:
     family_name: str | None = field(default=None, repr=False)
     language: str = "en"
     exempt: str | None = None
+    send: tuple[Channel, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +86,18 @@ class Activation:
         spent = self.throttle.spend(f"invite|{person}", RESENDS, pause=RESENDS.per, now=now)
         if isinstance(spent, Locked):
             return Limited(until=spent.until)
-        account = self._account(invitation, person, now)
-        enrolment = self._enrolment(invitation, account, now)
-        if not _is_new(account):
+        account, enrolment = self.prepare(invitation, person, now)
+        if not is_new(account):
             exempt = {"exempt": "yes"} if invitation.exempt and account.confirmed_at is None else {}
             self._record("account.enrolled", invitation, person, now, **exempt)
             self.letters.handled(enrolment, account)
             return Enrolled(person=person, at=now)
         return self._sent(invitation, account, enrolment, now)
+
+    def prepare(self, invitation: Invitation, person: str, now: datetime) -> tuple[Account, Enrolment]:
+        """Make the account, or bring it up to what staff say if nobody uses it; and enrol. Sends nothing."""
+        account = self._account(invitation, person, now)
+        return account, self._enrolment(invitation, account, now)
 
     def _account(self, invitation: Invitation, person: str, now: datetime) -> Account:
         """Return the account, made or brought up to what staff say now if nobody has taken it in use."""
@@ -107,7 +112,7 @@ class Activation:
         def told(there: Account) -> Account | None:
             # What a stranger typed who claimed a child is not what the child, or the clinic, chose.
             own = there if vouched(there, enrolments) else replace(reclaimed(there), confirmed_at=None)
-            return _as_told(own, invitation) if _is_new(own) else own
+            return _as_told(own, invitation) if is_new(own) else own
 
         kept = self.accounts.change(person, told)
         if kept is None:
@@ -148,7 +153,8 @@ class Activation:
             language=invitation.language,
             invited=True,
         )
-        contacts = tuple(contact for contact in account.contacts if contact.channel in invitation.contacts)
+        wanted = invitation.contacts if invitation.send is None else invitation.send
+        contacts = tuple(contact for contact in account.contacts if contact.channel in wanted)
         link, secret = self.linking.make(origin, Purpose.ACTIVATE, account.person, LIFE, now)
         channels = [contact.channel for contact in contacts]
         self._record("account.invited", invitation, account.person, now, channels=" ".join(channels))
@@ -170,7 +176,7 @@ class Activation:
         self.events.record(event)
 
 
-def _is_new(account: Account) -> bool:
+def is_new(account: Account) -> bool:
     """Tell whether nobody has taken the account in use: what is in it is what staff said."""
     return account.password is None and not account.reachable and account.confirmed_at is None
 

@@ -181,6 +181,7 @@ def reclaimed(account: Account) -> Account:
         password=None,
         password_set_at=None,
         reset_by=None,
+        only_at=(),
         contacts=(),
         app_secret=None,
         app_step=0,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from idbroker.accounts.account import Account, Link, Purpose
+from idbroker.accounts.account import Account, Contact, Link, Purpose
 from idbroker.accounts.linking import Found
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber
@@ -19,7 +19,7 @@ class Opened:
 
     link: Link
     account: Account = field(repr=False)
-    channel: Channel
+    found: Found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,19 @@ class Begun:
     done: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gift:
+    """A password that was made for somebody, in clear until it is hashed and sent: to these addresses, by channel."""
+
+    person: str
+    password: str = field(repr=False)
+    to: Mapping[Channel, str] = field(repr=False)
+    clinic: str
+    client: str | None
+    language: str
+    at: datetime
+
+
 class SignOns(Protocol):
     """A person's sign-ons."""
 
@@ -96,24 +109,73 @@ def chosen(account: Account, begun: Begun) -> Account | None:
     mine, set_at = account.password == begun.password, account.password_set_at
     if mine:
         return None if account.disabled else account
+    link, channel = begun.found.link, begun.found.channel
     later = account.created_at > begun.at or (set_at is not None and set_at > begun.at)
-    if later or not may_choose(account, begun.found.link.purpose):
+    if later or not may_choose(account, link):
         return None
     changed = replace(account, password=begun.password, password_set_at=begun.at)
-    if begun.found.link.purpose is Purpose.RESET:
-        return replace(changed, reset_by=begun.found.channel)
-    contact = account.contact(begun.found.channel)
-    return changed if contact is None else changed.with_contact(replace(contact, verified_at=begun.at))
+    match link.purpose:
+        case Purpose.RESET:
+            return replace(changed, reset_by=channel)
+        case Purpose.LETTER:
+            return replace(changed, reset_by=None, only_at=(link.clinic,))
+        case Purpose.RENEW:
+            return _renewed(changed, begun.found, begun.at)
+        case Purpose.ACTIVATE:
+            contact = None if channel is None else account.contact(channel)
+            return changed if contact is None else changed.with_contact(replace(contact, verified_at=begun.at))
 
 
-def may_choose(account: Account, purpose: Purpose) -> bool:
-    """Tell whether a link of a purpose may choose a password of this account.
+def _renewed(changed: Account, found: Found, now: datetime) -> Account | None:
+    """Return an account as a link leaves it that staff sent to an address of their own choice.
+
+    The attack: a clinic's staff, or who talks them into it, take over a patient's login at every other clinic. So
+    who reads at an address that the person never showed to be theirs has a password for this clinic alone.
+    """
+    if found.channel is None or found.address is None:
+        return None
+    given = Contact(channel=found.channel, address=found.address, verified_at=now)
+    if is_theirs(changed, found.channel, found.address):
+        return replace(changed, reset_by=found.channel, only_at=widened(changed, found.link.clinic))
+    return replace(changed.with_contact(given), reset_by=None, only_at=(found.link.clinic,))
+
+
+def given(account: Account, gift: Gift, kept: str) -> Account | None:
+    """Return an account with a password that staff gave, hashed; where it went counts as shown to be theirs."""
+    if account.disabled or account.guardian is not None:
+        return None
+    known = all(is_theirs(account, channel, address) for channel, address in gift.to.items())
+    only_at = widened(account, gift.clinic) if known else (gift.clinic,)
+    fresh = replace(account, password=kept, password_set_at=gift.at, reset_by=None, only_at=only_at)
+    for channel, address in gift.to.items():
+        if not is_theirs(account, channel, address):
+            fresh = fresh.with_contact(Contact(channel=channel, address=address, verified_at=gift.at))
+    return fresh
+
+
+def is_theirs(account: Account, channel: Channel, address: str) -> bool:
+    """Tell whether an address was shown to be this person's."""
+    return any((one.channel, one.address) == (channel, address) for one in account.reachable)
+
+
+def widened(account: Account, clinic: str) -> tuple[str, ...]:
+    """Return where a password opens when one more clinic speaks for an address: everywhere stays everywhere."""
+    return tuple(dict.fromkeys((*account.only_at, clinic))) if account.only_at else ()
+
+
+def may_choose(account: Account, link: Link) -> bool:
+    """Tell whether a link may choose a password of this account.
 
     Stops a first link that staff sent to a stranger's address, by a slip, once the person has come themselves:
-    who has a password, an address of their own or an eID's word is not let in by what staff believed before.
+    who has a password, an address of their own or an eID's word is not let in by what staff believed before. And
+    a letter, or a link that staff sent later, once an eID has confirmed the account or a guardian made it.
     """
-    begun = account.confirmed_at is not None or account.password is not None or bool(account.reachable)
-    return not account.disabled and not (purpose is Purpose.ACTIVATE and begun)
+    if account.disabled:
+        return False
+    if link.purpose is Purpose.ACTIVATE:
+        return not (account.confirmed_at is not None or account.password is not None or account.reachable)
+    since = account.confirmed_at is not None and account.confirmed_at > link.made_at
+    return link.purpose is Purpose.RESET or not (since or account.guardian is not None)
 
 
 def own_words(account: Account) -> Iterable[str]:

@@ -218,7 +218,12 @@ class Desk:
         return self.accounts.of(person)
 
     def needs_eid(self, account: Account, clinic: Clinic) -> bool:
-        """Tell whether an eID must confirm first who this is; not of whom this very clinic says they can use none."""
+        """Tell whether an eID must confirm first who this is; not of whom this very clinic says they can use none.
+
+        And of whose password another clinic's staff had sent to an address of their own choice (`Account.only_at`).
+        """
+        if not account.opens(clinic.id):
+            return True
         if account.confirmed_at is not None:
             return False
         return exempt_at(account, self.enrolments.find(account.person, clinic.id)) is None

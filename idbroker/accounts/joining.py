@@ -51,6 +51,8 @@ class Joining:
         if has_died(self.records.enrolments.find(proved.person, visit.clinic.id)):
             return _not_taken(visit)  # whoever uses what is left of an eID or a password is somebody else
         account = self._noted(visit, proved)
+        if account is not None and not _is_eid(proved.identity) and not account.opens(visit.clinic.id):
+            return _not_taken(visit)  # another clinic's staff have sent that password where they liked
         if proved.wish == "child":
             return None
         if account is not None and not self._is_theirs(visit, proved, account):
@@ -148,7 +150,7 @@ class Joining:
             self.records.links.end_all(proved.person)
             self.registering.reaching.codes.revoke(proved.person)
             self._end_claims(proved.person)
-        wanted = _confirmed(account if theirs else reclaimed(account), proved.identity, visit.now)
+        wanted = _confirmed(account if theirs else reclaimed(account), proved, visit.now)
         if wanted == account:
             return account
         return self._confirm(visit, proved, account)
@@ -183,7 +185,7 @@ class Joining:
 
         def change(before: Account) -> Account:
             own = before if self._is_kept(visit, proved, before, enrolments) else reclaimed(before)
-            return _confirmed(own, proved.identity, visit.now)
+            return _confirmed(own, proved, visit.now)
 
         account = self.records.accounts.change(proved.person, change)
         if account is not None and (seen.guardian, seen.password) != (account.guardian, account.password):
@@ -280,8 +282,13 @@ def _have(proved: Proved, account: Account | None) -> Form:
     return Form(page="have", state=b"", values={"name": proved.identity.name or (account and account.name) or ""})
 
 
-def _confirmed(account: Account, identity: Identity, now: datetime) -> Account:
-    """Return an account as an eID has confirmed it: what was missing is filled in, a new number replaces the old."""
+def _confirmed(account: Account, proved: Proved, now: datetime) -> Account:
+    """Return an account as an eID has confirmed it: what was missing is filled in, a new number replaces the old.
+
+    That the password is theirs, too, wherever its link was read, only who typed it in this very sign-in has shown:
+    stops a link that went to a stranger from opening every clinic as soon as the person uses their eID anywhere.
+    """
+    identity = proved.identity
     return replace(
         account,
         number=identity.number or account.number,
@@ -290,6 +297,7 @@ def _confirmed(account: Account, identity: Identity, now: datetime) -> Account:
         birthdate=account.birthdate or identity.birthdate,
         confirmed_at=account.confirmed_at or now,
         reset_by=None,
+        only_at=() if proved.claimed == proved.person else account.only_at,
     )
 
 

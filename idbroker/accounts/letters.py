@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Standing
+from idbroker.accounts.choosing import Gift
 from idbroker.accounts.records import Enrolments
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
@@ -115,6 +116,38 @@ class Letters:
                 after=(*([voice.say("m.act.eid")] if eid else []), voice.say("m.act.not")),
             )
             self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
+
+    def renewal(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact]) -> None:
+        """Send the link that staff send to somebody whose address has not been shown to be theirs."""
+        voice = self._voice(link.clinic, link.client, link.language)
+        if voice is None:
+            return
+        for contact in contacts:
+            letter = _Letter(
+                kind="renewal",
+                subject=voice.say("m.reset.sub"),
+                paragraphs=(voice.say("m.renew", link.ends_at),),
+                short=voice.say("m.act.sms", link.ends_at),
+                link=self.address(secrets[contact.channel]),
+                after=(voice.say("m.act.not"),),
+            )
+            self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
+
+    def lasting(self, account: Account, gift: Gift) -> None:
+        """Send a password that was made for somebody: alone on its line, with what it is for (R31, R40)."""
+        voice = self._voice(gift.clinic, gift.client, gift.language)
+        if voice is None:
+            return
+        letter = _Letter(
+            kind="lasting",
+            subject=voice.say("m.last.sub"),
+            paragraphs=(voice.say("m.last"),),
+            short=voice.say("m.last.sms"),
+            link=gift.password,
+            after=(voice.say("f.keep"),),
+        )
+        contacts = [Contact(channel=channel, address=address) for channel, address in gift.to.items()]
+        self._send(letter, voice, account.person, contacts, (gift.at.isoformat(),))
 
     def address(self, secret: str) -> str:
         """Return the address of a link: below the configured issuer, never a Host that somebody sent (O14)."""

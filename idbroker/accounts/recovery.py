@@ -18,6 +18,7 @@ from idbroker.accounts.choosing import (
     Begun,
     Busy,
     Done,
+    Gift,
     Locks,
     NotCurrent,
     Opened,
@@ -25,12 +26,13 @@ from idbroker.accounts.choosing import (
     Spent,
     Weak,
     chosen,
+    given,
     may_choose,
     own_words,
     silent,
 )
 from idbroker.accounts.letters import Letters
-from idbroker.accounts.linking import Found, Linking, Origin
+from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.passwords import Busy as TooBusy
 from idbroker.accounts.passwords import Hasher, weakness
 from idbroker.accounts.records import Accounts
@@ -54,7 +56,12 @@ BY_ADDRESS = {bits: Limit(most=30 * times, per=HOUR) for bits, times in {64: 1, 
 BY_CLINIC = Limit(most=1000, per=HOUR)  # more are told of, and carried out
 GUESSES = Limit(most=5, per=HOUR)
 _LOOKS, _PAUSE = 8, 0.025  # a fifth of a second
-_HOW = {Purpose.RESET: "reset", Purpose.ACTIVATE: "activation"}
+_HOW = {
+    Purpose.RESET: "reset",
+    Purpose.ACTIVATE: "activation",
+    Purpose.LETTER: "letter",
+    Purpose.RENEW: "renewal",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,9 +159,9 @@ class Recovery:
         """Return the link that stood in an address, and whose it is. Looking uses nothing up."""
         found = self.linking.find(text, now)
         account = self.accounts.of(found.link.person) if found else None
-        if found is None or account is None or not may_choose(account, found.link.purpose):
+        if found is None or account is None or not may_choose(account, found.link):
             return None
-        return Opened(link=found.link, account=account, channel=found.channel)
+        return Opened(link=found.link, account=account, found=found)
 
     def origin(self, text: str) -> Origin | None:
         """Return where a link came from that is used or over: for the way to a new one."""
@@ -176,9 +183,7 @@ class Recovery:
         if weak is not None:
             return Weak(key=weak)
         try:
-            begun = Begun(
-                found=Found(link=opened.link, channel=opened.channel), password=self.hasher.hash(password), at=now
-            )
+            begun = Begun(found=opened.found, password=self.hasher.hash(password), at=now)
         except TooBusy:
             return Busy()
         if not self.linking.use(opened.link, now):
@@ -210,6 +215,26 @@ class Recovery:
             return Spent()
         self.begun.put(name, replace(begun, done=True), BEGUN)
         return Done(link=link)
+
+    # ---- by staff --------------------------------------------------------------------------------
+
+    def give(self, gift: Gift) -> bool | Busy:
+        """Set a password that was made for somebody, and send it to `gift.to`; False if there is nobody to give it to.
+
+        Only a clinic that has set it does so (`Clinic.access`); where it does not go, they are told of the change.
+        """
+        try:
+            kept = self.hasher.hash(gift.password)
+        except TooBusy:
+            return Busy()
+
+        def tell(before: Account, after: Account) -> None:
+            elsewhere = [one for one in before.contacts if gift.to.get(one.channel) != one.address]
+            self.letters.changed(replace(after, contacts=()), elsewhere, gift.clinic, gift.client, gift.at)
+            self.letters.lasting(after, gift)
+
+        event = Event(at=gift.at, kind="password.changed", clinic=gift.clinic, client=gift.client)
+        return self._set(gift.person, lambda account: given(account, gift, kept), event, "staff", tell=tell)
 
     # ---- from one's own page ---------------------------------------------------------------------
 
@@ -281,6 +306,7 @@ class Recovery:
         event: Event,
         how: str,
         but: str | None = None,
+        tell: Callable[[Account, Account], None] | None = None,
     ) -> bool:
         """Tell, set, and end what rested on the old password.
 
@@ -292,7 +318,10 @@ class Recovery:
         if account is None or wanted is None:
             return False
         self.sign_ons.end_person(person, "password", but=but)
-        self.letters.changed(wanted, account.contacts, event.clinic or "", event.client, event.at)
+        if tell is not None:
+            tell(account, wanted)
+        else:
+            self.letters.changed(wanted, account.contacts, event.clinic or "", event.client, event.at)
         altered = False
 
         def noticed(now_is: Account) -> Account | None:

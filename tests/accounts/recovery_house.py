@@ -16,7 +16,7 @@ from idbroker.accounts.activation import Activation, Invitation
 from idbroker.accounts.approving import Approving
 from idbroker.accounts.choosing import Begun
 from idbroker.accounts.letters import Letters, known_by
-from idbroker.accounts.linking import Linking, Origin
+from idbroker.accounts.linking import Aim, Linking, Origin
 from idbroker.accounts.records import Enrolments
 from idbroker.accounts.recovery import TASK, Recovery, rules_of
 from idbroker.clinic import Clinic, Clinics
@@ -169,7 +169,12 @@ def recovery_house(folder: Path, clock: StoppedClock, more: Sequence[Clinic] = (
             sealer=desk.sealer,
             knows=known_by(enrolments),
         )
-        linking = Linking(links=desk.durable.links, origins=Shelf(sealed, "k", Origin), sealer=desk.sealer)
+        linking = Linking(
+            links=desk.durable.links,
+            origins=Shelf(sealed, "k", Origin),
+            aims=Shelf(sealed, "d", Aim),
+            sealer=desk.sealer,
+        )
         ended = SignOnsEnded()
         recovery = Recovery(
             accounts=desk.desk.accounts,
