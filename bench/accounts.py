@@ -142,10 +142,10 @@ def fill(filling: Filling, stores: Stores, count: int, every: int) -> None:
         with cursor.copy("COPY account (person, revision, data_key, sealed) FROM STDIN") as copy:
             for index, own in sealed.items():
                 copy.write_row((_id(index), 1, 1, (own or noise)[0]))
-        columns = "person, clinic, standing, asked_at, revision, data_key, sealed"
+        columns = "person, clinic, standing, asked_at, handle, revision, data_key, sealed"
         with cursor.copy(f"COPY enrolment ({columns}) FROM STDIN") as copy:
             for index, own in sealed.items():
-                copy.write_row((_id(index), CLINIC, "approved", _AT, 1, 1, (own or noise)[1]))
+                copy.write_row((_id(index), CLINIC, "approved", _AT, _id(index), 1, 1, (own or noise)[1]))
         connection.execute("VACUUM (ANALYZE) person, person_key, account, enrolment")
         connection.execute("CHECKPOINT")
 
