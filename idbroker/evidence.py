@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -79,6 +79,21 @@ def seal(evidence: Evidence, parts: Mapping[str, str], sealer: Sealer) -> Sealed
     """Return evidence sealed, what it is evidence of along with the parts."""
     told = {"of": _of(evidence), "parts": dict(parts)}
     return SealedEvidence(evidence=evidence, sealed=sealer.seal(json.dumps(told).encode(), evidence_row(evidence.id)))
+
+
+def proof_of(
+    parts: Mapping[str, str], provider: str, at: datetime, *, keep: timedelta, sealer: Sealer
+) -> tuple[Callable[[str], SealedEvidence] | None, Mapping[str, str]]:
+    """Return what seals the parts as a person's evidence, if any is to be kept, and what the event says of it."""
+    if not parts or not keep:
+        return None, {}
+    evidence_id = new_id()
+
+    def sealed(person: str) -> SealedEvidence:
+        kept = Evidence(id=evidence_id, at=at, until=at + keep, person=person, provider=provider)
+        return seal(kept, parts, sealer)
+
+    return sealed, {"evidence": evidence_id}
 
 
 def unseal(kept: SealedEvidence, sealer: Sealer) -> Mapping[str, str]:
