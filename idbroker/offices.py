@@ -16,7 +16,7 @@ from idbroker.patients.access import Access
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
-from idbroker.patients.telephone import Calls
+from idbroker.patients.telephone import Call, Calls, Dialled, Witness
 from idbroker.providers import Provider
 from idbroker.rooms import Counter, Given, Rooms
 from idbroker.staff.entrance import Entrance, StaffSession
@@ -78,8 +78,12 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
     providers: Mapping[str, Provider],
     sign_ons: SignOns,
     history: History,
+    witness: Witness,
 ) -> Offices:
-    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
+    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
+
+    `witness` keeps an event together with what proves it.
+    """
     return Offices(
         members=foyer.members,
         entrance=foyer.entrance,
@@ -87,7 +91,7 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
         queue=Queue(records=counter.records, approving=rooms.approving),
         access=_access(given, counter, rooms),
         assisting=foyer.assisting,
-        calls=_calls(given, counter, providers),
+        calls=_calls(given, counter, providers, witness),
     )
 
 
@@ -120,5 +124,16 @@ def _access(given: Given, counter: Counter, rooms: Rooms) -> Access:
     return Access()
 
 
-def _calls(given: Given, counter: Counter, providers: Mapping[str, Provider]) -> Calls:
-    return Calls()
+def _calls(given: Given, counter: Counter, providers: Mapping[str, Provider], witness: Witness) -> Calls:
+    return Calls(
+        calls=Shelf(given.sealed, "z", Call),
+        going=Shelf(given.sealed, "z", dict[str, str]),
+        records=counter.records,
+        clinics=given.settings.clinics,
+        eids={name: one for name, one in providers.items() if isinstance(one, Dialled) and one.dials},
+        throttle=counter.throttle,
+        witness=witness,
+        sealer=given.sealer,
+        keep_evidence=given.settings.evidence.keep,
+        say=given.words,
+    )

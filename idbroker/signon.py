@@ -13,7 +13,7 @@ from idbroker.clinic import Clinic
 from idbroker.clock import Clock
 from idbroker.errors import StoreError
 from idbroker.events import Event, Events
-from idbroker.evidence import Evidence, SealedEvidence, new_id, seal
+from idbroker.evidence import SealedEvidence, proof_of
 from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, make_grant
 from idbroker.identity import Identity, LoA
@@ -154,16 +154,7 @@ class Signon:
         self, identity: Identity, now: datetime
     ) -> tuple[Callable[[str], SealedEvidence] | None, Mapping[str, str]]:
         """Return what seals the evidence of a person, if any is to be kept, and what the event says of it."""
-        if not identity.evidence or not self.keep_evidence:
-            return None, {}
-        evidence_id = new_id()
-
-        def sealed(person: str) -> SealedEvidence:
-            until, provider = now + self.keep_evidence, identity.provider
-            kept = Evidence(id=evidence_id, at=now, until=until, person=person, provider=provider)
-            return seal(kept, identity.evidence, self.sealer)
-
-        return sealed, {"evidence": evidence_id}
+        return proof_of(identity.evidence, identity.provider, now, keep=self.keep_evidence, sealer=self.sealer)
 
     def new_session(self, secret: str, person: str, identity: Identity, language: str) -> Session:
         """Return a new sign-on: a new id at every proof, so that none can be fixed beforehand (ASVS 7.2.4).

@@ -23,7 +23,7 @@ from idbroker.store.clients import StoredClients
 from idbroker.store.consents import StoredConsents
 from idbroker.store.database import Database, ping
 from idbroker.store.enrolments import StoredEnrolments
-from idbroker.store.events import StoredEvents
+from idbroker.store.events import StoredEvents, insert_event
 from idbroker.store.evidence import StoredEvidence
 from idbroker.store.links import StoredLinks
 from idbroker.store.logout_notices import StoredLogoutNotices
@@ -69,6 +69,13 @@ class Durable:
             self.evidence.add(connection, make_evidence(person), now)
 
         return self.persons.signed_in(keys, make_event, now, keep)
+
+    def witnessed(self, event: Event, evidence: SealedEvidence | None, now: datetime) -> None:
+        """Keep an event of somebody known, and the evidence for it: one commit for both."""
+        with self.database.connected() as connection:
+            insert_event(connection, event)
+            if evidence is not None:
+                self.evidence.add(connection, evidence, now)
 
     def ping(self) -> None:
         """Return if the database answers. StoreError otherwise."""
