@@ -12,7 +12,7 @@ from idbroker.keeping import Shelf
 from idbroker.office.desk import Desk
 from idbroker.office.front import office
 from idbroker.office.looks import Looks
-from idbroker.patients.access import Access
+from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
@@ -121,7 +121,19 @@ def _register(given: Given, counter: Counter, sign_ons: SignOns, history: Histor
 
 
 def _access(given: Given, counter: Counter, rooms: Rooms) -> Access:
-    return Access()
+    return Access(
+        records=counter.records,
+        clinics=given.settings.clinics,
+        clients=given.clients,
+        activation=rooms.activation,
+        recovery=rooms.recovery,
+        linking=rooms.recovery.linking,
+        letters=counter.letters,
+        codes=counter.codes,
+        throttle=counter.throttle,
+        events=given.events,
+        receipts_of=Shelf(given.sealed, "v", Receipts),
+    )
 
 
 def _calls(given: Given, counter: Counter, providers: Mapping[str, Provider], witness: Witness) -> Calls:

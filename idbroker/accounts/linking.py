@@ -99,9 +99,7 @@ class Linking:
         link = self._links.find(self._digest(secret), now)
         return None if link is None else self.for_channel(link, secret, None)
 
-    def _kept(
-        self, secret: str, origin: Origin, purpose: Purpose, person: str, life: timedelta, now: datetime
-    ) -> Link:
+    def _kept(self, secret: str, origin: Origin, purpose: Purpose, person: str, life: timedelta, now: datetime) -> Link:
         link = Link(
             digest=self._digest(secret),
             purpose=purpose,
