@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import Blueprint
 
@@ -13,14 +13,19 @@ from idbroker.office.desk import Desk
 from idbroker.office.front import office
 from idbroker.office.looks import Looks
 from idbroker.patients.access import Access, Receipts
-from idbroker.patients.assisting import Assisting
+from idbroker.patients.assisting import Assisting, Pairing
+from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.patients.telephone import Call, Calls, Dialled, Witness
 from idbroker.providers import Provider
 from idbroker.rooms import Counter, Given, Rooms
-from idbroker.staff.entrance import Entrance, StaffSession
+from idbroker.staff.entrance import Entrance, Halfway, StaffSession
+from idbroker.staff.letters import Letters
+from idbroker.staff.passkeys import Passkeys
 from idbroker.staff.records import Members, StaffRows
+from idbroker.staff.roster import Roster
+from idbroker.staff.welcome import Invitation, Welcome
 from idbroker.web.site import Site
 
 Routes = Callable[[Site], Blueprint]
@@ -41,6 +46,7 @@ class Offices:
 
     members: Members
     entrance: Entrance
+    roster: Roster
     register: Register
     queue: Queue
     access: Access
@@ -53,6 +59,7 @@ class Offices:
         """Return what makes the routes of the pages and of the API."""
         desk = Desk(
             entrance=self.entrance,
+            roster=self.roster,
             register=self.register,
             queue=self.queue,
             access=self.access,
@@ -87,10 +94,16 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
     return Offices(
         members=foyer.members,
         entrance=foyer.entrance,
+        roster=_roster(given, counter, foyer.entrance),
         register=_register(given, counter, sign_ons, history),
-        queue=Queue(records=counter.records, approving=rooms.approving),
+        queue=Queue(
+            records=counter.records,
+            approving=rooms.approving,
+            members=foyer.members,
+            clinics=given.settings.clinics,
+        ),
         access=_access(given, counter, rooms),
-        assisting=foyer.assisting,
+        assisting=replace(foyer.assisting, sign_ons=sign_ons),
         calls=_calls(given, counter, providers, witness),
     )
 
@@ -99,19 +112,62 @@ def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
     return Entrance(
         members=members,
         sessions=Shelf(given.sealed, "w", StaffSession),
+        halves=Shelf(given.sealed, "l", Halfway),
         settings=given.settings.staff,
         events=given.events,
+        hasher=counter.hasher,
+        throttle=counter.throttle,
+        app_codes=counter.desk.app_codes,
+        limits=given.settings.passwords,
     )
 
 
+def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
+    issuer = given.settings.server.issuer
+    passkeys = Passkeys(
+        members=entrance.members,
+        settings=given.settings.staff,
+        sealer=given.sealer,
+        tallies=given.tallies,
+        throttle=counter.throttle,
+        issuer=issuer,
+    )
+    welcome = Welcome(
+        entrance=entrance,
+        passkeys=passkeys,
+        invitations=Shelf(given.sealed, "l", Invitation),
+        hasher=counter.hasher,
+        clinics=given.settings.clinics,
+        issuer=issuer,
+    )
+    letters = Letters(
+        post=counter.messages,
+        words=given.words,
+        clinics=given.settings.clinics,
+        sealer=given.sealer,
+        issuer=issuer,
+    )
+    return Roster(entrance=entrance, welcome=welcome, letters=letters, codes=counter.codes)
+
+
 def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
-    return Assisting()
+    return Assisting(
+        records=counter.records,
+        clinics=given.settings.clinics,
+        clients=given.clients,
+        members=members,
+        letters=counter.letters,
+        events=given.events,
+        issuer=given.settings.server.issuer,
+        pairings=Shelf(given.sealed, "p", Pairing),
+        codes=PairingCodes(codes=Shelf(given.sealed, "q", str), throttle=counter.throttle, sealer=given.sealer),
+    )
 
 
 def _register(given: Given, counter: Counter, sign_ons: SignOns, history: History) -> Register:
     return Register(
         records=counter.records,
-        clinics=given.settings.clinics,
+        clients=given.clients,
         letters=counter.letters,
         events=given.events,
         history=history,

@@ -11,6 +11,7 @@ from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.patients.telephone import Calls
 from idbroker.staff.entrance import Entrance
+from idbroker.staff.roster import Roster
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class Desk:
     """The engines behind the pages, and how pages look."""
 
     entrance: Entrance
+    roster: Roster
     register: Register
     queue: Queue
     access: Access
