@@ -95,6 +95,22 @@ class Guard:
             raise OAuthError("invalid_request", "The form is not of this sign-in", detail="staff form nonce")
         return here, fields
 
+    def nonce(self) -> str:
+        """Return what goes into the forms of a page that is no clinic's."""
+        return mint_nonce(self._bound())
+
+    def sent(self) -> Parameters:
+        """Return the fields of such a form. OAuthError for one that is not of this sign-in (CSRF)."""
+        fields = posted_fields()
+        if not is_our_nonce(fields.get("_n", ""), self._bound()):
+            raise OAuthError("invalid_request", "The form is not of this sign-in", detail="staff form nonce")
+        return fields
+
+    @property
+    def bound(self) -> str:
+        """Return what only the browser of this sign-in has, hashed: challenges are made for it."""
+        return self._bound()
+
     def language(self, member: Member | None, clinic: Clinic | None) -> str:
         """Return the language to speak: asked for now, used on this device, the colleague's own, the browser's."""
         offered = clinic.offered_languages if clinic else LANGUAGES

@@ -15,6 +15,7 @@ COMFORT_DAYS = 365
 DEVICE_DAYS = 365
 FAREWELL_MINUTES = 30
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,19 @@ class Cookies:
     def drop_staff(self, response: Response) -> None:
         """Remove it."""
         self._drop(response, self._name("w"))
+
+    def entering(self, request: Request) -> str:
+        """Return the secret of a browser in which a colleague is about to sign in, or nothing."""
+        known = request.cookies.get(self._name("e"), "")
+        return known if _SECRET.fullmatch(known) else ""
+
+    def keep_entering(self, response: Response, secret: str) -> None:
+        """Set it; it comes along on the way back from the organisation's own sign-in, so it is not strict."""
+        self._set(response, "e", secret, None)
+
+    def drop_entering(self, response: Response) -> None:
+        """Remove it."""
+        self._drop(response, self._name("e"))
 
     def tablet(self, request: Request) -> str | None:
         """Return the secret of a tablet that is being paired."""
