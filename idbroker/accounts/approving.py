@@ -33,17 +33,17 @@ class Approving:
     letters: Letters
     events: Events
 
-    def approve(self, person: str, clinic: str, by: str, now: datetime) -> Decided:
-        """Let a person use a clinic, and tell them."""
-        return self._decided(person, clinic, Standing.APPROVED, by, None, now)
+    def approve(self, person: str, clinic: str, by: str, now: datetime, *, role: str = "") -> Decided:
+        """Let a person use a clinic, and tell them. `role` is the decider's, for the trail."""
+        return self._decided(person, clinic, Standing.APPROVED, (by, role), None, now)
 
-    def decline(self, person: str, clinic: str, by: str, reason: str, now: datetime) -> Decided:
+    def decline(self, person: str, clinic: str, by: str, reason: str, now: datetime, *, role: str = "") -> Decided:
         """Let them not, and tell them whom to ask; the reason stays with the clinic.
 
         What a guardian whom no clinic has approved put into a child's account goes: it would stand in the way of
         the real one. Pressed again it is done again, in case the store was away.
         """
-        decided = self._decided(person, clinic, Standing.DECLINED, by, reason, now)
+        decided = self._decided(person, clinic, Standing.DECLINED, (by, role), reason, now)
         if decided.enrolment.standing is Standing.DECLINED and decided.enrolment.guardian is not None:
             self._forfeit(decided.enrolment, now)
         return decided
@@ -61,12 +61,12 @@ class Approving:
         if gone:
             # A link that lies in the claimant's mailbox would choose the password of an account without a guardian.
             self.links.end_all(enrolment.person)
-            self._record(enrolment, now, "account.reclaimed")
+            self._record(enrolment, now, "account.reclaimed", "")
 
     def _decided(
-        self, person: str, clinic: str, standing: Standing, by: str, reason: str | None, now: datetime
+        self, person: str, clinic: str, standing: Standing, whose: tuple[str, str], reason: str | None, now: datetime
     ) -> Decided:
-        mine = False
+        mine, (by, role) = False, whose
 
         def decide(before: Enrolment | None) -> Enrolment | None:
             nonlocal mine
@@ -79,7 +79,7 @@ class Approving:
         if kept is None:
             raise NotFound("nobody has asked for that")
         if mine:
-            self._record(kept, now, f"enrolment.{kept.standing}")
+            self._record(kept, now, f"enrolment.{kept.standing}", role)
         if kept.decided_at is not None and now - kept.decided_at <= _AGAIN:
             # Not only by the first: its letter may have met a store that was away. The same letter goes once.
             self._tell(kept)
@@ -90,7 +90,7 @@ class Approving:
         if account is not None and not account.disabled:
             self.letters.handled(enrolment, account)
 
-    def _record(self, enrolment: Enrolment, now: datetime, kind: str) -> None:
+    def _record(self, enrolment: Enrolment, now: datetime, kind: str, role: str) -> None:
         self.events.record(
             Event(
                 at=now,
@@ -98,7 +98,7 @@ class Approving:
                 clinic=enrolment.clinic,
                 client=enrolment.client,
                 person=enrolment.person,
-                detail={"by": enrolment.by or ""},
+                detail={"by": enrolment.by or "", **({"role": role} if role else {})},
             )
         )
 

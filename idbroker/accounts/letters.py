@@ -172,6 +172,22 @@ class Letters:
         voice = self._voice(visit.clinic.id, visit.client.id, after.language)
         self._news("m.contact", "contact", after, (*before.contacts, *after.contacts), voice, visit.now)
 
+    def clinic_changed(
+        self, enrolment: Enrolment, account: Account | None, gone: Mapping[Channel, str], at: datetime
+    ) -> None:
+        """Tell the addresses that a clinic has put others in the place of, and those that codes go to (ASVS 6.3.7).
+
+        Nothing of the new ones, which may be somebody else's.
+        """
+        voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
+        if voice is None:
+            return
+        text = voice.say("m.told", at)
+        letter = _Letter(kind="told", subject=voice.say("m.told.sub"), paragraphs=(text,), short=_named(voice, text))
+        old = tuple(Contact(channel=channel, address=address) for channel, address in gone.items())
+        contacts = (*old, *(account.reachable if account else ()))
+        self._send(letter, voice, enrolment.person, contacts, (enrolment.clinic, at.isoformat()))
+
     def app_changed(self, account: Account, visit: Visit) -> None:
         """Tell somebody that an authenticator app was added to their account, or removed (ASVS 6.3.7)."""
         voice = self._voice(visit.clinic.id, visit.client.id, account.language)
@@ -192,6 +208,22 @@ class Letters:
         by_mail = [contact for contact in account.reachable if contact.channel is Channel.EMAIL]
         day = f"{until.astimezone(voice.clinic.zone):%Y-%m-%d}"
         self._send(letter, voice, account.person, by_mail or account.reachable, (day,), ends_at)
+
+    def assisted(
+        self, enrolment: Enrolment, account: Account | None, client: str | None, at: datetime, about: str
+    ) -> None:
+        """Tell a patient that staff have signed them in: at all addresses of their own, else at the clinic's.
+
+        `about` names that sign-in; the same is told once.
+        """
+        own = account.contacts if account is not None else ()
+        told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
+        voice = self._voice(enrolment.clinic, client, account.language if account else enrolment.language)
+        if voice is None:
+            return
+        text = voice.say("m.assist", at)
+        letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
+        self._send(letter, voice, enrolment.person, own or told, (about,))
 
     def handled(self, enrolment: Enrolment, account: Account) -> None:
         """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.

@@ -159,6 +159,11 @@ class Accounts:
         found = self._rows.find(self._sealer.index("number", number.key))
         return None if found is None or found[1] is None else self.opened(found[1])
 
+    def known(self, number: NationalNumber) -> str | None:
+        """Return the person of a national number, if anybody has come with it so far, account or none."""
+        found = self._rows.find(self._sealer.index("number", number.key))
+        return None if found is None else found[0]
+
     def of(self, person: str) -> Account | None:
         """Return a person's account."""
         row = self._rows.of(person)

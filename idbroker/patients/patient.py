@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from idbroker.accounts.account import Account, Enrolment
+from idbroker.accounts.entries import exempt_at, has_died
 from idbroker.codec import Codec
+from idbroker.errors import NotAllowed
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber
 
@@ -20,11 +22,15 @@ NO_EID = ("age", "illness", "no_number", "abroad", "other")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """Somebody in a clinic's list. Their account, if they have one, is their own: staff see only how they sign in."""
+    """Somebody in a clinic's list. Their account, if they have one, is their own: staff see only how they sign in.
+
+    `signed_in_at` is when they last did at this clinic, `eids` by which eIDs they have lately.
+    """
 
     enrolment: Enrolment = field(repr=False)
     account: Account | None = field(default=None, repr=False)
     signed_in_at: datetime | None = None
+    eids: tuple[str, ...] = ()
 
     @property
     def handle(self) -> str:
@@ -50,6 +56,19 @@ class Patient:
         """Return the birth date, where any is known."""
         entry = self.enrolment.entry
         return (entry and entry.birthdate) or (self.account and self.account.birthdate) or None
+
+    @property
+    def exempt(self) -> str | None:
+        """Return why they cannot use an eID, as this clinic has it."""
+        entry = self.enrolment.entry
+        if entry is not None or self.account is None:
+            return None if entry is None else entry.exempt
+        return exempt_at(self.account, self.enrolment)
+
+    @property
+    def has_died(self) -> bool:
+        """Tell whether this clinic has noted a death."""
+        return has_died(self.enrolment)
 
     @property
     def mark(self) -> str:
@@ -98,3 +117,9 @@ class NotDone:
     patient: Patient | None = None
     at: datetime | None = None
     by: str = ""
+
+
+class TooManyLooks(NotAllowed):
+    """Somebody searches more than their work asks for (harvesting): refused for a while, and in the trail."""
+
+    code = "too_many_looks"
