@@ -193,6 +193,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         wake=backchannel.wake,
         once=once(transient, clock),
         events=durable.events,
+        ended=foyer.assisting.ended,
     )
     rooms = open_rooms(given, counter, signout, durable.events)
     return House(
@@ -312,6 +313,7 @@ def make_site(house: House) -> Site:
         end=house.signout.end_all,
         keep_evidence=house.settings.evidence.keep,
         test_people=house.sandbox or house.settings.server.test_people,
+        schedule=lambda session, at: durable.logout_notices.add(notices_for(session, house.clients, at)),
     )
     transactions = Shelf(sealed, "t", Transaction)
     moves = Moves(

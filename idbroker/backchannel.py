@@ -63,7 +63,7 @@ class Outbox(Protocol):
     """Where notices lie until they are delivered, across restarts. Every method may raise StoreError."""
 
     def add(self, notices: Sequence[LogoutNotice]) -> None:
-        """Keep them, all or none; one that is there already stays as it is."""
+        """Keep them, all or none. One that is there already only comes sooner, and only if nobody has tried it."""
         ...
 
     def due(
@@ -93,12 +93,15 @@ class Outbox(Protocol):
         ...
 
 
-def notices_for(session: Session, clients: Clients, now: datetime) -> tuple[LogoutNotice, ...]:
-    """Return a notice for each client that a session reached and that wants to be told."""
+def notices_for(session: Session, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
+    """Return a notice for each client that a session reached and that wants to be told.
+
+    They are due now, or when the session ends by itself: then nobody presses anything, and no worker looks.
+    """
     # A client may know it by two: what an earlier sign-on of the same person reached is carried on.
     known = dict.fromkeys((reached.client_id, reached.sid) for reached in session.reached)
     return tuple(
-        LogoutNotice(client_id=client_id, sid=sid, person=session.person, due_at=now, ends_at=now + TRIED_FOR)
+        LogoutNotice(client_id=client_id, sid=sid, person=session.person, due_at=due_at, ends_at=due_at + TRIED_FOR)
         for client_id, sid in known
         if _address(clients.find(client_id)) is not None
     )

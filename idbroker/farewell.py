@@ -27,6 +27,7 @@ class Farewell:
     clients that were reached, `frames` the addresses of those that are told in a frame. `waiting` are the
     sessions at eIDs that are still to be ended, one after the other; `errand` and `state` belong to the
     first of them. `ended` are the eIDs that have said that theirs is over, `unsure` those that have not.
+    With `handed_back` it was a sign-in that staff made: the screen goes back to them (`paired`: it is the tablet).
     """
 
     id: str
@@ -40,6 +41,8 @@ class Farewell:
     state: bytes = field(default=b"", repr=False)
     ended: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    handed_back: bool = False
+    paired: bool = False
 
     @property
     def provider(self) -> str | None:

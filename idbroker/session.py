@@ -61,6 +61,14 @@ class Session:
             return False
         return now - self.seen_at <= settings.idle and now - self.started_at <= settings.absolute
 
+    @property
+    def known_end(self) -> datetime | None:
+        """Return when it ends for certain, so that services can be told at that very moment; None if nobody knows.
+
+        An eID's own limit is none of these: it ends our sign-on, not what services do.
+        """
+        return self.identity.upstream_until if self.identity.assisted is not None else None
+
     def seen(self, now: datetime) -> Session:
         """Return it as used now."""
         return replace(self, seen_at=now)

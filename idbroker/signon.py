@@ -51,7 +51,10 @@ class Records(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Signon:
-    """Makes and uses sign-ons."""
+    """Makes and uses sign-ons.
+
+    `end` ends all that rests on one; `schedule` has every client that one has reached told of its end at a moment.
+    """
 
     clock: Clock
     sessions: Shelf[Session]
@@ -67,6 +70,7 @@ class Signon:
     end: Callable[[Session], None]
     keep_evidence: timedelta
     test_people: bool = False
+    schedule: Callable[[Session, datetime], None] = lambda _session, _at: None
 
     # ---- a sign-on that is there -----------------------------------------------------------------
 
@@ -113,10 +117,16 @@ class Signon:
             if newest is None:
                 return False  # signed out meanwhile
             moved = _noted(newest.value.seen(self.clock.now()), reached)
+            self._told_in_time(moved)
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
                 return True
             newest = self.sessions.get(moved.key)
         raise StoreError("too many changes at once")
+
+    def _told_in_time(self, session: Session) -> None:
+        """See that services will hear of an end that comes by itself; before the code is theirs, or a crash forgets."""
+        if session.known_end is not None:
+            self.schedule(session, session.known_end)
 
     def spent(self, code: str) -> bool:
         """Tell whether a code has been redeemed: a client that gets it again would lose what came of it."""
@@ -207,12 +217,13 @@ class Signon:
         is ended: on a shared computer nothing of who was here before may live on.
         """
         earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
-        same = earlier is not None and earlier.person == session.person
+        same = earlier is not None and _goes_on(earlier, session)
         if earlier is not None and not same:
             self.end(earlier)
         if earlier is not None and same:
             session = replace(session, reached=earlier.reached, rests=_carried(session.rests, earlier.rests))
         whole = _noted(session, _reached(session, grant))
+        self._told_in_time(whole)
         # Before it is there, and looked at again after: whenever the eID says that its session is over, it is heard.
         for forgotten in self.index.note(whole):
             too_many = self.sessions.take(forgotten)
@@ -234,8 +245,13 @@ class Signon:
         if earlier is not None:
             self.end(earlier)
         session = self.new_session(secret, person, identity, language)
-        self.index.note(session)
+        for forgotten in self.index.note(session):
+            too_many = self.sessions.take(forgotten)
+            if too_many is not None:
+                self.end(too_many)
         self.sessions.put(session.key, session, self.settings.absolute)
+        if self._is_ended(session) and self.sessions.take(session.key) is not None:
+            self.end(session)
         return session
 
     def _is_ended(self, session: Session) -> bool:
@@ -269,6 +285,16 @@ class Signon:
 def _door(request: SigninRequest) -> dict[str, str]:
     """Return what the trail says of the way in that was taken."""
     return {} if request.door is None else {"door": request.door}
+
+
+def _goes_on(earlier: Session, session: Session) -> bool:
+    """Tell whether a new sign-on takes an earlier one's place: the same person's, who proved both themselves.
+
+    What staff began on a tablet ends with it: it must neither outlive its half hour in a stronger one, nor be the
+    way in which what the patient had open before comes into the hands of whoever holds the tablet.
+    """
+    assisted = earlier.identity.assisted or session.identity.assisted
+    return earlier.person == session.person and assisted is None
 
 
 def _carried(new: tuple[Rests, ...], earlier: tuple[Rests, ...]) -> tuple[Rests, ...]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from idbroker.client import Clients
@@ -22,6 +22,8 @@ from idbroker.tokens import Tokens
 
 MOST_SUCCESSORS = 8
 _TRIES = 20
+_NOBODY = LogoutRequest(client=None, hint=None, redirect_uri=None, state=None)
+_HANDED_BACK = timedelta(hours=8)  # as long as the cookie of a sign-on that is over may lie on a tablet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,7 @@ class Signout:
     """Signs people out.
 
     `notify` makes sure that every client a sign-on reached will be told of its end, however often it is
-    called; `wake` has that begin now.
+    called; `wake` has that begin now. `ended` is told of each end, for whoever began the sign-on for somebody else.
     """
 
     issuer: str
@@ -45,6 +47,7 @@ class Signout:
     wake: Callable[[], None]
     once: Callable[[str, datetime], bool]
     events: Events
+    ended: Callable[[Session, datetime], None] = lambda _session, _now: None
 
     def must_confirm(self, request: LogoutRequest, session: Session) -> bool:
         """Tell whether the person has to be asked first (RP-Initiated Logout 2; ASVS 10.6.2).
@@ -156,18 +159,34 @@ class Signout:
         )
         self.events.record(event)
         self.wake()
+        if session.identity.assisted is not None:
+            self._taken_back(session)
+
+    def _taken_back(self, session: Session) -> None:
+        """Note for staff that a sign-on of theirs has ended, and for the screen, which may not know yet.
+
+        Whoever presses "log out" there later is shown what everybody is shown at the end, never the service's page.
+        """
+        self.ended(session, self.clock.now())
+        farewell = self._farewell(session, _NOBODY, session.language)
+        if self.afterwards.swap(session.key, None, Afterwards(farewell=farewell.id), _HANDED_BACK) is not None:
+            self.farewells.put(farewell.id, replace(farewell, frames=()), _HANDED_BACK)
 
     # ---- then elsewhere --------------------------------------------------------------------------
 
     def _farewell(self, session: Session, request: LogoutRequest, language: str) -> Farewell:
+        assisted = session.identity.assisted
         return Farewell(
             id=secrets.token_urlsafe(16),
             language=language,
             client_id=request.client.id if request.client else None,
-            target=request.target,
+            # A screen that is handed on must not show the next patient the service of the one before, or who it was.
+            target=request.target if assisted is None else None,
             services=tuple(dict.fromkeys(reached.client_id for reached in session.reached)),
             frames=self._frames(session),
             waiting=tuple(rests for rests in session.rests if rests.logout is not None),
+            handed_back=assisted is not None,
+            paired=assisted is not None and not assisted.screen,
         )
 
     def unfinished(self, name: str) -> Farewell | None:

@@ -225,6 +225,22 @@ class Letters:
         letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
         self._send(letter, voice, enrolment.person, own or told, (about,))
 
+    def assisted(
+        self, enrolment: Enrolment, account: Account | None, client: str | None, at: datetime, about: str
+    ) -> None:
+        """Tell a patient that staff have signed them in: at all addresses of their own, else at the clinic's.
+
+        `about` names that sign-in; the same is told once.
+        """
+        own = account.contacts if account is not None else ()
+        told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
+        voice = self._voice(enrolment.clinic, client, account.language if account else enrolment.language)
+        if voice is None:
+            return
+        text = voice.say("m.assist", at)
+        letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
+        self._send(letter, voice, enrolment.person, own or told, (about,))
+
     def handled(self, enrolment: Enrolment, account: Account) -> None:
         """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.
 

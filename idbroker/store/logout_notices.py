@@ -36,6 +36,11 @@ PURGE_AT_ONCE = 1000
 COLUMNS = tuple(table.columns.keys())
 NOW, MOST = bindparam("now", type_=Moment), bindparam("most", type_=Integer)
 KEY = tuple_(table.c.client_id, table.c.sid)
+# One that waits for its hour comes at once, when the end has come early; one that was tried keeps its pace.
+SOONER = (
+    "ON CONFLICT (client_id, sid) DO UPDATE SET due_at = excluded.due_at "
+    "WHERE logout_notice.tries = 0 AND excluded.due_at < logout_notice.due_at"
+)
 
 
 class StoredLogoutNotices:
@@ -46,11 +51,13 @@ class StoredLogoutNotices:
 
     def add(self, notices: Sequence[LogoutNotice]) -> None:
         """Keep them, all or none: one statement, whatever their number."""
+        # Each once, and in one order: in PostgreSQL two that add the same would otherwise wait for each other.
+        notices = sorted({(one.client_id, one.sid): one for one in reversed(notices)}.values(), key=_key)
         if not notices:
             return
         # In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
         rows = ", ".join(f"({', '.join(f':{name}_{row}' for name in COLUMNS)})" for row in range(len(notices)))
-        insert = text(f"INSERT INTO logout_notice ({', '.join(COLUMNS)}) VALUES {rows} ON CONFLICT DO NOTHING")  # noqa: S608 - names of ours
+        insert = text(f"INSERT INTO logout_notice ({', '.join(COLUMNS)}) VALUES {rows} {SOONER}")  # noqa: S608 - names of ours
         moments = (f"{name}_{row}" for name in ("due_at", "ends_at") for row in range(len(notices)))
         values = {f"{name}_{row}": value for row, one in enumerate(notices) for name, value in asdict(one).items()}
         with self._database.connected() as connection:
@@ -162,6 +169,10 @@ def _due_sid(client_id: ColumnElement[str], place: int) -> ScalarSelect[str]:
     one = table.alias()
     due = select(one.c.sid).where(one.c.client_id == client_id, one.c.due_at <= NOW)
     return due.order_by(one.c.due_at, one.c.sid).limit(1).offset(place).scalar_subquery()
+
+
+def _key(notice: LogoutNotice) -> tuple[str, str]:
+    return notice.client_id, notice.sid
 
 
 def _is(notice: LogoutNotice) -> tuple[ColumnElement[bool], ...]:
