@@ -185,7 +185,7 @@ class Access:
             raise NotFound("no such patient at this clinic")
         return found
 
-    def _sending(  # noqa: PLR0917 - what a form says
+    def _sending(
         self,
         actor: Actor,
         handle: str,
