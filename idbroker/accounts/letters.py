@@ -147,7 +147,7 @@ class Letters:
             after=(voice.say("f.keep"),),
         )
         contacts = [Contact(channel=channel, address=address) for channel, address in gift.to.items()]
-        self._send(letter, voice, account.person, contacts, (gift.at.isoformat(),))
+        self._send(letter, voice, account.person, contacts, (gift.at.isoformat(), gift.password))
 
     def address(self, secret: str) -> str:
         """Return the address of a link: below the configured issuer, never a Host that somebody sent (O14)."""
@@ -208,22 +208,6 @@ class Letters:
         by_mail = [contact for contact in account.reachable if contact.channel is Channel.EMAIL]
         day = f"{until.astimezone(voice.clinic.zone):%Y-%m-%d}"
         self._send(letter, voice, account.person, by_mail or account.reachable, (day,), ends_at)
-
-    def assisted(
-        self, enrolment: Enrolment, account: Account | None, client: str | None, at: datetime, about: str
-    ) -> None:
-        """Tell a patient that staff have signed them in: at all addresses of their own, else at the clinic's.
-
-        `about` names that sign-in; the same is told once.
-        """
-        own = account.contacts if account is not None else ()
-        told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
-        voice = self._voice(enrolment.clinic, client, account.language if account else enrolment.language)
-        if voice is None:
-            return
-        text = voice.say("m.assist", at)
-        letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
-        self._send(letter, voice, enrolment.person, own or told, (about,))
 
     def assisted(
         self, enrolment: Enrolment, account: Account | None, client: str | None, at: datetime, about: str
