@@ -23,6 +23,7 @@ _COMMANDS: Mapping[str, str] = {
     "evidence": "idbroker.commands.evidence:evidence",
     "accounts": "idbroker.commands.accounts:accounts",
     "enrolments": "idbroker.commands.enrolments:enrolments",
+    "patients": "idbroker.commands.patients:patients",
 }
 
 

@@ -27,6 +27,7 @@ from idbroker.store.events import StoredEvents, insert_event
 from idbroker.store.evidence import StoredEvidence
 from idbroker.store.links import StoredLinks
 from idbroker.store.logout_notices import StoredLogoutNotices
+from idbroker.store.many_patients import StoredManyPatients
 from idbroker.store.messages import StoredMessages
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
@@ -50,6 +51,7 @@ class Durable:
     links: Links
     consents: Consents
     staff_rows: StaffRows
+    many_patients: StoredManyPatients
     messages: Outbox
     sealed: StoredSealed
     database: Database = field(repr=False)
@@ -109,6 +111,7 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         links=StoredLinks(database),
         consents=StoredConsents(database),
         staff_rows=StoredStaff(database),
+        many_patients=StoredManyPatients(database),
         messages=StoredMessages(database),
         sealed=StoredSealed(database),
         database=database,
