@@ -22,9 +22,9 @@ from idbroker.clock import Clock, SystemClock
 from idbroker.sandbox.bankid_certificates import Parties, Unauthorized, make_files
 from idbroker.sandbox.bankid_chain import MOBILE_POLICY, Chain
 from idbroker.sandbox.bankid_lies import LIES
-from idbroker.sandbox.bankid_orders import NoSuchOrder, Orders, Party, Placed, TooMany
+from idbroker.sandbox.bankid_orders import AlreadyInProgress, NoSuchOrder, Orders, Party, Placed, TooMany
 from idbroker.sandbox.bankid_phone import OUTCOMES, BankIDPhone
-from idbroker.sandbox.bankid_request import InvalidParameters, read_reference, read_wish
+from idbroker.sandbox.bankid_request import InvalidParameters, read_call, read_reference, read_wish
 from idbroker.sandbox.bankid_signing import Signer
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.people import SimPerson
@@ -120,6 +120,7 @@ class _Wire:
         self._orders, self._parties, self._faults = orders, parties, faults
         self._calls: Mapping[str, Callable[[Party, Mapping[str, Any], Lies], Response]] = {
             f"{PREFIX}/auth": self._auth,
+            f"{PREFIX}/phone/auth": self._phone,
             f"{PREFIX}/collect": self._collect,
             f"{PREFIX}/cancel": self._cancel,
         }
@@ -173,6 +174,15 @@ class _Wire:
             "qrStartSecret": order.qr_start_secret,
         }
         return _json(dict.fromkeys(tokens, 7) if "bad_tokens" in lies else tokens)
+
+    def _phone(self, party: Party, body: Mapping[str, Any], lies: Lies) -> Response:
+        try:
+            order = self._orders.place(party, read_call(body))
+        except AlreadyInProgress:
+            raise _Failure(400, "Order already in progress for pno", "alreadyInProgress") from None
+        except TooMany:
+            return _too_many()
+        return _json({"orderRef": 7 if "bad_tokens" in lies else order.ref})
 
     def _collect(self, party: Party, body: Mapping[str, Any], lies: Lies) -> Response:
         order = self._orders.collect(read_reference(body), party)

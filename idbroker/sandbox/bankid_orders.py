@@ -1,7 +1,9 @@
 """The orders of the simulated BankID: placed, taken up by somebody's app, ended, told once, forgotten.
 
 Lifetimes are those of the RP API v6.0: 30 s until a start has failed, 3 min with the app, and so long
-that a result is kept. An order is a value; every move puts a new one in its place, under one lock.
+that a result is kept. One by telephone has nothing to start: it waits 3 min for its person, which is a choice
+of ours, and nobody is told whether there is such a person. An order is a value; every move puts a new one in its
+place, under one lock.
 """
 
 from __future__ import annotations
@@ -32,6 +34,10 @@ Completion = Mapping[str, Any]
 
 class NoSuchOrder(Exception):
     """No order of this relying party has that reference: never had, told already, or too old."""
+
+
+class AlreadyInProgress(Exception):
+    """This person is at an order, and another was to be begun by their number. None was."""
 
 
 class TooMany(Exception):
@@ -88,6 +94,8 @@ class Placed:
         return order if order.ended is None or now < order.ended + order._kept() else None
 
     def _lapsed(self, now: datetime) -> Placed:
+        if self.taken is None and self.wish.caller is not None:
+            return self.fail("expiredTransaction", self.at + TAKEN) if now >= self.at + TAKEN else self
         if self.taken is None:
             return self.fail("startFailed", self.at + START) if now >= self.at + START else self
         return self.fail("expiredTransaction", self.taken + TAKEN) if now >= self.taken + TAKEN else self
@@ -109,7 +117,7 @@ class Orders:
         self._busy: dict[str, str] = {}  # a person's id: the order their app is at
 
     def place(self, party: Party, wish: Wish) -> Placed:
-        """Make an order. Raises TooMany."""
+        """Make an order. Raises TooMany, and AlreadyInProgress for one that is begun by a number."""
         names = [str(uuid.uuid4()) for _ in range(5)]
         order = Placed(
             id=names[0],
@@ -122,6 +130,8 @@ class Orders:
             qr_start_secret=names[4],
         )
         with self._lock:
+            if wish.caller is not None:
+                self._check_free(str(wish.number))
             self._make_room()
             self._orders[order.id] = order
             self._names |= dict.fromkeys(names[:4], order.id)
@@ -195,6 +205,15 @@ class Orders:
             order = move(self._going(name), self._clock.now())
             self._orders[order.id] = order
             return order
+
+    def _check_free(self, number: str) -> None:
+        for id_ in list(self._orders):
+            order = self._seen(id_)
+            if order is None or order.ended is not None:
+                continue
+            called = order.wish.number if order.wish.caller else None
+            if number in (called, order.person.number if order.person else None):
+                raise AlreadyInProgress
 
     def _cancel_former(self, person: SimPerson, order: Placed, now: datetime) -> None:
         former = self._seen(self._busy.get(person.id, ""))

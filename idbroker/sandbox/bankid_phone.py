@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -54,6 +55,8 @@ CODE_WINDOW = 5  # seconds a code may be early or late; BankID's own tolerance i
 _APP_LINKS = ("https://app.bankid.com/", "bankid:///")
 # Habits that people have at other eIDs, in BankID's words.
 _HABITS = {"blocked": "certificateErr", "timeout": "expiredTransaction"}
+# What the app asks of an order by telephone, besides its text.
+_CALLERS = {"user": "Did you call?", "RP": "Did somebody call you?"}
 _RISKS = ("low", "moderate", "high")
 WRONG_IP = "203.0.113.99"
 
@@ -69,14 +72,13 @@ class BankIDPhone:
     def __init__(
         self, people: Iterable[SimPerson], clock: Clock, faults: Faults, orders: Orders, signer: Signer, app_link: str
     ) -> None:
-        self._people = frozenset(person.id for person in people if "bankid" in person.eids)
+        self._people = {person.id: person for person in people if "bankid" in person.eids}
         self._clock, self._faults, self._orders, self._signer = clock, faults, orders, signer
         self._links = (app_link, *_APP_LINKS)
 
     def waiting(self) -> tuple[Order, ...]:
         """Return the orders that nobody has finished, the newest first."""
-        now = self._clock.now()
-        return tuple(_shown(order, now) for order in self._orders.going())
+        return tuple(map(self._opened, self._orders.going()))
 
     def scan(self, content: str) -> Order:
         """Open the order of an animated QR code: its token, its code and its age must be right. Raises Unreadable."""
@@ -149,7 +151,12 @@ class BankIDPhone:
         return order.back
 
     def _opened(self, order: Placed) -> Order:
-        return _shown(order, self._clock.now())
+        shown = _shown(order, self._clock.now())
+        return shown if order.wish.caller is None else replace(shown, code=None, person=self._called(order))
+
+    def _called(self, order: Placed) -> str | None:
+        """Return whose app an order by telephone is in: it is there when they open it."""
+        return next((one.id for one in self._people.values() if one.number == order.wish.number), None)
 
 
 def qr_auth_code(secret: str, time: str) -> str:
@@ -163,7 +170,8 @@ def _shown(order: Placed, now: datetime) -> Order:
         time = str(int((now - order.at).total_seconds()))
         code = f"bankid.{order.qr_start_token}.{time}.{qr_auth_code(order.qr_start_secret, time)}"
     person = order.person.id if order.person else None
-    return Order(id=order.id, provider="bankid", text=order.wish.text, status=order.hint, person=person, code=code)
+    text = f"{order.wish.text}\n\n{_CALLERS[order.wish.caller]}" if order.wish.caller else order.wish.text
+    return Order(id=order.id, provider="bankid", text=text, status=order.hint, person=person, code=code)
 
 
 def _may(number: str | None, person: SimPerson) -> bool:

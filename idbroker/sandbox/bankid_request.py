@@ -1,4 +1,4 @@
-"""What a relying party may ask of BankID's /auth, and the refusal of everything else (RP API v6.0)."""
+"""What a relying party may ask of BankID's /auth and /phone/auth, and the refusal of everything else (RP API v6.0)."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ class InvalidParameters(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """One checked /auth request. Texts are the base64 that came, byte for byte: that is what is signed.
+    """One checked /auth or /phone/auth request. Texts are the base64 that came, byte for byte: that is what is signed.
 
-    `number`, `policies`, `risk`, `mrtd` and `card_reader` are members of `requirement`.
+    `number`, `policies`, `risk`, `mrtd` and `card_reader` are members of `requirement`. With `caller`, who called
+    whom, it is by telephone: `number` is then whose app it goes to, and there is no `ip`.
     """
 
     ip: str
@@ -44,6 +45,7 @@ class Wish:
     risk: str | None = None
     mrtd: bool = False
     card_reader: str | None = None
+    caller: str | None = None
 
     @property
     def text(self) -> str:
@@ -72,6 +74,25 @@ def read_wish(body: Json) -> Wish:
         risk=_risk(required),
         mrtd=_flag(required, "mrtd"),
         card_reader=_choice(required, "cardReader", ("class1", "class2")),
+    )
+
+
+def read_call(body: Json) -> Wish:
+    """Read the body of /phone/auth. Raises InvalidParameters."""
+    required = _table(body, "requirement") or {}
+    _flag(required, "pinCode")
+    number, caller = _number(body), _choice(body, "callInitiator", ("user", "RP"))
+    if number is None or caller is None:
+        raise InvalidParameters("personalNumber" if number is None else "callInitiator")
+    return Wish(
+        ip="",
+        visible=_text(body, "userVisibleData"),
+        visible_format=_choice(body, "userVisibleDataFormat", ("plaintext", "simpleMarkdownV1")),
+        non_visible=_base64(body, "userNonVisibleData"),
+        number=number,
+        policies=_policies(required),
+        card_reader=_choice(required, "cardReader", ("class1", "class2")),
+        caller=caller,
     )
 
 

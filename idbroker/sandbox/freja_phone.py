@@ -21,6 +21,8 @@ from idbroker.sandbox.people import SimPerson
 # How long a moving code may be read after it was shown, and before its second. Freja says neither.
 LATE = timedelta(seconds=10)
 EARLY = timedelta(seconds=2)
+# The app has no words of the service's for it.
+_ASKS = {True: "Log in", False: "Show who you are (somebody asked for you by your number)"}
 _ACTION = "bindUserToTransaction"
 _HOSTS = ("app.frejaeid.com", "app.prod.frejaeid.com", "app.test.frejaeid.com")
 
@@ -81,7 +83,8 @@ class FrejaPhone:
         return Order(
             id=transaction.id,
             provider=self.provider,
-            text=f"Log in. The service will be told: {', '.join(wish.attributes) or 'nothing about you'}",
+            text=f"{_ASKS[wish.named is None]}. The service will be told: "
+            f"{', '.join(wish.attributes) or 'nothing about you'}",
             status=transaction.status,
             person=transaction.person,
             code=code_of(transaction, self._app_link, self._clock.now()) if transaction.scannable else None,

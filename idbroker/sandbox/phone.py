@@ -168,7 +168,7 @@ class _Pages:
 
     def _home(self, person: SimPerson, *, status: int = 200, **values: object) -> Response:
         apps = [
-            App(name=name, title=APPS.get(name, name), orders=phone.waiting())
+            App(name=name, title=APPS.get(name, name), orders=_in_hand(phone, person))
             for name, phone in self._phones.items()
             if name in person.eids
         ]
@@ -225,6 +225,11 @@ def use(phone: Phone, order: str, person: SimPerson, outcome: str, ip: str) -> s
         return phone.act(order, person, outcome, ip=ip)
     except Unreadable as error:
         raise Misused(str(error), status=409) from error
+
+
+def _in_hand(phone: Phone, person: SimPerson) -> tuple[Order, ...]:
+    """Return what this person's app could open: not what is in somebody else's already."""
+    return tuple(order for order in phone.waiting() if order.person in (None, person.id))
 
 
 def _sentence(words: str) -> str:
