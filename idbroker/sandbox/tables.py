@@ -48,6 +48,7 @@ def bankid_table(sim: SimBankID, addresses: Addresses) -> Mapping[str, Any]:
         "certificate_policies": list(sim.policies),
         "app_link": f"{addresses.phone}/bankid",
         "program_link": f"{addresses.phone}/bankid",
+        "telephone": True,
     }
 
 
@@ -61,6 +62,7 @@ def freja_table(sim: SimFreja, addresses: Addresses) -> Mapping[str, Any]:
         "key_file": str(sim.client_key),
         "jws_certificate_files": [str(path) for path in sim.jws_certificates],
         "app_link": f"{addresses.phone}/freja",
+        "telephone": True,
     }
 
 
