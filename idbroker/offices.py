@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from flask import Blueprint
 
 from idbroker.accounts.own import History, SignOns
+from idbroker.api.front import api
+from idbroker.api.operations import Engines
+from idbroker.api.replay import Repeatable
 from idbroker.keeping import Shelf
 from idbroker.office.desk import Desk
 from idbroker.office.front import office
 from idbroker.office.looks import Looks
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting, Pairing
+from idbroker.patients.filing import Filing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
@@ -52,6 +56,7 @@ class Offices:
     access: Access
     assisting: Assisting
     calls: Calls
+    filing: Filing
 
     def routes(
         self, given: Given, asset: Callable[[str], str], *, sandbox: bool
@@ -67,7 +72,15 @@ class Offices:
             calls=self.calls,
             looks=Looks(given.words, asset, sandbox=sandbox),
         )
-        return (office(desk),)
+        engines = Engines(
+            register=self.register,
+            queue=self.queue,
+            access=self.access,
+            filing=self.filing,
+            clients=given.clients,
+            clinics=given.settings.clinics,
+        )
+        return (office(desk), api(engines, given.tallies, Shelf(given.sealed, "i", Repeatable)))
 
 
 def open_foyer(given: Given, counter: Counter, rows: StaffRows) -> Foyer:
@@ -105,6 +118,7 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
         access=_access(given, counter, rooms),
         assisting=replace(foyer.assisting, sign_ons=sign_ons),
         calls=_calls(given, counter, providers, witness),
+        filing=Filing(records=counter.records, clients=given.clients, sign_ons=sign_ons, events=given.events),
     )
 
 
