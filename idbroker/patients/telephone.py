@@ -111,6 +111,11 @@ class Calls:
         number = self._patient(actor, handle).number
         return {name: eid.title for name, eid in self._eids(actor.clinic, number).items()}
 
+    def title(self, provider: str) -> str:
+        """Return what an eID is called; one that is no more, by its name."""
+        eid = self.eids.get(provider)
+        return provider if eid is None else eid.title
+
     def begin(
         self, actor: Actor, handle: str, provider: str, *, by_clinic: bool, now: datetime
     ) -> Call | Limited | NotDone:
