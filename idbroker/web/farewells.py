@@ -88,7 +88,13 @@ def _onward(site: Site, screens: Screens, farewell: Farewell) -> Response:
 
 
 def _done(screens: Screens, farewell: Farewell) -> Response:
-    """Return to the service, which asked for it; or say what has ended, and what perhaps has not."""
+    """Return to the service, which asked for it; or say what has ended, and what perhaps has not.
+
+    From a sign-in that staff made nobody returns: the screen goes back to them, with nothing on it. By a redirect, so
+    that the service's address, with what it says of the patient, is in no history.
+    """
+    if farewell.handed_back:
+        return see_other("/tablet/done" if farewell.paired else "/tablet/done?screen=1")
     if farewell.target is not None and not farewell.unsure:
         return see_other(farewell.target)
     return screens.farewell(farewell)
