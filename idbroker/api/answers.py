@@ -58,9 +58,10 @@ class PatientTold(Answer):
 
 
 class Kept(Answer):
-    """What was entered or changed."""
+    """What was entered or changed, and how it stands: who waits for an answer, or was declined, still does or is."""
 
     handle: str = Field(description=_HANDLE)
+    standing: Standing
 
 
 class Found(Answer):
@@ -95,6 +96,7 @@ class One(Answer):
     index: int
     status: int
     handle: str | None
+    standing: Standing | None
     code: str | None = Field(description="Of the problem, where there is one")
     errors: list[WrongTold] = Field(description="Pointers are into the item")
 
@@ -228,4 +230,9 @@ def sent(receipt: Receipt) -> Sent:
 def failed(index: int, problem: Problem) -> One:
     """Return what came of one of many that was not done."""
     wrong = [WrongTold(pointer=each.pointer, code=each.code) for each in problem.errors]
-    return One(index=index, status=problem.status, handle=None, code=problem.code, errors=wrong)
+    return One(index=index, status=problem.status, handle=None, standing=None, code=problem.code, errors=wrong)
+
+
+def kept(one: Patient) -> Kept:
+    """Return what is told of a patient to who may write, and not read."""
+    return Kept.model_validate({"handle": one.handle, "standing": one.enrolment.standing.value})

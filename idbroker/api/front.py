@@ -132,7 +132,15 @@ class _Front:
         now = self.site.clock.now()
         clinic = self.engines.clinics.find(client.clinic)
         today = now.date() if clinic is None else now.astimezone(clinic.zone).date()
-        return Call(client=client, actor=actor(client), now=now, today=today, handle=handle, body=body, mark=mark)
+        return Call(
+            client=client,
+            actor=actor(client, operation.role),
+            now=now,
+            today=today,
+            handle=handle,
+            body=body,
+            mark=mark,
+        )
 
     def _told(self, operation: Operation, call: Call) -> Written:
         """Return what came of it, a refusal too: the same request is refused again, in the same words."""

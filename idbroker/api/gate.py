@@ -60,9 +60,9 @@ class Gate:
             raise Problem("too_many_requests", headers={"Retry-After": str(60 - now.second)})
 
 
-def actor(client: Client) -> Actor:
-    """Return who acts at the client's clinic: the program itself, which may do what approvers may."""
-    return Actor(id=f"client:{client.id}", clinic=client.clinic, role=Role.APPROVER)
+def actor(client: Client, role: Role) -> Actor:
+    """Return who acts at the client's clinic: the program itself, in the role that the operation's scope stands for."""
+    return Actor(id=f"client:{client.id}", clinic=client.clinic, role=role)
 
 
 def one_header(incoming: Request, name: str) -> str | None:

@@ -17,7 +17,7 @@ from idbroker.patients.access import Access
 from idbroker.patients.filing import Filing
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
-from idbroker.staff.member import Actor
+from idbroker.staff.member import Actor, Role
 
 
 class Webhook(Protocol):
@@ -107,6 +107,11 @@ class Operation:
     conditional: bool = False
     tagged: bool = False
     rate: Rate = ORDINARY
+
+    @property
+    def role(self) -> Role:
+        """Return in which role a program acts: what registers say is for administrators to write down."""
+        return Role.ADMINISTRATOR if self.scope == "register" else Role.APPROVER
 
     def handle_in(self, path: str) -> str | None:
         """Return the handle in a path that is this operation's, "" where it has none; None for another path."""

@@ -31,7 +31,7 @@ SEARCH: TypeAdapter[shapes.ByNumber | shapes.ByName] = TypeAdapter(shapes.Search
 def enter(engines: Engines, call: Call) -> Reply:
     """Put a patient into the list, or bring them up to date."""
     done = _entered(engines, call, call.body)
-    return Reply(status=201 if _is_new(done, call) else 200, body=answers.Kept(handle=done.handle), headers=_at(done))
+    return Reply(status=201 if _is_new(done, call) else 200, body=answers.kept(done), headers=_at(done))
 
 
 def enter_many(engines: Engines, call: Call) -> Reply:
@@ -54,7 +54,8 @@ def _one(engines: Engines, call: Call, index: int, said: object) -> answers.One:
         )
         return answers.failed(index, Problem("fault"))
     status = 201 if _is_new(done, call) else 200
-    return answers.One(index=index, status=status, handle=done.handle, code=None, errors=[])
+    told = answers.kept(done)
+    return answers.One(index=index, status=status, handle=told.handle, standing=told.standing, code=None, errors=[])
 
 
 def _entered(engines: Engines, call: Call, said: shapes.NewPatient) -> Patient:
@@ -149,19 +150,19 @@ def change(engines: Engines, call: Call) -> Reply:
         contacts=_contacts(said.said("contacts")),
     )
     done = _done(engines.register.change(call.actor, call.handle, sheet, call.mark, call.now))
-    return Reply(body=answers.Kept(handle=done.handle), headers=_state(done))
+    return Reply(body=answers.kept(done), headers=_state(done))
 
 
 def died(engines: Engines, call: Call) -> Reply:
     """Note a death: what runs ends at once."""
     done = engines.register.died(call.actor, call.handle, _past(call), call.now)
-    return Reply(body=answers.Kept(handle=done.handle), headers=_state(done))
+    return Reply(body=answers.kept(done), headers=_state(done))
 
 
-def undead(engines: Engines, call: Call) -> Reply:
+def lives(engines: Engines, call: Call) -> Reply:
     """Take a death back that was noted by mistake."""
-    done = engines.filing.undead(call.actor, call.handle, call.now).patient
-    return Reply(body=answers.Kept(handle=done.handle), headers=_state(done))
+    done = engines.register.lives(call.actor, call.handle, call.now)
+    return Reply(body=answers.kept(done), headers=_state(done))
 
 
 def custody(engines: Engines, call: Call) -> Reply:
@@ -291,7 +292,7 @@ OPERATIONS = (
         path=f"{_PATIENT}/death",
         scope="register",
         summary="Take a death back that was noted by mistake",
-        work=undead,
+        work=lives,
         answers={200: answers.Kept},
         problems=("not_found",),
     ),

@@ -1,4 +1,4 @@
-"""What a clinic's own systems tell of a patient, and no page does: a change of custody, a death noted by mistake."""
+"""What a clinic's own systems tell of a patient, and no page does: that custody of a child has changed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Filed:
     """The patient as they are now; `ended` when a guardian's approval here ended."""
 
     patient: Patient
-    ended: bool = False
+    ended: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filing:
-    """Files it. Both may raise StoreError; NotFound for a handle that is not there."""
+    """Files it. May raise StoreError; NotFound for a handle that is not there."""
 
     records: Records
     clients: Clients
@@ -56,24 +56,6 @@ class Filing:
         said = {"on": on.isoformat(), "ended": "yes" if ended else "no"}
         record(self.events, "patient.custody", actor, found.person, now, **said)
         return Filed(patient=self._patient(kept), ended=ended)
-
-    def undead(self, actor: Actor, handle: str, now: datetime) -> Filed:
-        """Take back that somebody has died. Whoever is not noted as dead stays as they are."""
-        found = self._found(actor, handle)
-        changed = False
-
-        def take_back(before: Enrolment | None) -> Enrolment | None:
-            nonlocal changed
-            entry = None if before is None else before.entry
-            changed = entry is not None and entry.deceased_on is not None
-            if before is None or entry is None or not changed:
-                return None
-            return replace(before, entry=replace(entry, deceased_on=None))
-
-        kept = self.records.enrolments.change(found.person, actor.clinic, take_back) or found
-        if changed:
-            record(self.events, "patient.death_withdrawn", actor, found.person, now)
-        return Filed(patient=self._patient(kept))
 
     def _found(self, actor: Actor, handle: str) -> Enrolment:
         found = self.records.enrolments.by_handle(actor.clinic, handle)
