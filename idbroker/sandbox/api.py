@@ -19,7 +19,8 @@ from idbroker.sandbox.jsonwire import Wrong, answer, moment, sent
 from idbroker.sandbox.orders import Order
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.phone import HERE, Misused, find_order, use
-from idbroker.sandbox.world import RegistrationRefused, World
+from idbroker.sandbox.staff import AtWork
+from idbroker.sandbox.world import Registered, RegistrationRefused, World
 from idbroker.visitor import normal_address
 
 FARTHEST = timedelta(days=50 * 365)
@@ -32,6 +33,8 @@ def make_api(world: World, reset: Callable[[], None]) -> Flask:
     calls = _Calls(world, reset)
     for path, method, call in (
         ("/people", "GET", calls.people),
+        ("/staff", "GET", calls.staff),
+        ("/programs", "GET", calls.programs),
         ("/inbox", "GET", calls.inbox),
         ("/orders", "GET", calls.orders),
         ("/orders/<path:name>", "POST", calls.act),
@@ -59,6 +62,14 @@ class _Calls:
     def people(self) -> Response:
         """Return the cast."""
         return answer([_person(person) for person in self._world.people])
+
+    def staff(self) -> Response:
+        """Return who works at the clinics, what they type, and what their authenticator apps show now."""
+        return answer([_staff(one) for one in self._world.staff()])
+
+    def programs(self) -> Response:
+        """Return the clinics' own programs, with what they get tokens by."""
+        return answer([_program(one) for one in self._world.programs])
 
     def inbox(self) -> Response:
         """Return the messages, newest first; `?to=` takes one address."""
@@ -197,6 +208,20 @@ def _person(person: SimPerson) -> dict[str, Any]:
     }
     kept = {"password": person.password, "contacts": person.contacts or None, "clinics": person.clinics or None}
     return told | {name: value for name, value in kept.items() if value is not None}
+
+
+def _staff(one: AtWork) -> dict[str, Any]:
+    return {
+        "login": one.sim.login, "name": one.sim.name, "role": one.sim.role.value, "language": one.sim.language,
+        "clinics": list(one.clinics), "password": one.sim.password, "app_secret": one.app_secret, "code": one.code,
+    }  # fmt: skip
+
+
+def _program(one: Registered) -> dict[str, Any]:
+    client = one.client
+    return {
+        "client_id": client.id, "client_secret": one.secret, "clinic": client.clinic, "scopes": list(client.api),
+    }  # fmt: skip
 
 
 def _order(order: Order) -> dict[str, Any]:

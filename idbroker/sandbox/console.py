@@ -15,6 +15,7 @@ from idbroker.sandbox.api import turn_clock
 from idbroker.sandbox.faults import parse_fault
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.jsonwire import Wrong
+from idbroker.sandbox.patient_list import patient_list
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.skin import page
@@ -53,6 +54,7 @@ _CHANNEL_FAULTS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
     },
 }
 _INBOX_SECONDS = 10
+_CODE_SECONDS = 10  # a code is shown for thirty seconds, and taken for half a minute longer
 # Where a login may go wrong, and what to see then.
 _TRIES = (
     ("The booked visit", "Open video visit 2031 at Min Hälsa before you log in: the login ends at that very visit."),
@@ -88,6 +90,7 @@ def console(world: World, reset: Callable[[], None]) -> Blueprint:
     panels = _Panels(world, reset)
     for path, show in (
         ("/", panels.start), ("/inbox", panels.inbox), ("/sandbox/people", panels.people),
+        ("/sandbox/staff", panels.staff), ("/sandbox/patients.csv", panels.sample),
         ("/sandbox/clock", panels.clock), ("/sandbox/break", panels.break_), ("/sandbox/connect", panels.connect),
         ("/sandbox/reset", panels.reset),
     ):  # fmt: skip
@@ -121,7 +124,7 @@ class _Panels:
         waiting = [name for name, people in groups.items() if not any(known.intersection(p.eids) for p in people)]
         return self._page(
             "start", services=SERVICES, portals=self._world.addresses.portals, groups=groups, waiting=waiting,
-            tries=_TRIES,
+            tries=_TRIES, staff=self._world.staff(),
         )  # fmt: skip
 
     def inbox(self) -> Response:
@@ -135,6 +138,20 @@ class _Panels:
     def people(self) -> Response:
         """Show everybody with number and story."""
         return self._page("people", groups=self._groups(), titles=_EIDS)
+
+    def staff(self) -> Response:
+        """Show who works at the clinics; the page follows their authenticator apps by itself, without a script."""
+        programs, clinics = self._world.programs, self._world.house.settings.clinics
+        response = self._page("staff", staff=self._world.staff(), programs=programs, clinic=clinics.find)
+        response.headers["Refresh"] = str(_CODE_SECONDS)
+        return response
+
+    def sample(self) -> Response:
+        """Give a list of patients to import."""
+        response = Response(patient_list(self._world.people), content_type="text/csv; charset=utf-8")
+        response.headers["Content-Disposition"] = 'attachment; filename="patients.csv"'
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
     def clock(self) -> Response:
         """Show the time."""

@@ -20,7 +20,7 @@ from idbroker.sandbox.portal.pages import Portal, make_portals
 from idbroker.sandbox.portal.relying import Registration, RelyingParty
 from idbroker.sandbox.portal.rooms import Bookings
 from idbroker.sandbox.portal.services import SERVICES
-from idbroker.sandbox.settings import FRAMED, NEUROREG, VIDEOVISIT
+from idbroker.sandbox.settings import FRAMED, VIDEOVISIT
 from idbroker.sandbox.skin import skin
 from idbroker.sandbox.tables import Addresses
 from idbroker.sandbox.world import World, make_world
@@ -110,13 +110,8 @@ def _portal(service: Service, world: World, bookings: Bookings) -> Portal:
     return Portal(
         service=service,
         party=_party(service, world),
-        register=_register(world) if service.id == NEUROREG else None,
         bookings=bookings if service.id == VIDEOVISIT else Bookings(),
     )
-
-
-def _register(world: World) -> frozenset[str]:
-    return frozenset(person.number for person in world.people if person.number and NEUROREG in person.clinics)
 
 
 def _party(service: Service, world: World) -> RelyingParty:

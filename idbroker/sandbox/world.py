@@ -115,6 +115,12 @@ class World:
         """Return who works at the clinics, with what they type now. Raises StoreError."""
         return at_work(self.house.offices.members, self.clock.now())
 
+    @property
+    def programs(self) -> tuple[Registered, ...]:
+        """Return the clinics' own programs, with their secrets."""
+        clients = (client for client in self.house.settings.clients if client.id in PROGRAMS)
+        return tuple(Registered(client=client, secret=self.credentials.secrets[client.id]) for client in clients)
+
     def register(self, wish: Mapping[str, Any]) -> Registered:
         """Register a portal; what is not said is safe or made up. RegistrationRefused names every mistake."""
         table = {"name": "Your own app", "clinic": OWN_CLINIC, **wish}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from idbroker.sandbox.portal.forms import Question
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Door:
@@ -13,6 +15,8 @@ class Door:
     A path that ends in a slash is the beginning of one door for each thing it is about. A `public`
     door opens without a login. `facts` are shown as they are, and `leads` is another door with its label.
     A `room` is a video visit, which one is invited to and which opens at its time; `mine` lists one's own.
+    `name` is what the broker knows the door by, `asks` are the questions of its form. `beyond` is a path of the
+    broker's that it leads to, for staff.
     """
 
     path: str
@@ -25,6 +29,9 @@ class Door:
     public: bool = False
     room: bool = False
     mine: bool = False
+    name: str = ""
+    asks: tuple[Question, ...] = ()
+    beyond: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +39,10 @@ class Service:
     """One demo portal. The first door is where a person ends who named none.
 
     `example` is one door of many with its label, for the last of the `notes`. `stranger` is what
-    somebody is told who is not in the portal's register, or not invited. `register` leads whoever is new to
-    the login page, where one registers. `room` are the words of its
-    video visits. `zone` is where its clocks are. `also` is the same portal in other languages, with
-    the same doors.
+    somebody is told who is not invited, `refused` what is said when the broker let nobody in. `register` leads
+    whoever is new to the login page, where one registers. With a `menu` the doors hang under the button that logs
+    in. `room` are the words of its video visits, `form` those of its forms and of help by staff. `zone` is where its
+    clocks are. `also` is the same portal in other languages, with the same doors.
     """
 
     id: str
@@ -53,8 +60,11 @@ class Service:
     words: Mapping[str, str] = field(repr=False)
     example: tuple[str, str] | None = None
     stranger: str = ""
+    refused: str = ""
+    menu: bool = False
     register: tuple[str, ...] = ()
     room: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] = field(default_factory=dict, repr=False)
     zone: str = "Europe/Copenhagen"
     also: tuple[Service, ...] = ()
 

@@ -6,7 +6,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, redirect, request
@@ -15,6 +15,7 @@ from werkzeug.wrappers import Response
 from idbroker.sandbox.explain import claims, level, methods
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.portal.doors import Door, Service
+from idbroker.sandbox.portal.forms import LONGEST_WORDS, Receipt, Receipts
 from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
 from idbroker.sandbox.portal.rooms import Bookings
 from idbroker.sandbox.portal.told import Notices
@@ -25,19 +26,19 @@ _HIGH = {"id_token": {"acr": {"essential": True, "values": ["high"]}}}
 # What a developer may try again, and what it adds to the request.
 _AGAIN: Mapping[str, Mapping[str, str]] = {"again": {"prompt": "login"}, "step-up": {"claims": json.dumps(_HIGH)}}
 _CANCELLED = "access_denied"
+IDLE = timedelta(minutes=2)  # how long a screen that staff handed over waits for its next press
+_NOTHING_SENT = Receipt(at=datetime.min.replace(tzinfo=UTC), typed={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portal:
-    """What one portal is made of.
+    """What one portal is made of. `bookings` are its video visits.
 
-    `register` are the national numbers that its staff have entered; without a register it is for
-    everybody. `bookings` are its video visits.
+    It has no list of its own of who may come: whom the broker lets in is in.
     """
 
     service: Service
     party: RelyingParty
-    register: frozenset[str] | None = None
     bookings: Bookings = field(default_factory=Bookings)
 
 
@@ -71,8 +72,8 @@ class _Pages:
         self._portal, self._party, self._issuer = portal.service, portal.party, issuer
         # The logout is a form, and Chromium holds every redirect after a post against form-action.
         self._origins = (issuer, *eids)
-        self._register, self._bookings = portal.register, portal.bookings
-        self._visits = Visits()
+        self._bookings = portal.bookings
+        self._visits, self._receipts = Visits(), Receipts()
 
     def routes(self) -> Blueprint:
         """Return its routes."""
@@ -80,15 +81,17 @@ class _Pages:
         for path, view in (
             ("/", self.front), ("/login", self.login), ("/callback", self.callback), ("/failed", self.failed),
             ("/goodbye", self.goodbye), ("/happened", self.happened), (f"/{self._portal.help_path}", self.help),
-            ("/in/<language>", self.speak),
+            ("/in/<language>", self.speak), ("/initiate", self.initiate), ("/finish", self.finish),
             ("/<path:path>", self.door),
         ):  # fmt: skip
             routes.add_url_rule(path, view.__name__, view)
         for path, post in (
             ("/logout", self.logout), ("/refresh", self.refresh), ("/userinfo", self.userinfo),
             ("/<any('again', 'step-up'):what>", self.once_more), ("/<any('ask', 'hang-up'):what>", self.move),
+            ("/initiate", self.initiated), ("/<path:path>", self.send),
         ):  # fmt: skip
             routes.add_url_rule(path, post.__name__, post, methods=["POST"])
+        routes.before_request(self.tend)
         Notices(self._party, self._visits, self._portal.id).add_to(routes)
         routes.register_error_handler(NotBelieved, self.broken)
         return routes
@@ -104,20 +107,46 @@ class _Pages:
         door = self._service.door(path)
         if door is None:
             return self._page("portal/lost.html", status=404)
+        if door.beyond:
+            return redirect(f"{self._issuer}{door.beyond}", 303)
         if door.public:
             return self._page("portal/public.html", door=door, path=path)
-        if self._visit.login is None and self._visit.ended:
-            return self._page("portal/ended.html", path=path)
+        if self._visit.login is None and (self._visit.ended or self._visit.helped):
+            return self.goodbye() if self._visit.helped else self._page("portal/ended.html", path=path)
         return self._room(door, path) if door.room else self._inside(door, path)
 
     def _inside(self, door: Door, path: str) -> Response:
         login = self._visit.login
         if login is None:
             return self._begin(path, {})
-        if not self._admits(login):
-            return self._page("portal/stranger.html", status=403)
+        if door.asks and ("again" in request.args or self._receipt(login, door) is None):
+            return self._form(door, (self._receipt(login, door) or _NOTHING_SENT).typed)
         mine = self._bookings.of(login.userinfo.get("national_number"))
-        return self._page("portal/door.html", door=door, about=path.rpartition("/")[2], path=path, mine=mine)
+        return self._page(
+            "portal/door.html", door=door, about=path.rpartition("/")[2], path=path, mine=mine,
+            receipt=self._receipt(login, door),
+        )  # fmt: skip
+
+    def _form(self, door: Door, typed: Mapping[str, str], *, missing: bool = False) -> Response:
+        return self._page(
+            "portal/form.html", door=door, path=door.path, typed=typed, missing=missing, status=422 if missing else 200
+        )
+
+    def send(self, path: str) -> Response:
+        """Take a form's answers; what was answered is still there if something is missing."""
+        door, login = self._service.door(path), self._visit.login
+        if door is None or not door.asks:
+            return self._page("portal/lost.html", status=404)
+        if login is None:
+            return self._begin(path, {})
+        typed = {ask.name: request.form.get(ask.name, "")[:LONGEST_WORDS] for ask in door.asks}
+        if any(ask.answered(typed[ask.name]) is None for ask in door.asks):
+            return self._form(door, typed, missing=True)
+        self._receipts.keep(login.claims["sub"], door.path, Receipt(at=self._party.now, typed=typed))
+        return redirect(self._at(path), 303)
+
+    def _receipt(self, login: Login, door: Door) -> Receipt | None:
+        return self._receipts.find(login.claims["sub"], door.path)
 
     def _room(self, door: Door, path: str) -> Response:
         """Show a video visit: before the login its entrance, then as far as the person has come."""
@@ -170,8 +199,12 @@ class _Pages:
         return self._page("portal/failed.html", problem=problem, cancelled=problem.code == _CANCELLED)
 
     def goodbye(self) -> Response:
-        """Say goodbye; the browser comes here from the broker."""
-        return self._page("portal/goodbye.html")
+        """Say goodbye; the browser comes here from the broker. A clinic's tablet goes on to its own page by itself."""
+        response = self._page("portal/goodbye.html", helped=self._visit.helped)
+        if self._visit.helped:
+            response.headers["Refresh"] = f"30; url={self._issuer}/tablet"
+            _clear(response)
+        return response
 
     def broken(self, error: NotBelieved) -> Response:
         """Say that the broker cannot be used now."""
@@ -179,6 +212,22 @@ class _Pages:
         return self._page("portal/failed.html", problem=problem, cancelled=False, status=502)
 
     # ---- logging in ------------------------------------------------------------------------------
+
+    def initiate(self) -> Response:
+        """Begin a login that does not begin here: staff help somebody, on this very screen (Core 4)."""
+        return self._initiated(request.args)
+
+    def initiated(self) -> Response:
+        """Begin it by a post, which may be another site's form (Core 4)."""
+        return self._initiated(request.form)
+
+    def _initiated(self, said: Mapping[str, str]) -> Response:
+        # Core 4: only our own broker is asked, or a link from anywhere would choose whom we believe.
+        if said.get("iss") != self._issuer:
+            return self._page("portal/strange.html", status=400)
+        path = said.get("target_link_uri", "").rpartition(f"/{self._portal.id}/")[2]
+        door = self._service.door(path)
+        return self._begin(self._service.doors[0].path if door is None or door.public else path, {})
 
     def login(self) -> Response:
         """Begin a login that ends at a door of ours, and nowhere else."""
@@ -191,7 +240,9 @@ class _Pages:
         return self._begin(door if self._service.door(door) else self._service.doors[0].path, _AGAIN[what])
 
     def _begin(self, door: str, more: Mapping[str, str]) -> Response:
-        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **more})
+        taken = self._service.door(door)
+        named = {"door": taken.name} if taken and taken.name else {}
+        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **named, **more})
         name = self._visits.change(self._name, lambda visit: visit.expecting(pending))
         return self._to(url, name)
 
@@ -216,18 +267,42 @@ class _Pages:
             problem, steps = Problem(code=error.code, words=error.words, door=pending.door), error.trail
             kept = self._visits.change(name, lambda visit: visit.answered(pending, steps, problem=problem))
             return Answered(name=kept, path="failed")
-        kept = self._visits.change(name, lambda visit: visit.answered(pending, trail, login=login), renew=True)
+        now = self._party.now
+        kept = self._visits.change(
+            name, lambda visit: visit.answered(pending, trail, login=login).seen(now), renew=True
+        )
         return Answered(name=kept, path=pending.door)
 
     # ---- what somebody who is logged in may do ---------------------------------------------------
 
     def logout(self) -> Response:
         """Log out here, then at the broker, which sends the browser back to say goodbye."""
-        login = self._visit.login
+        login, assisted = self._visit.login, self._visit.assisted
         if login is None:
             return redirect(self._at(""), 303)
         url, step = self._party.farewell(login, secrets.token_urlsafe(8))
-        return self._to(url, self._visits.change(self._name, lambda visit: visit.left((step,)), renew=True))
+        response = self._to(url, self._visits.change(self._name, lambda visit: visit.left((step,)), renew=True))
+        if assisted:
+            response.delete_cookie(self._tongue, path=self._at(""))
+            _clear(response)
+        return response
+
+    def finish(self) -> Response:
+        """Log out whom staff help, once nobody has pressed anything for a while.
+
+        Only them: a link from anywhere could log anybody else out.
+        """
+        return self.logout() if self._visit.assisted else redirect(self._at("goodbye"), 303)
+
+    def tend(self) -> Response | None:
+        """Log out whom staff help, if nobody has pressed anything for a while: who asks now may be somebody else."""
+        visit, now = self._visit, self._party.now
+        if not visit.assisted or request.path in (self._at("frontchannel-logout"), self._at("backchannel-logout")):
+            return None
+        if now - (visit.seen_at or now) >= IDLE:
+            return self.logout()
+        self._visits.change(self._name, lambda visit: visit.seen(now))
+        return None
 
     def refresh(self) -> Response:
         """Use the refresh token."""
@@ -261,9 +336,6 @@ class _Pages:
     def _tongue(self) -> str:
         return f"{self._portal.id}-language"
 
-    def _admits(self, login: Login) -> bool:
-        return self._register is None or login.userinfo.get("national_number") in self._register
-
     @property
     def _name(self) -> str | None:
         return request.cookies.get(self._portal.id)
@@ -286,12 +358,20 @@ class _Pages:
         visit, service = self._visit, self._service
         clock = _clock(service)
         shown = _shown(visit.login, clock) if visit.login else {}
-        return page(
+        response = page(
             template, origins=self._origins, status=status, service=service, words=service.words, at=self._at,
             others=[one for one in (self._portal, *self._portal.also) if one is not service],
             login=visit.login, ended=visit.ended, issuer=self._issuer, has_trail=bool(visit.trail), clock=clock,
-            room=service.room, framed=self._party.registration.framed, **shown, **values,
+            room=service.room, framed=self._party.registration.framed, assisted=visit.assisted, **shown, **values,
         )  # fmt: skip
+        if visit.assisted:
+            response.headers["Refresh"] = f"{int(IDLE.total_seconds())}; url={self._at('finish')}"
+        return response
+
+
+def _clear(response: Response) -> None:
+    """Have the browser forget the pages of somebody who hands the screen back: Back shows nothing of theirs."""
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
 
 
 def _clock(service: Service) -> Callable[..., str]:

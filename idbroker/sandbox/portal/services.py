@@ -5,7 +5,8 @@ from __future__ import annotations
 from idbroker.sandbox.portal.danish import ALERIS_PORTAL, ALERISAPP_PORTAL, HAVNENS_PORTAL, PATIENTPORTALEN_PORTAL
 from idbroker.sandbox.portal.doors import Service
 from idbroker.sandbox.portal.finnish import VIDEOVISIT_PORTAL
-from idbroker.sandbox.portal.swedish import MINHALSA_PORTAL, NEUROREG_PORTAL
+from idbroker.sandbox.portal.neuroreg import NEUROREG_PORTAL
+from idbroker.sandbox.portal.swedish import MINHALSA_PORTAL
 
 SERVICES: tuple[Service, ...] = (
     ALERIS_PORTAL,

@@ -1,13 +1,13 @@
-"""The demo portals of the Swedish services, in Swedish and in English."""
+"""The demo portal of a Swedish region, in Swedish and in English."""
 
 from __future__ import annotations
 
 from idbroker.sandbox.portal.doors import Door, Service
 from idbroker.sandbox.portal.words import ENGLISH, SWEDISH
-from idbroker.sandbox.settings import MINHALSA, NEUROREG
+from idbroker.sandbox.settings import MINHALSA
 
-_SCOPE = "openid profile national_number"
-_ENGLISH = {**ENGLISH, "number": "Personal identity number"}
+SCOPE = "openid profile national_number"
+SWEDISH_ENGLISH = {**ENGLISH, "number": "Personal identity number"}
 
 _MINHALSA_ENGLISH = Service(
     id=MINHALSA,
@@ -15,7 +15,7 @@ _MINHALSA_ENGLISH = Service(
     site="Region Jämtland Härjedalen",
     language="en",
     tongue="English",
-    scope=_SCOPE,
+    scope=SCOPE,
     lead="Your bookings and video visits with the region. Log in with BankID or Freja eID Plus.",
     doors=(
         Door(
@@ -63,7 +63,7 @@ _MINHALSA_ENGLISH = Service(
         "If the visit does not start on time, wait: staff will call you.",
         "Log out and close all browser windows when you are done.",
     ),
-    words=_ENGLISH,
+    words=SWEDISH_ENGLISH,
 )  # fmt: skip
 
 MINHALSA_PORTAL = Service(
@@ -72,7 +72,7 @@ MINHALSA_PORTAL = Service(
     site="Region Jämtland Härjedalen",
     language="sv",
     tongue="Svenska",
-    scope=_SCOPE,
+    scope=SCOPE,
     lead="Dina bokade tider och videobesök hos regionen. Logga in med BankID eller Freja eID Plus.",
     doors=(
         Door(
@@ -123,111 +123,4 @@ MINHALSA_PORTAL = Service(
     ),
     words=SWEDISH,
     also=(_MINHALSA_ENGLISH,),
-)  # fmt: skip
-
-_NEUROREG_ENGLISH = Service(
-    id=NEUROREG,
-    name="Neuroreg PER",
-    site="Svenska neuroregister",
-    language="en",
-    tongue="English",
-    scope=_SCOPE,
-    lead="Answer questions about your health before your visit. You can log in once care staff have registered you.",
-    doors=(
-        Door(
-            path="per", label="My own registration (PER)", title="Your forms",
-            text="Answer when it suits you; your clinic sees the answers at the next visit.",
-            facts=(("How you are now", "10 questions, not begun"), ("Walking and balance", "Answered in the spring")),
-        ),
-        Door(
-            path="vardkontakter", label="My care contacts", title="Your care contacts",
-            text="Visits that your clinic has entered in the register.",
-            facts=(("Last visit", "12 March, neurology clinic"), ("Next visit", "Not booked")),
-        ),
-        Door(
-            path="statistik", label="Statistics (VAP)", title="Statistics from the register", public=True,
-            text="Open to all, and about nobody in particular. The numbers are invented.",
-            facts=(
-                ("Patients in the register", "4 210"), ("Clinics", "31"), ("Forms answered", "62 per cent"),
-            ),
-        ),
-        Door(
-            path="vardgivare", label="Pages for care staff", title="Pages for care staff", public=True,
-            text="Staff will register patients, correct their contacts and send passwords here.",
-            action="Not yet: this sandbox has no login for staff.",
-        ),
-    ),
-    notes=(
-        "Care staff register you the first time. After that you can log in whenever you like.",
-        "Log in with BankID, or with your personal identity number and a one-time code if you have none.",
-    ),
-    help_path="hjalp",
-    help_before=(
-        "You log in with BankID, or with your personal code, once care staff have registered you.",
-        "You are sent to a common login page and back here, to the page that you wanted.",
-        "Personal code: your personal identity number, the password you were sent, and a new code by text or e-mail.",
-        "Keep the password: it is used every time. If you have none, care staff can send you one.",
-        "If it does not work, call the register on 0980-31 92 20.",
-    ),
-    help_after=(
-        "My own registration: your forms before the next visit.",
-        "My care contacts: what your clinic has entered.",
-        "Log out and close all browser windows when you are done.",
-    ),
-    stranger="You are not in the register yet. Care staff enter you the first time: ask your clinic.",
-    words=_ENGLISH,
-)  # fmt: skip
-
-NEUROREG_PORTAL = Service(
-    id=NEUROREG,
-    name="Neuroreg PER",
-    site="Svenska neuroregister",
-    language="sv",
-    tongue="Svenska",
-    scope=_SCOPE,
-    lead="Svara på frågor om hur du mår inför ditt besök. Du kan logga in när vården har registrerat dig.",
-    doors=(
-        Door(
-            path="per", label="Patientens egen registrering (PER)", title="Dina formulär",
-            text="Svara när det passar dig; mottagningen ser svaren vid nästa besök.",
-            facts=(("Hur du mår just nu", "10 frågor, inte påbörjat"), ("Gång och balans", "Besvarat i våras")),
-        ),
-        Door(
-            path="vardkontakter", label="Mina vårdkontakter", title="Dina vårdkontakter",
-            text="Besök som din mottagning har fört in i registret.",
-            facts=(("Senaste besök", "12 mars, neurologmottagningen"), ("Nästa besök", "Inte bokat")),
-        ),
-        Door(
-            path="statistik", label="Statistik (VAP)", title="Statistik ur registret", public=True,
-            text="Öppen för alla, och inte om någon enskild. Talen är påhittade.",
-            facts=(
-                ("Patienter i registret", "4 210"), ("Mottagningar", "31"), ("Besvarade formulär", "62 procent"),
-            ),
-        ),
-        Door(
-            path="vardgivare", label="Sidor för vårdgivare", title="Sidor för vårdgivare", public=True,
-            text="Här ska personalen registrera patienter, rätta deras kontaktuppgifter och skicka lösenord.",
-            action="Inte ännu: sandlådan har ingen inloggning för personal.",
-        ),
-    ),
-    notes=(
-        "Vården registrerar dig första gången. Sedan kan du logga in när du vill.",
-        "Logga in med personnummer och BankID, eller med personnummer och engångskod om du inte har BankID.",
-    ),
-    help_path="hjalp",
-    help_before=(
-        "Du loggar in med BankID, eller med personlig kod, när vården har registrerat dig.",
-        "Du skickas till en gemensam inloggningssida och tillbaka hit, till sidan som du ville till.",
-        "Personlig kod: personnummer, lösenordet som du har fått och en ny engångskod som sms eller e-post varje gång.",
-        "Behåll lösenordet: det används vid varje inloggning. Har du inget kan vården skicka ett till dig.",
-        "Fungerar det inte, ring registret på 0980-31 92 20.",
-    ),
-    help_after=(
-        "Patientens egen registrering: dina formulär inför nästa besök.",
-        "Mina vårdkontakter: det som din mottagning har fört in.",
-        "Logga ut och stäng alla webbläsarfönster när du är klar.",
-    ),
-    stranger="Du finns inte i registret ännu. Vården registrerar dig första gången: fråga din mottagning.",
-    words=SWEDISH,
-    also=(_NEUROREG_ENGLISH,),
 )  # fmt: skip

@@ -70,11 +70,10 @@ class Notices:
         self._party, self._visits, self._cookie = party, visits, cookie
 
     def add_to(self, routes: Blueprint) -> None:
-        """Add the address that is registered, of the two."""
+        """Add the addresses that are registered: for messages always, for frames where there are any."""
         if self._party.registration.framed:
             routes.add_url_rule("/frontchannel-logout", "frontchannel", self.frontchannel)
-        else:
-            routes.add_url_rule("/backchannel-logout", "backchannel", self.backchannel, methods=["POST"])
+        routes.add_url_rule("/backchannel-logout", "backchannel", self.backchannel, methods=["POST"])
 
     def backchannel(self) -> Response:
         """Take a logout token: 200 once the session is over, 400 with the reason (Back-Channel Logout 1.0, 2.8)."""

@@ -31,7 +31,7 @@ class Visit:
     """One browser at one portal: logins under way, who is logged in, and what happened.
 
     `ended`: the broker said that the last login here is over. `asked` is the room that the person has
-    asked to be let into, and when.
+    asked to be let into, and when. `seen_at` is the last request of somebody whom staff help; `helped`: they have left.
     """
 
     pending: tuple[Pending, ...] = field(default=(), repr=False)
@@ -41,6 +41,17 @@ class Visit:
     door: str = ""
     ended: bool = False
     asked: tuple[str, datetime] | None = None
+    seen_at: datetime | None = None
+    helped: bool = False
+
+    @property
+    def assisted(self) -> bool:
+        """Tell whether staff signed the person in: for a short time, on a screen that is not theirs."""
+        return self.login is not None and "staff-assisted" in self.login.claims.get("amr", ())
+
+    def seen(self, now: datetime) -> Visit:
+        """Return it after a request."""
+        return replace(self, seen_at=now)
 
     def expecting(self, pending: Pending) -> Visit:
         """Return it with one more login under way."""
@@ -57,7 +68,7 @@ class Visit:
         left = tuple(one for one in self.pending if one.state != pending.state)
         return replace(
             self, pending=left, login=login or self.login, trail=trail, problem=problem, door=pending.door,
-            ended=self.ended and login is None,
+            ended=self.ended and login is None, helped=self.helped and login is None,
         )  # fmt: skip
 
     def went_on(self, trail: Trail, login: Login | None = None) -> Visit:
@@ -73,12 +84,14 @@ class Visit:
         return replace(self, problem=problem, trail=longer(self.trail, trail))
 
     def left(self, trail: Trail) -> Visit:
-        """Return it with nobody logged in."""
-        return replace(self, login=None, trail=longer(self.trail, trail), ended=False, asked=None)
+        """Return it with nobody logged in; after help by staff nothing of what happened is kept."""
+        kept = () if self.assisted else longer(self.trail, trail)
+        return replace(self, login=None, trail=kept, ended=False, asked=None, helped=self.assisted)
 
     def told(self, step: Step) -> Visit:
         """Return it after the broker said that its login is over."""
-        return replace(self, login=None, trail=longer(self.trail, (step,)), ended=True, asked=None)
+        kept = () if self.assisted else longer(self.trail, (step,))
+        return replace(self, login=None, trail=kept, ended=not self.assisted, asked=None, helped=self.assisted)
 
     def has(self, sid: str) -> bool:
         """Tell whether its login is of this sign-on (`sid`)."""
