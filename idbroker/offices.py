@@ -15,6 +15,7 @@ from idbroker.keeping import Shelf
 from idbroker.office.desk import Desk
 from idbroker.office.front import office
 from idbroker.office.looks import Looks
+from idbroker.office.provider import Away, Organisation, make_organisation
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting, Pairing
 from idbroker.patients.filing import Filing
@@ -22,7 +23,7 @@ from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.patients.telephone import Call, Calls, Dialled, Witness
-from idbroker.providers import Provider
+from idbroker.providers import Means, Provider
 from idbroker.rooms import Counter, Given, Rooms
 from idbroker.staff.entrance import Entrance, Halfway, StaffSession
 from idbroker.staff.letters import Letters
@@ -51,6 +52,7 @@ class Offices:
     members: Members
     entrance: Entrance
     roster: Roster
+    organisation: Organisation | None
     register: Register
     queue: Queue
     access: Access
@@ -65,6 +67,7 @@ class Offices:
         desk = Desk(
             entrance=self.entrance,
             roster=self.roster,
+            organisation=self.organisation,
             register=self.register,
             queue=self.queue,
             access=self.access,
@@ -108,6 +111,7 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
         members=foyer.members,
         entrance=foyer.entrance,
         roster=_roster(given, counter, foyer.entrance),
+        organisation=_organisation(given),
         register=_register(given, counter, sign_ons, history),
         queue=Queue(
             records=counter.records,
@@ -162,6 +166,12 @@ def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
         issuer=issuer,
     )
     return Roster(entrance=entrance, welcome=welcome, letters=letters, codes=counter.codes)
+
+
+def _organisation(given: Given) -> Organisation | None:
+    server = given.settings.server
+    means = Means(clock=given.clock, http=given.http, issuer=server.issuer, sandbox=server.issuer.startswith("http://"))
+    return make_organisation(given.settings.staff, means, Shelf(given.sealed, "l", Away))
 
 
 def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:

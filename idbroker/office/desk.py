@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from idbroker.office.looks import Looks
+from idbroker.office.provider import Organisation
 from idbroker.patients.access import Access
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.queue import Queue
@@ -20,6 +21,7 @@ class Desk:
 
     entrance: Entrance
     roster: Roster
+    organisation: Organisation | None
     register: Register
     queue: Queue
     access: Access

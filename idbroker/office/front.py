@@ -9,7 +9,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from idbroker.errors import NotAllowed, NotFound, OAuthError, StoreError
-from idbroker.office import calling, helping, tablet
+from idbroker.office import calling, choosing, colleagues, helping, home, me, organisation, signing_in, tablet
 from idbroker.office.desk import Desk
 from idbroker.office.guard import Guard, SignInFirst
 from idbroker.steps import new_ref
@@ -18,6 +18,12 @@ from idbroker.web.site import Site
 _log = structlog.get_logger("idbroker.office")
 Adds = Callable[[Blueprint, Guard], None]  # each module of the office adds its routes: `routes(blueprint, guard)`
 PARTS: tuple[Adds, ...] = (
+    signing_in.routes,
+    organisation.routes,
+    choosing.routes,
+    home.routes,
+    me.routes,
+    colleagues.routes,
     helping.routes,
     tablet.routes,
     calling.routes,
