@@ -18,6 +18,8 @@ from idbroker.web.site import Site
 _log = structlog.get_logger("idbroker.office")
 Adds = Callable[[Blueprint, Guard], None]  # each module of the office adds its routes: `routes(blueprint, guard)`
 PARTS: tuple[Adds, ...] = (
+    sending.routes,
+    printing.routes,
     signing_in.routes,
     organisation.routes,
     choosing.routes,

@@ -49,6 +49,7 @@ class Looks:
 
         given = {
             "say": partial(self._said, language, country),
+            "say_in": lambda spoken, key, **more: self._said(spoken, country, key, **more),
             "day": day,
             "clock": clock,
             "language": language,

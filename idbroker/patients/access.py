@@ -203,7 +203,7 @@ class Access:
             why = Conflict.NO_NUMBER
         if why is not None or number is None or client is None:
             return NotDone(why=why or Conflict.NOT_HERE, patient=patient)
-        if self.records.accounts.person(number, now) != enrolment.person:
+        if self.records.accounts.known(number) != enrolment.person:
             # The clinic has written down another number than the patient's own: a link would be somebody else's.
             return NotDone(why=Conflict.ELSEWHERE, patient=patient)
         clinic = self.clinics.find(actor.clinic)
