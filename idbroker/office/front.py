@@ -9,7 +9,19 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from idbroker.errors import NotAllowed, NotFound, OAuthError, StoreError
-from idbroker.office import calling, choosing, colleagues, helping, home, me, organisation, signing_in, tablet
+from idbroker.office import (
+    calling,
+    choosing,
+    colleagues,
+    helping,
+    home,
+    me,
+    organisation,
+    printing,
+    sending,
+    signing_in,
+    tablet,
+)
 from idbroker.office.desk import Desk
 from idbroker.office.guard import Guard, SignInFirst
 from idbroker.steps import new_ref
