@@ -24,6 +24,7 @@ from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept
 from idbroker.oidc import authorize, levels
 from idbroker.oidc.authorize import AuthorizationResponse
+from idbroker.patients.assisting import PROVIDER
 from idbroker.providers import App, Asked, Provider
 from idbroker.request import SigninRequest
 from idbroker.session import Session
@@ -58,7 +59,9 @@ class Moves(Turns):
         client, clinic = self.parties(transaction.request)
         accepted = (name for name in policy.accepted_providers(client, clinic) if name in self.providers)
         able = [name for name in accepted if self.providers[name].loa >= _least(transaction)]
-        return tuple(sorted(able, key=transaction.tried.count))
+        # Staff's own door is no patient's way: the last, and only at services that take such sign-ins.
+        fits = [name for name in able if name != PROVIDER or client.assisted != "never"]
+        return tuple(sorted(fits, key=lambda name: (name == PROVIDER, transaction.tried.count(name))))
 
     def parties(self, request: SigninRequest) -> tuple[Client, Clinic]:
         """Return the client that asks and the clinic under whose rules. Gone if either was removed since."""
@@ -275,9 +278,8 @@ class Moves(Turns):
             with contextlib.suppress(StoreError):
                 self.signon.take_back(grant)
             raise
-        return Answered(
-            response=response, language=transaction.language, session_secret=secret, provider=identity.provider
-        )
+        used = identity.provider if identity.assisted is None else None  # no comfort of the person's: it was staff
+        return Answered(response=response, language=transaction.language, session_secret=secret, provider=used)
 
     # ---- small words -----------------------------------------------------------------------------
 

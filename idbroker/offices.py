@@ -17,8 +17,9 @@ from idbroker.office.front import office
 from idbroker.office.looks import Looks
 from idbroker.office.provider import Away, Organisation, make_organisation
 from idbroker.patients.access import Access, Receipts
-from idbroker.patients.assisting import Assisting, Pairing
+from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
+from idbroker.patients.pairing import Pairing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register

@@ -7,7 +7,8 @@ from werkzeug.wrappers import Response
 
 from idbroker.errors import NotFound
 from idbroker.office.guard import Guard, Here
-from idbroker.patients.assisting import REASONS, Begun, Pairing
+from idbroker.patients.assisting import REASONS
+from idbroker.patients.pairing import Begun, Pairing
 from idbroker.patients.patient import CHECKED, Conflict
 from idbroker.web.headers import page_headers, see_other
 

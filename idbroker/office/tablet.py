@@ -20,7 +20,8 @@ from idbroker.clinic import LANGUAGES, Clinic
 from idbroker.errors import NotFound
 from idbroker.farewell import Farewell
 from idbroker.office.guard import Guard
-from idbroker.patients.assisting import IDLE, Assisting, Given
+from idbroker.patients.assisting import IDLE, Assisting
+from idbroker.patients.pairing import Given
 from idbroker.session import key_of
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.steering import is_our_nonce, mint_nonce, posted_fields

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
@@ -21,6 +21,7 @@ from idbroker.identity import Assisted, Identity, LoA
 from idbroker.keeping import Kept, Shelf
 from idbroker.numbers import NationalNumber
 from idbroker.patients import pairing_codes
+from idbroker.patients.pairing import Begun, Given, NoSuchPatient, Pairing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.patient import CHECKED, Conflict, NotDone, Patient
 from idbroker.patients.trail import record
@@ -38,63 +39,6 @@ REASONS = ("no_eid", "forgotten", "no_device", "unwell", "other")
 KIND = "patient.assisted"
 _KEPT = timedelta(hours=8)  # a pairing, for the colleague's screen
 _TRIES = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pairing:
-    """Help that was begun: for whom, by whom, at which service. `reason` is one of REASONS.
-
-    `state` is `open` (its code waits), `given` (a tablet has it), `running`, `ended` or `refused` ("that is not me").
-    `until` is when that ends by itself. `tablet` is the hash of the secret of the tablet that has it, `address` where
-    that was, for the colleague who must see that it is not theirs. `session` is the sign-on's key.
-    """
-
-    id: str
-    actor: Actor
-    person: str
-    handle: str
-    client: str
-    checked: str
-    reason: str = field(repr=False)
-    state: str = "open"
-    session: str = ""
-    begun_at: datetime
-    until: datetime
-    ended_at: datetime | None = None
-    tablet: str = field(default="", repr=False)
-    address: str = field(default="", repr=False)
-
-    def at(self, now: datetime) -> Pairing:
-        """Return it as it is at a moment: what nobody ended ends by itself."""
-        over = self.state in ("open", "given", "running") and now >= self.until
-        return self.over(self.until) if over else self
-
-    def over(self, at: datetime, state: str = "ended") -> Pairing:
-        """Return it ended."""
-        return replace(self, state=state, ended_at=at)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """Help begins: the code to type on the tablet, six digits, shown once."""
-
-    pairing: Pairing
-    code: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """Whom the tablet asks whether it is them, in their language."""
-
-    pairing: Pairing
-    name: str = field(repr=False)
-    year: int | None
-    language: str
-
-
-@dataclass(frozen=True, slots=True)
-class NoSuchPatient:
-    """There is none of that number at this clinic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,6 +207,11 @@ class Assisting:
         self._tell(found, actor.clinic, client_id, now, secrets.token_urlsafe(16))
         record(self.events, KIND, actor, found.enrolment.person, now, client=client_id, what="accepted", where="screen")
         return self._identity(found, client_id, actor, now + LIFE, screen=True)
+
+    def decline(self, actor: Actor, number: NationalNumber, client_id: str, now: datetime) -> None:
+        """Note that it was somebody else who sat there."""
+        person = self.records.accounts.person(number, now)
+        record(self.events, KIND, actor, person, now, client=client_id, what="refused", where="screen")
 
     # ---- who -------------------------------------------------------------------------------------
 

@@ -17,6 +17,10 @@ NUMBER_COUNTRIES = ("DK", "SE", "FI")
 _HEADINGS = {
     "cpr": "q.h1",
     "password": "p.h1",
+    "staff": "s.as.in.h1",
+    "staffcode": "s.as.code.h1",
+    "assistedwho": "s.as.who.h1",
+    "give": "s.as.isyou",
     "code": "o.h1",
     "contact": "r.contact",
     "newpassword": "f.act.h1",
@@ -43,7 +47,7 @@ _HEADINGS = {
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
 _DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
-_ORDER = ("choice", "number", "given", "family", "email", "phone", "current", "password", "code")
+_ORDER = ("choice", "login", "number", "given", "family", "email", "phone", "current", "password", "code")
 _IDS = {"number": "pid"}
 _NUMBER = {"number": "number", "country": "country", "mask": "mask"}
 _TYPED = {
@@ -54,6 +58,8 @@ _TYPED = {
     "child": {**_NUMBER, "given": "name", "family": "family"},
     "differ": {"choice": "choice", "email": "own_email", "phone": "own_phone"},
     "register": {"who": "who"},
+    "staff": {"login": "login"},
+    "assistedwho": {"number": "number", "mask": "mask"},
 }
 _LONGEST = 254  # characters: an e-mail address
 _NAMES = ("service", "clinic", "name")
@@ -103,7 +109,8 @@ class _Said:
         """Return the figures and times that errors speak of."""
         values = self.view.values
         moment = values.get("locked") or values.get("limited")
-        told = {"n": values.get("least"), "age": values.get("age"), "time": self.clock(moment) if moment else None}
+        figures = {"n": values.get("least"), "age": values.get("age"), "year": values.get("year")}
+        told = {**figures, "time": self.clock(moment) if moment else None}
         return {name: value for name, value in told.items() if value is not None}
 
     def _say(self, key: str, values: dict[str, object]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 
 from idbroker.clinic import LANGUAGES
+from idbroker.patients.assisting import PROVIDER
 from idbroker.visitor import Device
 from idbroker.web.qr import Drawing
 
@@ -237,6 +238,7 @@ _KNOWN_WAYS = {
     "suomifi": ("c.suomi", "", None),
     "borgeradgang": ("c.borgeradgang", "", None),
     "fallback": ("c.pw", "sec", "c.pwhint"),
+    PROVIDER: ("s.as.door", "door", None),
 }
 
 
