@@ -157,6 +157,7 @@ class _Calls:
         told = {
             "clinic": one.clinic,
             "person": called(one.person),
+            "handle": one.handle,
             "standing": one.standing.value,
             "asked_at": moment(one.asked_at),
             "decided_at": None if one.decided_at is None else moment(one.decided_at),

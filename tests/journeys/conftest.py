@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
+from tests.journeys.colleagues import Colleague
 from tests.journeys.moves import Visitor
 from tests.journeys.neighbours import Neighbours, neighbours
 from tests.journeys.patients import Guest
 from tests.sandbox.running import Sandbox, started
 
+Enter = Callable[..., Colleague]
 # The languages of the clinics, each with or without JavaScript.
 SPOKEN = [("da", True), ("sv", False), ("fi", True), ("en", False)]
 
@@ -105,6 +108,21 @@ def visitor(request: pytest.FixtureRequest, chromium: Browser) -> Iterator[Visit
 def scripted(chromium: Browser) -> Iterator[Visitor]:
     """Give somebody whose browser runs scripts."""
     yield from _visits(chromium, script=True)
+
+
+@pytest.fixture
+def enter(chromium: Browser, town: Sandbox) -> Iterator[Enter]:
+    """Give what lets people in to that sandbox, each with a browser of their own; any complaint fails the journey."""
+    with ExitStack() as people:
+
+        def opened(language: str = "sv", *, script: bool = True, country: str = "SE", login: str = "") -> Colleague:
+            visitor = people.enter_context(contextmanager(_visits)(chromium, script=script))
+            return Colleague(
+                page=visitor.page, script=script, said=visitor.said, sandbox=town, language=language, country=country,
+                login=login,
+            )  # fmt: skip
+
+        yield opened
 
 
 def _visits(chromium: Browser, *, script: bool) -> Iterator[Visitor]:
