@@ -66,7 +66,7 @@ class Child:
     def _told_who(self, visit: Visit, proved: Proved, reply: Mapping[str, str]) -> Form:
         if reply.get("do"):
             return _child_page(visit, reply)  # another country's number: the same page, with what was typed
-        names = {field: _tidy(reply.get(field, "")) for field in ("given", "family")}
+        names = {field: tidy(reply.get(field, "")) for field in ("given", "family")}
         errors = {field: f"r.e.{field}" for field, text in names.items() if not text}
         number = _read(visit, reply)
         mistake = "p.e.id" if number is None else _mistake_of(visit, proved, number)
@@ -260,7 +260,7 @@ def _read(visit: Visit, reply: Mapping[str, str]) -> NationalNumber | None:
         return None
 
 
-def _tidy(name: str) -> str:
+def tidy(name: str) -> str:
     """Return a name as one line of letters that are seen, at most 80."""
     text = unicodedata.normalize("NFC", name[: 2 * _LONGEST_NAME])
     seen = "".join(" " if unicodedata.category(letter) in _UNSEEN else letter for letter in text)
@@ -273,8 +273,8 @@ def _child_page(visit: Visit, reply: Mapping[str, str], errors: Mapping[str, str
         "number": reply.get("number", "")[:_LONGEST_NUMBER],
         "country": country if country in COUNTRIES else visit.clinic.country,
         "age": str(visit.clinic.grown_up),
-        "name": _tidy(reply.get("given", "")),
-        "family": _tidy(reply.get("family", "")),
+        "name": tidy(reply.get("given", "")),
+        "family": tidy(reply.get("family", "")),
         "mask": "1" if reply.get("mask") else "",
     }
     return Form(page="child", state=b"", values=values, errors=errors or {})

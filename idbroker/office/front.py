@@ -10,13 +10,16 @@ from werkzeug.wrappers import Response
 
 from idbroker.errors import NotAllowed, NotFound, OAuthError, StoreError
 from idbroker.office import (
+    approvals,
     calling,
     choosing,
     colleagues,
+    entering,
     helping,
     home,
     me,
     organisation,
+    patients,
     printing,
     sending,
     signing_in,
@@ -30,6 +33,9 @@ from idbroker.web.site import Site
 _log = structlog.get_logger("idbroker.office")
 Adds = Callable[[Blueprint, Guard], None]  # each module of the office adds its routes: `routes(blueprint, guard)`
 PARTS: tuple[Adds, ...] = (
+    entering.routes,
+    patients.routes,
+    approvals.routes,
     sending.routes,
     printing.routes,
     signing_in.routes,

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from idbroker.clinic import Clinic
+from idbroker.messages.addresses import display
 from idbroker.web.names import named, telephone
 from idbroker.words import NATIVE_NAMES, Words, calendar_date, clock_time
 
@@ -18,7 +19,8 @@ class Looks:
     """Every page of the office. `asset` gives a static file's address, `sandbox` marks each page as pretend.
 
     A template extends `office.html` (or `bare.html`, for pages outside a sign-in) and is given `say(key, **values)`,
-    `day(moment)`, `clock(moment)` (in the clinic's zone), `named(text)`, `telephone(number)`, and what the route gives.
+    `day(moment)`, `clock(moment)` (in the clinic's zone), `calendar(date)`, `moment(text)`, `display(number)`,
+    `named(text)`, `telephone(number)`, and what the route gives.
     """
 
     def __init__(self, words: Words, asset: Callable[[str], str], *, sandbox: bool = False) -> None:
@@ -32,7 +34,14 @@ class Looks:
             auto_reload=False,
         )
         self._environment.globals.update(
-            asset=asset, named=named, telephone=telephone, knows=words.knows, native_names=NATIVE_NAMES, sandbox=sandbox
+            asset=asset,
+            named=named,
+            telephone=telephone,
+            display=display,
+            moment=datetime.fromisoformat,
+            knows=words.knows,
+            native_names=NATIVE_NAMES,
+            sandbox=sandbox,
         )
         for name in self._environment.list_templates():
             self._environment.get_template(name)
@@ -52,6 +61,7 @@ class Looks:
             "say_in": lambda spoken, key, **more: self._said(spoken, country, key, **more),
             "day": day,
             "clock": clock,
+            "calendar": partial(calendar_date, language=language),
             "language": language,
             "clinic": clinic,
             **values,
