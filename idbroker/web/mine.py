@@ -14,6 +14,7 @@ from idbroker.events import Event
 from idbroker.identity import LoA
 from idbroker.messages.addresses import shown
 from idbroker.session import Session
+from idbroker.staff.member import Role
 from idbroker.web.changing import CHANNELS
 from idbroker.web.myself import PREFIX
 
@@ -25,6 +26,9 @@ TOLD = (
     "account.made", "account.contact_changed", "contact.changed", "account.app_added", "account.app_removed",
     "consent.given", "consent.withdrawn", "terms.accepted",
     "enrolment.made", "enrolment.asked", "enrolment.approved", "enrolment.declined",
+    "patient.found", "patient.viewed", "patient.entered", "patient.changed", "patient.died", "patient.lives",
+    "patient.sent", "patient.letter", "patient.assisted", "patient.calling", "patient.called",
+    "patient.merged", "patient.unmerged", "patient.custody",
 )  # fmt: skip
 
 
@@ -59,7 +63,7 @@ class Telling:
                 for one, clinic in enrolled
                 if clinic is not None
             ],
-            "events": [self._event(event) for event in own.events if event.kind in TOLD][:MOST_EVENTS],
+            "events": [self._event(event) for event in own.events if is_told(event)][:MOST_EVENTS],
         }
 
     def _session(self, session: Session, this: Session) -> dict[str, str]:
@@ -88,7 +92,7 @@ class Telling:
         }
 
     def _event(self, event: Event) -> dict[str, str]:
-        """Return one event. Of its detail nothing is told; `by` is for whoever acts for somebody else, one day."""
+        """Return one event. Of who at a clinic did it the role is told, never the name: the clinic knows that."""
         clinic = self.clinics.find(event.clinic or "")
         return {
             "kind": event.kind,
@@ -96,6 +100,7 @@ class Telling:
             "service": self._called(event.client) or (clinic.name if clinic else ""),
             "provider": event.provider or "",
             "eid": self.titles(event.provider or ""),
+            "role": role_of(event) if event.kind.startswith("patient.") else "",
             "by": "",
         }
 
@@ -107,6 +112,19 @@ class Telling:
 def handle(session: Session) -> str:
     """Return what a form names a sign-on by: its key is what the store has it under, and stays here."""
     return hashlib.sha256(f"own\n{session.key}".encode()).hexdigest()[:24]
+
+
+def is_told(event: Event) -> bool:
+    """Tell whether a person is told of an event: of all that a clinic does with them, whatever it is."""
+    return event.kind in TOLD or event.kind.startswith("patient.")
+
+
+def role_of(event: Event) -> str:
+    """Return as what somebody did something with a patient: a role, `program` or `operator`."""
+    by = event.detail.get("by", "")
+    told = event.detail.get("role", "")
+    role = told if told in set(Role) else Role.CARER.value
+    return {"client": "program", "operator": "operator"}.get(by.partition(":")[0], role)
 
 
 def _account(account: Account, clinic: Clinic) -> dict[str, str]:
