@@ -6,7 +6,7 @@ from flask import Blueprint
 from werkzeug.wrappers import Response
 
 from idbroker.accounts.passwords import least
-from idbroker.office.doorway import Doorway, Stranger
+from idbroker.office.doorway import Doorway, Said, Stranger
 from idbroker.office.guard import Guard
 from idbroker.oidc.parameters import Parameters
 from idbroker.otp import app_codes
@@ -53,7 +53,7 @@ class _Choosing:
             )
         return self._factor(stranger, opened, said)
 
-    def _factor(self, stranger: Stranger, opened: Opened, said: object) -> Response:
+    def _factor(self, stranger: Stranger, opened: Opened, said: Said) -> Response:
         secret, passkeys = opened.invitation.app_secret, self._welcome.passkeys
         uri = app_codes.uri(secret, opened.member.login, self._site.host)
         asked = passkeys.asks_new(opened.member, stranger.bound, self._site.clock.now()) if passkeys.usable else ""

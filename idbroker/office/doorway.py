@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as field_of
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,9 +33,20 @@ _ENTRY = ("/staff/sign-in", "/staff/sign-out", "/staff/set", "/staff/callback")
 class Stranger:
     """A browser before a sign-in. `bound` is what only it knows, hashed; `nonce` goes into its forms (login CSRF)."""
 
-    secret: str = field(repr=False)
-    bound: str = field(repr=False)
-    nonce: str = field(repr=False)
+    secret: str = field_of(repr=False)
+    bound: str = field_of(repr=False)
+    nonce: str = field_of(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What a page says of the form before it: the text of what is wrong and of which field, or what is done."""
+
+    error: str = ""
+    field: str = ""
+    minutes: str = ""
+    note: str = ""
+    login: str = field_of(default="", repr=False)
 
 
 def onward(to: str) -> str:
@@ -88,9 +99,9 @@ class Doorway:
         self.site.requests.put(_said_at(stranger), said, SAID)
         return see_other(path)
 
-    def said(self, stranger: Stranger) -> Mapping[str, str]:
+    def said(self, stranger: Stranger) -> Said:
         """Return what is to be said."""
-        return self.site.requests.take(_said_at(stranger)) or {}
+        return Said(**(self.site.requests.take(_said_at(stranger)) or {}))
 
     def arrives_from_elsewhere(self) -> bool:
         """Tell whether another site's link led here: a strict cookie comes with the next page only."""

@@ -12,6 +12,7 @@ from werkzeug.wrappers import Response
 from idbroker.accounts.passwords import Busy, least
 from idbroker.clinic import LANGUAGES
 from idbroker.office.choosing import spaced
+from idbroker.office.doorway import Said
 from idbroker.office.guard import Guard
 from idbroker.oidc.parameters import Parameters
 from idbroker.otp import app_codes
@@ -63,7 +64,7 @@ class _OwnPages:
     def page(self, own: _Own) -> Response:
         """Show it, with what is to be said of the form before it."""
         member, language = own.member, self._guard.language(own.member, None)
-        said = self._site.requests.take(_said_at(own)) or {}
+        said = Said(**(self._site.requests.take(_said_at(own)) or {}))
         new = self._site.requests.get(_app_at(own))
         uri = app_codes.uri(new.value["secret"], member.login, self._site.host) if new else ""
         rules = self._welcome.rules(member)
