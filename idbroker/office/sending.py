@@ -1,4 +1,4 @@
-"""`/staff/CLINIC/patients/HANDLE/access`: send a patient a link, or a lasting password where the clinic has set that."""
+"""`/staff/CLINIC/patients/HANDLE/access`: send a patient a link, or a lasting password where the clinic says so."""
 
 from __future__ import annotations
 
@@ -77,9 +77,7 @@ class _Sending:
         typed = {channel.value: "1" for channel in ticked}
         if not ticked:
             return self._guard.say(here, address, {"empty": "1"}, {"sms": "s.ac.e.tick"})
-        done = self._access.send(
-            here.actor, handle, ticked, fields.get("service"), here.now, form=fields.get("_n", "")
-        )
+        done = self._access.send(here.actor, handle, ticked, fields.get("service"), here.now, form=fields.get("_n", ""))
         match done:
             case Receipt():
                 return self._guard.say(here, address, {"sent": "1"})
