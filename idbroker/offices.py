@@ -170,9 +170,14 @@ def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
 
 
 def _organisation(given: Given) -> Organisation | None:
-    server = given.settings.server
-    means = Means(clock=given.clock, http=given.http, issuer=server.issuer, sandbox=server.issuer.startswith("http://"))
-    return make_organisation(given.settings.staff, means, Shelf(given.sealed, "l", Away))
+    staff = given.settings.staff
+    means = Means(
+        clock=given.clock,
+        http=given.http,
+        issuer=given.settings.server.issuer,
+        sandbox=(staff.issuer or "").startswith("http://"),  # on loopback only: the settings allow no other
+    )
+    return make_organisation(staff, means, Shelf(given.sealed, "l", Away))
 
 
 def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:

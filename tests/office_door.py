@@ -186,8 +186,12 @@ def open_office(
     client: Mapping[str, Any] | None = None,
     clients: Mapping[str, Mapping[str, Any]] | None = None,
     more: Mapping[str, Any] | None = None,
+    sandbox: bool = False,
 ) -> Iterator[Office]:
-    """Open it; `clinics` changes or adds some by id, `client` changes the portal, `more` are other tables."""
+    """Open it; `clinics` changes or adds some by id, `client` changes the portal, `more` are other tables.
+
+    `sandbox` lets it talk to simulators over plain http on loopback.
+    """
     with real_server(None) as mail, contextlib.ExitStack() as afterwards:
         portal = {**CLIENT, "minimum": "low", **(client or {})}
         changed = clinics or {}
@@ -201,7 +205,7 @@ def open_office(
             "clients": {"portal": portal, **{name: {**portal, **own} for name, own in (clients or {}).items()}},
             **(more or {}),
         }
-        house = open_house(config.read(document), folder, clock=clock)
+        house = open_house(config.read(document), folder, clock=clock, sandbox=sandbox)
         afterwards.callback(house.close)
         house.durable.migrate()
         house.rooms.counter.messages.draw = timedelta
