@@ -85,7 +85,6 @@ def judged(call: Call, identity: Identity) -> tuple[Outcome, str]:
 _REASONS: Mapping[str, str] = {
     "bankid_busy": "busy",
     "bankid_superseded": "busy",
-    "freja_rejected": "busy",
     "bankid_lost": "lost",
     "freja_lost": "lost",
     "level_too_low": "level",

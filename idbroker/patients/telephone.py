@@ -128,12 +128,18 @@ class Calls:
         eid = self._askable(patient, actor.clinic, provider)
         if isinstance(eid, NotDone):
             return eid
-        other = self._going(handle, now) or self._limited(actor, handle, now)
+        other = self._going(self.going.get(handle), now) or self._locked(actor, handle, now)
         if other is not None:
             return other
-        call = self._new(actor, patient, provider, eid, by_clinic=by_clinic, now=now)
-        kept = self._claim(call, now)
-        return self._dialled(kept, eid, patient, now) if isinstance(kept, Kept) else kept
+        kept = self._claim(self._new(actor, patient, provider, eid, by_clinic=by_clinic, now=now), now)
+        if not isinstance(kept, Kept):
+            return kept
+        # Counted by whoever has the call alone: colleagues who are a moment late have asked nobody.
+        limited = self._limited(actor, handle, now)
+        if limited is not None:
+            self.calls.take(kept.value.id)
+            return limited
+        return self._dialled(kept, eid, patient, now)
 
     def look(self, actor: Actor, call: str, now: datetime) -> Call:
         """Return how it is now."""
@@ -179,13 +185,16 @@ class Calls:
             return {}
         return {name: self.eids[name] for name in known.providers if name in self.eids}
 
-    def _going(self, handle: str, now: datetime) -> Call | None:
-        claim = self.going.get(handle)
+    def _going(self, claim: Kept[dict[str, str]] | None, now: datetime) -> Call | None:
         kept = None if claim is None else self.calls.get(claim.value["call"])
         return kept.value if kept is not None and kept.value.waits and now < kept.value.begun_at + LIFE else None
 
+    def _locked(self, actor: Actor, handle: str, now: datetime) -> Limited | None:
+        locks = [self.throttle.locked(name, now) for name in _limits(actor, handle)]
+        return max((Limited(until=lock.until) for lock in locks if lock), key=lambda one: one.until, default=None)
+
     def _limited(self, actor: Actor, handle: str, now: datetime) -> Limited | None:
-        for name, limit in ((f"calls by {actor.id}", BY_STAFF), (f"calls to {handle}", OF_PATIENT)):
+        for name, limit in _limits(actor, handle).items():
             spent = self.throttle.spend(name, limit, pause=limit.per, now=now)
             if isinstance(spent, Locked):
                 return Limited(until=spent.until)
@@ -212,11 +221,14 @@ class Calls:
     def _claim(self, call: Call, now: datetime) -> Kept[Call] | Call:
         """Make this the patient's call; return the other one if a colleague was faster."""
         before = self.going.get(call.handle)
+        going = self._going(before, now)
+        if going is not None:
+            return going
         kept = self.calls.put(call.id, call, LIFE + KEPT)
         if self.going.swap(call.handle, before.raw if before else None, {"call": call.id}, LIFE) is not None:
             return kept
         self.calls.take(call.id)
-        faster = self._going(call.handle, now)
+        faster = self._going(self.going.get(call.handle), now)
         if faster is None:
             raise StoreError("too many changes at once")
         return faster
@@ -331,3 +343,7 @@ class Calls:
             eid.hang_up(call.state)
         except ProviderError as error:
             _log.warning("call_not_cancelled", provider=call.provider, detail=error.detail)
+
+
+def _limits(actor: Actor, handle: str) -> Mapping[str, Limit]:
+    return {f"calls by {actor.id}": BY_STAFF, f"calls to {handle}": OF_PATIENT}
