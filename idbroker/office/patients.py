@@ -19,13 +19,11 @@ from idbroker.patients.comparing import masked
 from idbroker.patients.patient import CHECKED, Conflict, NotDone, Patient, TooManyLooks
 from idbroker.staff.member import Role
 from idbroker.web.headers import see_other
-from idbroker.web.mine import TOLD
 
 KEPT = timedelta(minutes=30)  # what a search has found, for a reload and the way back
 _SEARCHED = ("number", "country", "name", "birthdate")
 _LONGEST = 100
 _LABELS = {Channel.EMAIL: "r.mail", Channel.SMS: "r.mob"}
-_TOLD = {kind: f"s.ev.{kind}" if kind.startswith("patient.") else f"me.ev.{kind}" for kind in TOLD}
 
 
 def routes(blueprint: Blueprint, guard: Guard) -> None:
@@ -128,7 +126,7 @@ class _Patients:
             contacts=_contacts(patient),
             titles=self._titles(),
             links=self._links(here, patient),
-            rows=self._trails.rows(self._register.trail(patient, 50), _TOLD),
+            rows=self._trails.rows(self._register.trail(patient, 50)),
             checks=CHECKED,
         )
 

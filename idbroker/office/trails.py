@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
 from idbroker.client import Clients
 from idbroker.events import Event
 from idbroker.staff.records import Members
+from idbroker.web.mine import TOLD, is_told
 
 _OURS = ("patient", "guardian", "operator")
 _PARTS = {
@@ -22,6 +23,13 @@ _PARTS = {
     "exempt": "s.exempt",
     "takes_part": "s.part",
 }
+
+
+def key_of(event: Event) -> str:
+    """Return the text of what happened: as the person reads it, but of what staff did in the words of colleagues."""
+    if not event.kind.startswith("patient."):
+        return f"me.ev.{event.kind}"
+    return f"s.ev.{event.kind}" if event.kind in TOLD else "s.ev.patient"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +50,10 @@ class Trails:
     members: Members
     clients: Clients
 
-    def rows(self, events: Iterable[Event], knows: Mapping[str, str]) -> list[Row]:
-        """Return those that there are words for; `knows` are the keys by kind."""
+    def rows(self, events: Iterable[Event]) -> list[Row]:
+        """Return those that there are words for."""
         names: dict[str, str] = {}
-        return [self._row(event, knows[event.kind], names) for event in events if event.kind in knows]
+        return [self._row(event, key_of(event), names) for event in events if is_told(event)]
 
     def called(self, by: str) -> str:
         """Return who did something, as colleagues call them; of what is no colleague, its own word."""

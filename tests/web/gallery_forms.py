@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from idbroker.accounts.account import Standing
 from idbroker.web.mine import TOLD
 from idbroker.web.qr import drawing
 
@@ -70,16 +71,20 @@ _MINE = {
 }
 _THIS = {"id": "h1", "at": SENT, "seen": SENT, "provider": "fallback", "eid": "", "services": "", "this": "1"}
 _THAT = {**_THIS, "id": "h2", "seen": LOCKED, "eid": "MitID", "services": "Min Lægeside, Patientportalen", "this": ""}
-_DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo Åberg"}
-_SIGNED_IN = {"kind": "signin.granted", "at": SENT, "service": "Min Lægeside", "provider": "mitid", "eid": "MitID"}
+_DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo Åberg", "role": ""}
+_SIGNED_IN = {**_DONE, "kind": "signin.granted", "service": "Min Lægeside", "provider": "mitid", "eid": "MitID"}
+_STAFF = {**_DONE, "service": "Havnens Læger", "provider": "", "by": "", "role": "carer"}
 _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
     "sessions": [_THIS, _THAT],
     "consents": [
         {"id": "c1", "kind": "release", "about": "Min Lægeside", "claims": "name national_number", "at": SENT},
         {"id": "c2", "kind": "terms", "about": "Havnens Læger", "version": "3", "claims": "", "at": SENT},
     ],
-    "clinics": [{"clinic": "Havnens Læger", "standing": standing} for standing in ("asked", "approved", "declined")],
-    "events": [{**_SIGNED_IN, "by": ""}, *({**_DONE, "kind": kind} for kind in TOLD)],
+    "clinics": [{"clinic": "Havnens Læger", "standing": standing} for standing in Standing],
+    "events": [
+        {**_SIGNED_IN, "by": ""},
+        *({**(_STAFF if kind.startswith("patient.") else _DONE), "kind": kind} for kind in TOLD),
+    ],
 }
 _BARE: Mapping[str, Sequence[Mapping[str, str]]] = {"sessions": [_THIS], "consents": [], "clinics": [], "events": []}
 _APP = {**_OWN, "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "uri": "otpauth://totp/login.example:Anna"}
