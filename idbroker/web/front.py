@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 from idbroker.errors import BadLink, BrokerError, Gone, NotFound, OAuthError, StoreError, WrongBrowser
 from idbroker.providers import Described
 from idbroker.steps import new_ref
+from idbroker.web.activating import activating
 from idbroker.web.address import BehindProxies
 from idbroker.web.endpoints import PATHS, allow_known_origin, endpoints, oauth_error_response
 from idbroker.web.farewells import farewells
@@ -41,6 +42,7 @@ def make_web(site: Site) -> Flask:
             leaving(site),
             farewells(site),
             recovering(site),
+            activating(site),
             me(site),
             _documents(site),
             _descriptions(site),

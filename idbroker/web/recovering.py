@@ -14,6 +14,7 @@ from idbroker.accounts import passwords
 from idbroker.accounts.account import Purpose
 from idbroker.accounts.choosing import Busy, Done, Spent, Weak
 from idbroker.accounts.linking import Origin
+from idbroker.accounts.posted import Posted
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, PasswordRules
 from idbroker.errors import NotFound, PersonError
 from idbroker.identity import LoA
@@ -32,6 +33,7 @@ _LONGEST_TYPED = 64
 # What may be said about a password that was not taken: the address says which, and no text of anybody's choice.
 _WEAK = {key.removeprefix("f.e."): key for key in ("f.e.short", "f.e.long", "f.e.mixed", "f.e.signs", "f.e.common")}
 _BUSY = "busy"
+_FIRST = (Purpose.ACTIVATE, Purpose.LETTER)
 
 
 def recovering(site: Site) -> Blueprint:
@@ -180,7 +182,7 @@ class _Link:
             "mixed": "1" if rules.mixed else "",
             "clinic": clinic.name if clinic else "",
             "service": client.called(language) if client else "",
-            "activate": "1" if link.purpose is Purpose.ACTIVATE else "",
+            "activate": "1" if link.purpose in _FIRST else "",
             "busy": "1" if said == _BUSY else "",
         }
         errors = {"password": _WEAK[said]} if said in _WEAK else {}
@@ -211,11 +213,20 @@ class _Link:
                 return see_other(f"{here}?{urlencode({**spoken, 'e': _BUSY})}")
             case Spent():
                 return see_other(here)
-            case Done(link=link):
-                handle = hashlib.sha256(f"{token}\n{nonce}".encode()).hexdigest()[:32]
-                activate = "1" if link is not None and link.purpose is Purpose.ACTIVATE else ""
-                self._site.requests.put(_done_at(handle), {**_carried(origin), "activate": activate}, DONE)
-                return see_other(f"/set/done/{handle}" + (f"?{urlencode(spoken)}" if spoken else ""))
+            case Done() as done:
+                return self._done(done, f"{token}\n{nonce}", origin, spoken)
+
+    def _done(self, done: Done, form: str, origin: Origin | None, spoken: Mapping[str, str]) -> Response:
+        """Lead to the page that says so; of who has only paper, nothing is known yet that codes could go to."""
+        handle = hashlib.sha256(form.encode()).hexdigest()[:32]
+        purpose = done.link.purpose if done.link is not None else None
+        activate = "1" if purpose in _FIRST else ""
+        self._site.requests.put(_done_at(handle), {**_carried(origin), "activate": activate}, DONE)
+        if purpose is Purpose.LETTER:
+            posted = Posted(recovery=self._site.recovery, shelf=self._site.requests)
+            posted.begin(handle, done, self._site.clock.now())
+        where = "/activate" if purpose is Purpose.LETTER else "/set/done"
+        return see_other(f"{where}/{handle}" + (f"?{urlencode(spoken)}" if spoken else ""))
 
     def done(self, handle: str) -> Response:
         """Say that it is done, with the way on: back into the sign-in that it came of, if it lives in this browser."""
