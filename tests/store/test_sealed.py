@@ -22,6 +22,8 @@ from idbroker.messages.message import Channel, Delivery, SealedMessage
 from idbroker.numbers import parse
 from idbroker.rotation import plan_rotation
 from idbroker.sealing import Sealer
+from idbroker.staff.member import Member
+from idbroker.staff.records import Members
 from idbroker.store import Durable
 from idbroker.store.sealed import _PLACES
 
@@ -73,13 +75,16 @@ def test_every_sealed_value_under_the_new_key(
     newest = Keyring(keys).sealing_keys().newest
     assert {value.column for value in store.sealed.not_by(newest, 99)} == set(_PLACES)
 
-    assert [rewrap(settings, tmp_path, newest, 4) for _ in range(2)] == [len(_PLACES) - 4, 0]
+    assert [rewrap(settings, tmp_path, newest, 5) for _ in range(2)] == [len(_PLACES) - 5, 0]
 
     assert store.sealed.count_not_by(newest) == 0
     account, enrolments = Accounts(store.account_rows, again).of(person), Enrolments(store.enrolment_rows, again)
     assert account is not None
     assert account.password == "a hash"
     assert [one.clinic for one in enrolments.of(person)] == ["clinea"]
+    colleague = Members(store.staff_rows, again).by_login("Anna")
+    assert colleague is not None
+    assert colleague.name == "Somebody"
     (message,) = store.messages.due(clock.now(), DAY, 9)
     assert again.open(message.sealed, b"message|id") == b"words"
     assert message.sealed[:2] == newest.to_bytes(2, "big")
@@ -103,6 +108,8 @@ def _fill(store: Durable, sealer: Sealer, clock: StoppedClock) -> str:
     with store.database.writing() as connection:
         store.evidence.add(connection, proof, now)
     store.refresh_tokens.add(_token(sealer, clock))
+    colleague = Member(id="c" * 32, login="anna", name="Somebody", epoch=now, created_at=now)
+    assert Members(store.staff_rows, sealer).add(colleague)
     return person
 
 
