@@ -292,3 +292,23 @@ def test_a_backlog_costs_nothing(tmp_path: Path, clock: StoppedClock, over: bool
 
     assert steps(10, 5000) < 2 * few
     store.close()
+
+
+def test_an_early_end_brings_it_forward(durable: Durable, clock: StoppedClock) -> None:
+    """One that waits for its hour comes at once where the end has come early; it is never put off."""
+    outbox, now = durable.logout_notices, clock.now()
+    outbox.add([notice(clock, 1, due_at=now + MINUTE * 30)])
+    outbox.add([notice(clock, 1, due_at=now + MINUTE * 40), notice(clock, 2, due_at=now + MINUTE)])
+    assert take(durable, clock) == []
+
+    outbox.add([notice(clock, 1)])
+
+    assert [int(one.sid, 16) for one in take(durable, clock)] == [1]
+    outbox.add([notice(clock, 1)])
+    assert take(durable, clock) == []
+
+
+def test_the_same_twice_at_once(durable: Durable, clock: StoppedClock) -> None:
+    """One statement may name the same notice twice."""
+    durable.logout_notices.add([notice(clock, 1), notice(clock, 1, due_at=clock.now() + MINUTE)])
+    assert [int(one.sid, 16) for one in take(durable, clock)] == [1]

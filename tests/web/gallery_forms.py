@@ -90,7 +90,16 @@ _BARE: Mapping[str, Sequence[Mapping[str, str]]] = {"sessions": [_THIS], "consen
 _APP = {**_OWN, "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "uri": "otpauth://totp/login.example:Anna"}
 _DRAWN = {"dots": drawing(_APP["uri"]).path, "box": drawing(_APP["uri"]).view_box}
 
+_STAFF = {"login": "anna.berg", "mail": "info@example.org", "market": "SE", "locked": "", "busy": ""}
 FORMS: Mapping[str, Filled] = {
+    "staff": _filled("staff", {**_STAFF, "login": ""}),
+    "staff-wrong": _filled("staff", _STAFF, login="s.as.e.login"),
+    "staff-locked": _filled("staff", {**_STAFF, "locked": LOCKED, "mail": "", "market": "DK"}),
+    "staffcode": _filled("staffcode"),
+    "staffcode-wrong": _filled("staffcode", code="s.as.e.code"),
+    "assistedwho": _filled("assistedwho", {"mask": "1"}),
+    "assistedwho-nobody": _filled("assistedwho", {"number": NUMBER, "mask": "1"}, number="s.as.e.nobody"),
+    "give": _filled("give", {"name": "Anna Åberg", "year": "1972"}),
     "password": _filled("password", {"country": "DK"}),
     "password-empty": _filled("password", {"number": "01"}, number="p.e.id", password="p.e.pw"),
     "password-wrong": _filled("password", {"number": NUMBER, "left": "2", "mask": "1"}, number="p.e.wrong"),
