@@ -112,7 +112,9 @@ class _Front:
         return self.replay.once(client, key, said, lambda: self._told(operation, call))
 
     def _operation(self, method: str, path: str) -> tuple[Operation, str]:
-        found = {one.method: (one, handle) for one in self.operations if (handle := one.handle_in(path)) is not None}
+        # A path that stands as it is goes before one with a handle in its place: "bulk" is nobody's.
+        there = [one for one in self.operations if one.path == path] or self.operations
+        found = {one.method: (one, handle) for one in there if (handle := one.handle_in(path)) is not None}
         methods = [*found, *(["GET"] if path == _DOCUMENT else [])]
         if not methods:
             raise Problem("not_found")

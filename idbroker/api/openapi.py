@@ -102,7 +102,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     if operation.conditional:
         found.append(_parameter("If-Match", "header", {"type": "string", "pattern": '^"[0-9a-f]{24}"$'}, required=True))
     if operation.repeatable:
-        shape = {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}
+        shape = {"type": "string", "minLength": 1, "maxLength": 128, "format": "idempotency-key"}
         found.append(_parameter("Idempotency-Key", "header", shape, required=False))
     return found
 

@@ -196,7 +196,8 @@ def send(engines: Engines, call: Call) -> Reply:
 def _is_ours(engines: Engines, call: Call, service: str) -> bool:
     # Only what can be an id is looked up: no store takes any text as a key.
     found = engines.clients.find(service) if service.isascii() and service.isprintable() else None
-    return found is not None and found.clinic == call.client.clinic and not found.disabled
+    ours = found is not None and found.clinic == call.client.clinic and not found.disabled
+    return ours and found is not None and bool(found.redirect_uris)  # a system of the clinic's is no service
 
 
 _PATIENT = "/patients/{handle}"

@@ -108,10 +108,10 @@ class DanishNumber(Shape):
 
 
 class SwedishNumber(Shape):
-    """A personnummer or samordningsnummer."""
+    """A personnummer or samordningsnummer, with its century: 12 digits."""
 
     country: Literal["SE"]
-    value: str = Field(min_length=10, max_length=13, json_schema_extra={"format": "personnummer"})
+    value: str = Field(min_length=12, max_length=13, json_schema_extra={"format": "personnummer"})
 
 
 class FinnishNumber(Shape):
