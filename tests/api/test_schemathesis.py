@@ -27,7 +27,7 @@ from tests.sandbox.loopback import serve
 
 SETTINGS: dict[str, Any] = {
     "seed": 6,
-    "generation": {"max-examples": 15, "deterministic": True, "database": "none", "no-shrink": True},
+    "generation": {"max-examples": 12, "deterministic": True, "database": "none", "no-shrink": True},
     "checks": {
         # What a good call may meet: a patient who is not there or has died, a state that was not read.
         "positive_data_acceptance": {"expected-statuses": ["2xx", "404", "409", "412", "429"]},
