@@ -71,7 +71,7 @@ def test_what_is_missing_is_said(office: Office) -> None:
     assert "Nothing was sent" in text_of(page.text)
     patient_at(office, "clinea", handle=patient.handle, told={})
     assert "There is no address to send to" in text_of(anna.get(address).text)
-    assert mailed(office) == []
+    assert mailed(office, 0) == []
 
 
 def test_refused_in_words(office: Office) -> None:
@@ -121,4 +121,4 @@ def test_another_clinics_page(office: Office) -> None:
     answer = office.client("dora").post(f"/staff/clinea/patients/{patient.handle}/access", data={"email": "1"})
 
     assert answer.status_code == 404
-    assert mailed(office) == []
+    assert mailed(office, 0) == []
