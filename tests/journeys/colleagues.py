@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from playwright.sync_api import Locator, expect
 
@@ -41,8 +42,15 @@ class Colleague(Guest):
         return f"{self.sandbox.issuer}{path}"
 
     def goes(self, path: str) -> None:
-        """Open a page of the office in this colleague's language."""
-        self.page.goto(f"{self.at(path)}?lang={self.language}")
+        """Open a page of the office, and read it in this colleague's language."""
+        self.page.goto(self.at(path))
+        self.reads()
+
+    def reads(self) -> None:
+        """Have the page that is open in this colleague's language, as its language links do."""
+        parts = urlsplit(self.page.url)
+        query = {**dict(parse_qsl(parts.query)), "lang": self.language}
+        self.page.goto(parts._replace(query=urlencode(query)).geturl())
 
     def comes_in(self, path: str = "/staff") -> None:
         """Sign in with user name, password and the authenticator app, on the way to a page."""
