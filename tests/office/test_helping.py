@@ -12,6 +12,7 @@ import pytest
 
 from idbroker.accounts.account import Standing
 from idbroker.clock import StoppedClock
+from idbroker.staff.member import Role
 from tests.office.helping_house import ASKED, Clinic, open_clinic
 from tests.office_door import text_of
 
@@ -133,7 +134,7 @@ def test_no_other_clinics_patient(clinic: Clinic) -> None:
 def test_only_the_clinics_own_staff(clinic: Clinic) -> None:
     """Who does not work at the clinic finds no such page, and who is not signed in is asked to."""
     patient = clinic.patient()
-    clinic.hire("else", roles={"clinea": "carer"})
+    clinic.hire("else", roles={"clinea": Role.CARER})
 
     assert clinic.client("else").get(clinic.help_path(patient)).status_code == 404
     assert "/staff/sign-in" in clinic.browser().get(clinic.help_path(patient)).headers["Location"]
