@@ -66,6 +66,8 @@ class Myself:
         # A sign-in that staff made is for one service: whoever finds the tablet open changes nothing here.
         if kept is None or secret is None or kept.value.identity.assisted is not None:
             return None
+        if not self._site.own.opens(kept.value, clinic.id):
+            return None
         visit = Visit(
             transaction=kept.value.key[:22],
             clinic=clinic,
