@@ -13,7 +13,7 @@ import requests
 from flask import Flask
 
 from idbroker import config, logs
-from idbroker.accounts.records import Accounts, Enrolments, Records, account_row, enrolment_row
+from idbroker.accounts.records import Accounts, Enrolments, Records
 from idbroker.asking import Asking
 from idbroker.backchannel import Backchannel, notices_for
 from idbroker.broker import Broker
@@ -21,7 +21,6 @@ from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
 from idbroker.credentials import Credential, Credentials
 from idbroker.eids import make_providers, needed_chains
-from idbroker.evidence import evidence_row
 from idbroker.farewell import Afterwards, Farewell
 from idbroker.grant import Grant
 from idbroker.keeping import Copies, Copy, SealedTransient, Shelf, Tallies
@@ -35,16 +34,15 @@ from idbroker.oidc import discovery
 from idbroker.oidc.client_auth import Authenticator
 from idbroker.oidc.client_keys import ClientKeys
 from idbroker.outbound import GuardedFetch, GuardedPost
-from idbroker.person import number_row
 from idbroker.providers import Means, Provider
 from idbroker.providers._http import kept_session
 from idbroker.rooms import Given, Rooms, open_counter, open_rooms
+from idbroker.sealed_rows import ROWS
 from idbroker.sealing import Sealer
 from idbroker.session import Session
 from idbroker.session_index import Resting, SessionIndex
 from idbroker.signon import Signon
 from idbroker.signout import Signout
-from idbroker.staff.records import staff_row
 from idbroker.store import TransientStore, open_durable, open_transient
 from idbroker.store.durable import Durable
 from idbroker.tokens import Tokens, once
@@ -55,6 +53,7 @@ from idbroker.web.front import make_web
 from idbroker.web.me import own_pages
 from idbroker.web.pages import Pages
 from idbroker.web.site import Site
+from idbroker.webhooks import Webhooks
 from idbroker.words import Words
 
 CONFIG_VARIABLE = "IDBROKER_CONFIG"
@@ -75,6 +74,7 @@ class House:
     sealed: SealedTransient
     lookout: Lookout
     backchannel: Backchannel
+    webhooks: Webhooks
     sealer: Sealer
     sessions: Shelf[Session]
     index: SessionIndex
@@ -92,12 +92,14 @@ class House:
     def start(self) -> None:
         """Begin to send what waits to be sent: messages to people, word to services."""
         self.backchannel.start()
+        self.webhooks.start()
         self.rooms.counter.messages.start()
 
     def close(self) -> None:
         """Let go of everything: stores, connections, threads."""
         self.lookout.close()
         self.backchannel.close()
+        self.webhooks.close()
         self.rooms.counter.close()
         for session in self.upstreams:
             session.close()
@@ -127,6 +129,16 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
     words = Words()
     own = own_pages(settings.server.issuer, settings.clinics, words)
     clients = ConfiguredClients(settings.clients, durable.clients, own)
+    webhooks = Webhooks(
+        clock=clock,
+        rows=durable.webhooks,
+        outbox=durable.webhook_notices,
+        clients=clients,
+        enrolments=durable.enrolment_rows,
+        events=durable.events,
+        sealer=sealer,
+        post=GuardedPost(sandbox=sandbox).send,
+    )
     given = Given(
         settings=settings,
         clock=clock,
@@ -134,7 +146,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         tallies=tallies,
         sealer=sealer,
         clients=clients,
-        events=durable.events,
+        events=webhooks.listening(durable.events),
         outbox=durable.messages,
         records=open_records(durable, sealer),
         http=http,
@@ -207,6 +219,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         sealed=sealed,
         lookout=Lookout(Shelf(sealed, "t", Transaction), transient, made, clock),
         backchannel=backchannel,
+        webhooks=webhooks,
         sealer=sealer,
         sessions=sessions,
         index=index,
@@ -255,28 +268,12 @@ def open_keys(settings: config.Settings, base: Path) -> KeyFiles:
     return KeyFiles(base / settings.keys.folder, base / passphrase if passphrase else None)
 
 
-def _message_row(message: str) -> bytes:
-    return f"message|{message}".encode()
-
-
-# The row that a sealed value is bound to, made of its key.
-_ROWS: Mapping[str, Callable[..., bytes]] = {
-    "person_key": number_row,
-    "refresh_token": str.encode,
-    "evidence": evidence_row,
-    "account": account_row,
-    "enrolment": enrolment_row,
-    "message": _message_row,
-    "staff": staff_row,
-}
-
-
 def rewrap(settings: config.Settings, base: Path, newest: int, batch: int) -> int:
     """Seal up to `batch` of the store's values with the newest data key, each bound to its row; return what is left."""
     sealer = Sealer(Keyring(open_keys(settings, base)).sealing_keys)
     durable = open_tables(settings, base, SystemClock())
     for value in durable.sealed.not_by(newest, batch):
-        row = _ROWS[value.column](*value.key)
+        row = ROWS[value.column](*value.key)
         durable.sealed.replace(value, sealer.seal(sealer.open(value.sealed, row), row))
     left = durable.sealed.count_not_by(newest)
     durable.close()
@@ -356,7 +353,7 @@ def make_site(house: House) -> Site:
         keys=keyring,
         requests=Shelf(sealed, "r", dict[str, str]),
         pages=pages,
-        more=house.offices.routes(house.given, pages.asset, sandbox=house.sandbox),
+        more=house.offices.routes(house.given, pages.asset, house.webhooks, sandbox=house.sandbox),
         cookies=Cookies(secure=issuer.startswith("https://")),
         metadata=discovery.document(issuer),
         ready=_readiness(durable, house.transient),

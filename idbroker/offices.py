@@ -33,6 +33,7 @@ from idbroker.staff.records import Members, StaffRows
 from idbroker.staff.roster import Roster
 from idbroker.staff.welcome import Invitation, Welcome
 from idbroker.web.site import Site
+from idbroker.webhooks import Webhooks
 
 Routes = Callable[[Site], Blueprint]
 
@@ -62,7 +63,7 @@ class Offices:
     filing: Filing
 
     def routes(
-        self, given: Given, asset: Callable[[str], str], *, sandbox: bool
+        self, given: Given, asset: Callable[[str], str], webhooks: Webhooks, *, sandbox: bool
     ) -> tuple[Callable[[Site], Blueprint], ...]:
         """Return what makes the routes of the pages and of the API."""
         desk = Desk(
@@ -83,6 +84,7 @@ class Offices:
             filing=self.filing,
             clients=given.clients,
             clinics=given.settings.clinics,
+            webhooks=webhooks,
         )
         return (office(desk), api(engines, given.tallies, Shelf(given.sealed, "i", Repeatable)))
 

@@ -221,7 +221,7 @@ class GuardedFetch(Guarded):
 
 @dataclass(frozen=True, kw_only=True)
 class GuardedPost(Guarded):
-    """Posts one form, as Guarded does; the answer's body is left unread.
+    """Posts one form, or what else there is, as Guarded does; the answer's body is left unread.
 
     `sandbox` lets loopback through, by http too: the demo portals are on this machine. Never in
     production, where a client could make us knock at our own inner doors.
@@ -231,8 +231,11 @@ class GuardedPost(Guarded):
 
     def __call__(self, url: str, form: Mapping[str, str]) -> int:
         """Return the status. OSError when there was no answer."""
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "*/*"}
-        with self._asked("POST", url, headers, urlencode(form).encode()) as answer:
+        return self.send(url, urlencode(form).encode(), {"Content-Type": "application/x-www-form-urlencoded"})
+
+    def send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        """Post octets with headers; return the status. OSError when there was no answer."""
+        with self._asked("POST", url, {"Accept": "*/*", **headers}, body) as answer:
             return answer.status
 
     def _may(self, scheme: str) -> bool:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from idbroker.backchannel import EACH, LEASE, MOST_REST, TRIED_FOR
+from idbroker.backchannel import EACH, LEASE, TRIED_FOR
 from idbroker.clock import StoppedClock
+from idbroker.couriers import MOST_REST
 from idbroker.store import Durable, open_durable
 from tests.app_eids import eventually
 from tests.backchannel_house import House, Portals, open_house, open_portals

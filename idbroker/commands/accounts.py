@@ -83,7 +83,7 @@ class Room:
 
     def record(self, kind: str, person: str) -> None:
         """Keep an event that says who did it."""
-        self.house.durable.events.record(Event(at=self.now, kind=kind, person=person, detail={"by": self.by}))
+        self.house.given.events.record(Event(at=self.now, kind=kind, person=person, detail={"by": self.by}))
 
     def _country(self) -> str:
         countries = {clinic.country for clinic in self.house.settings.clinics.by_id.values()}
@@ -100,6 +100,7 @@ def opened(given: str | None) -> Iterator[Room]:
     try:
         # No courier here: a command ends in a moment, and would break off what it has begun to send.
         house.rooms.counter.messages.close()
+        house.webhooks.close()
         house.durable.migrate()
         yield Room(house)
     finally:

@@ -6,14 +6,8 @@ whoever breaks after leaves it unsent or sent, and nobody sends it again.
 
 from __future__ import annotations
 
-import os
 import secrets
-import threading
-import traceback
-import weakref
-from collections import Counter
-from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,6 +15,7 @@ import structlog
 
 from idbroker.clock import Clock
 from idbroker.codec import Codec
+from idbroker.couriers import Courier, where
 from idbroker.errors import StoreError
 from idbroker.events import Event, Events
 from idbroker.keeping import Shelf
@@ -46,7 +41,6 @@ THREADS = 4  # for each channel: one that hangs takes no thread of another's
 AILING = timedelta(seconds=60)
 _EVERY = 5.0
 _TIDY = timedelta(minutes=1)
-_LEAVING = 6.0  # seconds, for what is under way
 _SOONEST, _SPREAD = 2000, 10000  # milliseconds
 
 
@@ -63,7 +57,7 @@ class Ailing:
 
 
 @dataclass(kw_only=True, eq=False)
-class Messages:
+class Messages(Courier[SealedMessage]):
     """`Post`, and the courier of one worker: `start` it, `close` it.
 
     `senders` are the channels that are configured. `tasks` do the work of TASK messages, by kind, with the
@@ -87,22 +81,13 @@ class Messages:
     def __post_init__(self) -> None:
         self._message = Codec(Message)
         self._strings = Codec(dict[str, str])
-        self._closed = False
-        self._begin_anew()
-        begin = weakref.WeakMethod(self._begin_anew)
-        os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
-
-    def _begin_anew(self) -> None:
-        """Start with no thread: a child that was forked has none of its parent's."""
-        self._pool = ThreadPoolExecutor(self.threads * len(Channel), thread_name_prefix="messages")
-        self._taking = threading.Lock()
-        self._change = threading.Condition()
-        self._courier: threading.Thread | None = None
-        self._woken = False
-        self._under_way: Counter[Channel] = Counter()
-        self._waiting: set[Future[bool]] = set()
         self._coming: list[datetime] = []
         self._tidied: datetime | None = None
+        self._set_up("messages", self.threads * len(Channel))
+
+    def _begin_anew(self) -> None:
+        super()._begin_anew()
+        self._coming, self._tidied = [], None
 
     # ---- Post ------------------------------------------------------------------------------------
 
@@ -132,68 +117,12 @@ class Messages:
             id=message.id,
             channel=message.channel,
             kind=message.kind,
-            sealed=self.sealer.seal(self._message.pack(message), _row(message.id)),
+            sealed=self.sealer.seal(self._message.pack(message), message_row(message.id)),
             due_at=now + self.draw() if message.channel is Channel.TASK else now,
             ends_at=message.ends_at,
         )
 
-    # ---- the courier's life ----------------------------------------------------------------------
-
-    def start(self) -> None:
-        """Begin to send, what other workers left behind too."""
-        with self._change:
-            if self._courier is None and not self._closed:
-                self._courier = threading.Thread(target=self._run, name="messages", daemon=True)
-                self._courier.start()
-
-    def wake(self) -> None:
-        """Look at once: a message has just been written here. Waits for nothing."""
-        self.start()
-        self._nudge()
-
-    def close(self) -> None:
-        """Stop: what is under way may end, the rest is left to the other workers."""
-        with self._change:
-            self._closed = True
-            courier = self._courier
-            self._change.notify_all()
-        if courier is not None:
-            courier.join(_LEAVING)
-        wait(tuple(self._waiting), timeout=_LEAVING)
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def deliver(self, now: datetime) -> int:
-        """Send all that is due, and wait until it was; return how many were sent. Raises StoreError."""
-        self._tidy(now)
-        sent = 0
-        waiting = self._hand_out(now)
-        while waiting:
-            ended, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            sent += sum(future.result() for future in ended if not future.cancelled())
-            waiting |= self._hand_out(now)
-        return sent
-
-    def _nudge(self) -> None:
-        with self._change:
-            self._woken = True
-            self._change.notify_all()
-
-    def _run(self) -> None:
-        while not self._closed:
-            handed: set[Future[bool]] = set()
-            try:
-                now = self.clock.now()
-                self._tidy(now)
-                handed = self._hand_out(now)
-            except StoreError as error:
-                _log.warning("messages_store", error=type(error).__name__)
-            except Exception as error:  # noqa: BLE001 - a courier that ended would leave every message unsent
-                _log.exception("messages_failed", error=type(error).__name__)
-            for future in handed:
-                future.add_done_callback(lambda _: self._nudge())  # there is a thread for the next
-            with self._change:
-                self._change.wait_for(lambda: self._woken or self._closed, self._patience())
-                self._woken = False
+    # ---- many messages ---------------------------------------------------------------------------
 
     def _patience(self) -> float:
         """Return the seconds until something of ours is due again, or until it is time to look anyway."""
@@ -210,56 +139,27 @@ class Messages:
             unsure = message.state is Delivery.UNSURE
             self._tell("message.unsure" if unsure else "message.expired", message, now)
 
-    # ---- many messages ---------------------------------------------------------------------------
-
-    def _hand_out(self, now: datetime) -> set[Future[bool]]:
+    def _take(self, now: datetime) -> Iterator[SealedMessage]:
         """Take what is due and has a free thread: of each channel so many at once, whatever the others do."""
-        handed: set[Future[bool]] = set()
-        with self._taking:
-            while not self._closed:
-                with self._change:
-                    full = {channel for channel in Channel if self._under_way[channel] >= self.threads}
-                    free = [self.threads - self._under_way[channel] for channel in Channel if channel not in full]
-                if not free:
-                    break
-                messages = self.outbox.due(now, LEASE, min(free), without=full)
-                handed |= {future for one in messages if (future := self._handed(one, now)) is not None}
-                if len(messages) < min(free):
-                    break
-            self._waiting = {future for future in self._waiting if not future.done()} | handed
-        return handed
+        self._tidy(now)
+        while not self._closed:
+            under_way = self._under_way()
+            full = {channel for channel in Channel if under_way[channel] >= self.threads}
+            free = [self.threads - under_way[channel] for channel in Channel if channel not in full]
+            if not free:
+                return
+            messages = self.outbox.due(now, LEASE, min(free), without=full)
+            yield from messages
+            if len(messages) < min(free):
+                return
 
-    def _handed(self, message: SealedMessage, now: datetime) -> Future[bool] | None:
-        with self._change:
-            self._under_way[message.channel] += 1
-        try:
-            return self._pool.submit(self._carry, message, now)
-        except RuntimeError as error:  # the process is going down, or may have no more threads: it comes back
-            _log.warning("messages_full", error=type(error).__name__)
-            self._put_down(message)
-            return None
-
-    def _put_down(self, message: SealedMessage) -> None:
-        with self._change:
-            self._under_way[message.channel] -= 1
-
-    def _carry(self, message: SealedMessage, now: datetime) -> bool:
-        """Try one message; tell whether it was sent. What fails here before it is handed over comes back."""
-        try:
-            return self._try(message, now)
-        except StoreError as error:
-            _log.warning("messages_store", error=type(error).__name__, kind=message.kind)
-        except Exception as error:  # noqa: BLE001 - nobody else would see it
-            # Without its own words: they may hold what the message says.
-            _log.error("messages_failed", error=type(error).__name__, kind=message.kind, detail=_where(error))
-        finally:
-            self._put_down(message)
-        return False
+    def _lane(self, message: SealedMessage) -> str:
+        return message.channel
 
     # ---- one message -----------------------------------------------------------------------------
 
-    def _try(self, message: SealedMessage, now: datetime) -> bool:
-        opened = self._message.unpack(self.sealer.open(message.sealed, _row(message.id)))
+    def _carry(self, message: SealedMessage, now: datetime) -> bool:
+        opened = self._message.unpack(self.sealer.open(message.sealed, message_row(message.id)))
         if now >= message.ends_at:
             self._end(message, Delivery.FAILED, "message.expired", now, opened)
             return False
@@ -274,7 +174,7 @@ class Messages:
             self._not_sent(message, opened, error, now)
             return False
         except Exception as error:  # noqa: BLE001 - a sender that breaks has not said whether it had sent
-            detail = error.detail if isinstance(error, Unsure) else _where(error)
+            detail = error.detail if isinstance(error, Unsure) else where(error)
             _log.warning("message_unsure", kind=message.kind, error=type(error).__name__, detail=detail)
             self._end(message, Delivery.UNSURE, "message.unsure", now, opened)
             self._ails(message.channel)
@@ -311,7 +211,7 @@ class Messages:
                 self._end(message, Delivery.FAILED, "message.failed", now, opened)
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is would come again
-            _log.error("task_failed", kind=message.kind, error=type(error).__name__, detail=_where(error))
+            _log.error("task_failed", kind=message.kind, error=type(error).__name__, detail=where(error))
             self._end(message, Delivery.FAILED, "message.failed", now, opened)
             return False
         self._end(message, Delivery.SENT, "message.sent", now, opened)
@@ -351,12 +251,6 @@ class _NoWay:
         raise NotSent("the channel is not configured", for_good=True)
 
 
-def _where(error: Exception) -> str:
-    """Return where something broke."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{last.name}, line {last.lineno}"
-
-
-def _row(message_id: str) -> bytes:
+def message_row(message_id: str) -> bytes:
     """Return what a message's seal is bound to: one that is moved to another's row does not open."""
     return f"message|{message_id}".encode()

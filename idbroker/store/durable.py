@@ -34,6 +34,7 @@ from idbroker.store.persons import StoredPersons
 from idbroker.store.refresh_tokens import StoredRefreshTokens
 from idbroker.store.sealed import StoredSealed
 from idbroker.store.staff import StoredStaff
+from idbroker.store.webhooks import StoredWebhookNotices, StoredWebhooks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,8 @@ class Durable:
     consents: Consents
     staff_rows: StaffRows
     many_patients: StoredManyPatients
+    webhooks: StoredWebhooks
+    webhook_notices: StoredWebhookNotices
     messages: Outbox
     sealed: StoredSealed
     database: Database = field(repr=False)
@@ -112,6 +115,8 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         consents=StoredConsents(database),
         staff_rows=StoredStaff(database),
         many_patients=StoredManyPatients(database),
+        webhooks=StoredWebhooks(database),
+        webhook_notices=StoredWebhookNotices(database),
         messages=StoredMessages(database),
         sealed=StoredSealed(database),
         database=database,

@@ -26,6 +26,7 @@ from idbroker.staff.member import Member
 from idbroker.staff.records import Members
 from idbroker.store import Durable
 from idbroker.store.sealed import _PLACES
+from idbroker.webhooks import Webhook, WebhookRow, webhook_row
 
 DAY = timedelta(days=1)
 CONFIG = """
@@ -85,6 +86,9 @@ def test_every_sealed_value_under_the_new_key(
     colleague = Members(store.staff_rows, again).by_login("Anna")
     assert colleague is not None
     assert colleague.name == "Somebody"
+    hook = store.webhooks.find("portal")
+    assert hook is not None
+    assert again.open(hook.sealed, webhook_row("portal")) == b"secret"
     (message,) = store.messages.due(clock.now(), DAY, 9)
     assert again.open(message.sealed, b"message|id") == b"words"
     assert message.sealed[:2] == newest.to_bytes(2, "big")
@@ -110,6 +114,9 @@ def _fill(store: Durable, sealer: Sealer, clock: StoppedClock) -> str:
     store.refresh_tokens.add(_token(sealer, clock))
     colleague = Member(id="c" * 32, login="anna", name="Somebody", epoch=now, created_at=now)
     assert Members(store.staff_rows, sealer).add(colleague)
+    webhook = Webhook(client_id="portal", url="https://system.example.org/", kinds=("enrolled",), since=now)
+    secret = sealer.seal(b"secret", webhook_row("portal"))
+    store.webhooks.save(WebhookRow(webhook=webhook, sealed=secret))
     return person
 
 
