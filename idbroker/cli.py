@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "events": "idbroker.commands.events:events",
     "evidence": "idbroker.commands.evidence:evidence",
     "accounts": "idbroker.commands.accounts:accounts",
+    "staff": "idbroker.commands.staff:staff",
     "enrolments": "idbroker.commands.enrolments:enrolments",
     "patients": "idbroker.commands.patients:patients",
 }
