@@ -137,7 +137,7 @@ class Assisting:
                 return self._again(one, patient, session)
             running = replace(one, actor=actor, state="running", session=session, until=now + LIFE)
             # Told before it is: whoever breaks in between has told of what did not come to be, never kept one quiet.
-            self._tell(patient, actor.clinic, one.client, now, one.id)
+            self._tell(patient, one.client, now, one.id)
             if self.pairings.swap(one.id, kept.raw, running, _KEPT) is not None:
                 self._record(running, "accepted", now)
                 return self._identity(patient, running.client, actor, running.until, pairing=running.id)
@@ -186,32 +186,39 @@ class Assisting:
         self, actor: Actor, number: NationalNumber, client_id: str, now: datetime
     ) -> Patient | NoSuchPatient | NotDone:
         """Return whom staff mean who have signed in on this very screen; that they looked is in the trail."""
-        person = self.records.accounts.person(number, now)
-        enrolment = self.records.enrolments.find(person, actor.clinic)
-        if enrolment is None:
-            return NoSuchPatient()
-        patient = self._known(enrolment)
-        objection = self._objection(patient, client_id)
-        if objection is not None:
-            return NotDone(why=objection, patient=patient)
-        record(self.events, KIND, actor, person, now, client=client_id, what="begun", where="screen")
-        return patient
+        found = self._numbered(actor, number, client_id)
+        if isinstance(found, Patient):
+            self._noted(actor, found, client_id, now, "begun")
+        return found
 
     def vouch(
         self, actor: Actor, number: NationalNumber, client_id: str, now: datetime
     ) -> Identity | NoSuchPatient | NotDone:
         """Return who signs in on this very screen, where staff have signed in themselves (the clinic has set it)."""
-        found = self.who(actor, number, client_id, now)
+        found = self._numbered(actor, number, client_id)
         if not isinstance(found, Patient):
             return found
-        self._tell(found, actor.clinic, client_id, now, secrets.token_urlsafe(16))
-        record(self.events, KIND, actor, found.enrolment.person, now, client=client_id, what="accepted", where="screen")
+        self._tell(found, client_id, now, secrets.token_urlsafe(16))
+        self._noted(actor, found, client_id, now, "accepted")
         return self._identity(found, client_id, actor, now + LIFE, screen=True)
 
     def decline(self, actor: Actor, number: NationalNumber, client_id: str, now: datetime) -> None:
         """Note that it was somebody else who sat there."""
-        person = self.records.accounts.person(number, now)
-        record(self.events, KIND, actor, person, now, client=client_id, what="refused", where="screen")
+        found = self._numbered(actor, number, client_id)
+        if isinstance(found, Patient):
+            self._noted(actor, found, client_id, now, "refused")
+
+    def _numbered(self, actor: Actor, number: NationalNumber, client_id: str) -> Patient | NoSuchPatient | NotDone:
+        person = self.records.accounts.known(number)
+        enrolment = self.records.enrolments.find(person, actor.clinic) if person is not None else None
+        if enrolment is None:
+            return NoSuchPatient()
+        patient = self._known(enrolment)
+        objection = self._objection(patient, client_id)
+        return patient if objection is None else NotDone(why=objection, patient=patient)
+
+    def _noted(self, actor: Actor, patient: Patient, client_id: str, now: datetime, what: str) -> None:
+        record(self.events, KIND, actor, patient.enrolment.person, now, client=client_id, what=what, where="screen")
 
     # ---- who -------------------------------------------------------------------------------------
 
@@ -326,7 +333,7 @@ class Assisting:
     def _record(self, pairing: Pairing, what: str, now: datetime, **detail: str) -> None:
         record(self.events, KIND, pairing.actor, pairing.person, now, client=pairing.client, what=what, **detail)
 
-    def _tell(self, patient: Patient, clinic: str, client_id: str, now: datetime, about: str) -> None:
+    def _tell(self, patient: Patient, client_id: str, now: datetime, about: str) -> None:
         """Tell the patient, where they can be told: at their own addresses, else at those that the clinic has."""
         self.letters.assisted(patient.enrolment, patient.account, client_id, now, about)
 

@@ -258,7 +258,7 @@ def test_vouched_for_on_the_screen(clinic: Clinic, assisting: Assisting) -> None
     assert not isinstance(identity, NoSuchPatient | NotDone)
     assert identity.assisted is not None
     assert identity.assisted.screen
-    assert clinic.told() == ["begun", "accepted"]
+    assert clinic.told() == ["accepted"]
     assert len(clinic.emails()) == 1
 
 
