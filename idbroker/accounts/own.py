@@ -101,18 +101,18 @@ class Own:
     sessions: tuple[Session, ...]
     events: tuple[Event, ...]
 
-
-def _confined(own: Own, account: Account, session: Session) -> Own:
-    """Return what a password may see that one clinic's staff have sent: nothing of what the person is elsewhere."""
-    if not account.only_at:
-        return own
-    return replace(
-        own,
-        enrolments=tuple(one for one in own.enrolments if account.opens(one.clinic)),
-        consents=tuple(one for one in own.consents if one.kind is Agreed.TERMS and account.opens(one.about)),
-        sessions=tuple(one for one in own.sessions if one.key == session.key),
-        events=tuple(one for one in own.events if account.opens(one.clinic or "")),
-    )
+    def seen_by(self, session: Session) -> Own:
+        """Return what a sign-on may see: nothing of elsewhere, if one clinic's staff have sent its password."""
+        account = self.account
+        if account is None or not account.only_at or session.identity.loa > LoA.LOW:
+            return self
+        return replace(
+            self,
+            enrolments=tuple(one for one in self.enrolments if account.opens(one.clinic)),
+            consents=tuple(one for one in self.consents if one.kind is Agreed.TERMS and account.opens(one.about)),
+            sessions=tuple(one for one in self.sessions if one.key == session.key),
+            events=tuple(one for one in self.events if account.opens(one.clinic or "")),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,15 +133,13 @@ class OwnPage:
     def look(self, session: Session) -> Own:
         """Return what there is."""
         person = session.person
-        account = self.records.accounts.of(person)
-        own = Own(
-            account=account,
+        return Own(
+            account=self.records.accounts.of(person),
             enrolments=self.records.enrolments.of(person),
             consents=tuple(one for one in self.records.consents.of(person) if one.withdrawn_at is None),
             sessions=self.sign_ons.of_person(person),
             events=self.history.of_person(person, LOOKED_AT),
-        )
-        return own if account is None or session.identity.loa > LoA.LOW else _confined(own, account, session)
+        ).seen_by(session)
 
     def opens(self, session: Session, clinic: str) -> bool:
         """Tell whether a sign-on opens a clinic's My page; a password sent by another clinic's staff does not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,11 +36,13 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FallbackDoor]:
         assert isinstance(sent, Receipt)
         browser = opened.browser()
         browser.press(browser.get(opened.link()), password=CHOSEN)
+        opened.deliver()
         yield opened
 
 
 def mallory(door: FallbackDoor, **asked: str) -> tuple[Browser, requests.Response]:
     """Sign in as Anna with what was chosen, as far as that goes; codes are read in Mallory's mailbox."""
+    door.clock.move(timedelta(hours=1))  # codes are sent so many times in one
     browser = door.browser("en")
     page = browser.press(browser.authorize(**asked), provider="fallback")
     page = browser.press(page, number=door.number("anna").display, password=CHOSEN)
@@ -70,8 +73,8 @@ def test_nor_by_a_sign_on_from_there(door: FallbackDoor, path: str) -> None:
 
     page = browser.authorize() if path == "/authorize" else browser.get(path)
 
+    assert page.url.endswith("/notaken")
     assert "You are not registered here" in page.text
-    assert "Location" not in page.headers
 
 
 def test_nor_after_the_persons_own_eid(door: FallbackDoor) -> None:
