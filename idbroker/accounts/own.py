@@ -132,13 +132,12 @@ class OwnPage:
 
     def look(self, session: Session) -> Own:
         """Return what there is."""
-        person = session.person
         return Own(
-            account=self.records.accounts.of(person),
-            enrolments=self.records.enrolments.of(person),
-            consents=tuple(one for one in self.records.consents.of(person) if one.withdrawn_at is None),
-            sessions=self.sign_ons.of_person(person),
-            events=self.history.of_person(person, LOOKED_AT),
+            account=self.records.accounts.of(session.person),
+            enrolments=self.records.enrolments.of(session.person),
+            consents=tuple(one for one in self.records.consents.of(session.person) if one.withdrawn_at is None),
+            sessions=self.sign_ons.of_person(session.person),
+            events=self.history.of_person(session.person, LOOKED_AT),
         ).seen_by(session)
 
     def opens(self, session: Session, clinic: str) -> bool:
