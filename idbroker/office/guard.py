@@ -132,7 +132,7 @@ class Guard:
         html = self.desk.looks.page(template, language, clinic, {"path": request.path, **values})
         response = Response(html, status, content_type="text/html; charset=utf-8")
         response.headers.update(page_headers(https=self.site.https))
-        if values.get("here") is None and request.args.get("lang", "") in LANGUAGES:
+        if request.args.get("lang", "") in LANGUAGES:
             self.site.cookies.keep_comforts(response, language, self.site.cookies.comforts(request)[1] or "")
         return response
 

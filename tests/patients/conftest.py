@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.store import open_durable
+from tests.office_door import Office, open_office
 from tests.patients.list_house import ListHouse
 
 
@@ -27,3 +29,10 @@ def lists(list_url: str, clock: StoppedClock) -> Iterator[ListHouse]:
     durable.migrate()
     yield ListHouse(durable=durable, now=clock.now())
     durable.close()
+
+
+@pytest.fixture
+def office(tmp_path: Path, clock: StoppedClock) -> Iterator[Office]:
+    """Give a whole broker with two clinics and three colleagues."""
+    with open_office(tmp_path, clock) as opened:
+        yield opened
