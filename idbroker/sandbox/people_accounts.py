@@ -113,6 +113,11 @@ def _for_staff() -> tuple[SimPerson, ...]:
             phone="+46701740615", told={"email": "vilma@example.test", "sms": "+46701740615"}, **waits,
         ),
         _dane(
+            "viggo", "Viggo Ventelund", date(1957, 6, 30), 215,
+            "Waits for Test klinik 2 as well, whose list has the same of him",
+            told={"email": "viggo@example.test"}, **waits,
+        ),
+        _dane(
             "otto", "Otto Afvigesen", date(1979, 12, 1), 211,
             "Waits for Test klinik 2, whose list has another surname and another telephone",
             phone="+46701740616", told={"email": "otto@example.test", "sms": "+46701740617"},

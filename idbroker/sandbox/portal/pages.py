@@ -280,7 +280,7 @@ class _Pages:
         login, assisted = self._visit.login, self._visit.assisted
         if login is None:
             return redirect(self._at(""), 303)
-        url, step = self._party.farewell(login, secrets.token_urlsafe(8))
+        url, step = self._party.farewell(login, secrets.token_urlsafe(8), self._service.language)
         response = self._to(url, self._visits.change(self._name, lambda visit: visit.left((step,)), renew=True))
         if assisted:
             response.delete_cookie(self._tongue, path=self._at(""))

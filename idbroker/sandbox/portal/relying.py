@@ -186,13 +186,14 @@ class RelyingParty:
             raise NotBelieved(error.code, error.words, tuple(trail)) from error
         return replace(login, userinfo=told), tuple(trail)
 
-    def farewell(self, login: Login, state: str) -> tuple[str, Step]:
+    def farewell(self, login: Login, state: str, language: str) -> tuple[str, Step]:
         """Return where to send the browser to log out everywhere (RP-Initiated Logout 2)."""
         endpoint = self.metadata()["end_session_endpoint"]
         asked = {
             "id_token_hint": login.id_token,
             "post_logout_redirect_uri": self.registration.goodbye_uri,
             "state": state,
+            "ui_locales": language,
         }
         step = self._step(
             "Portal → browser → broker",
