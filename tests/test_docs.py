@@ -25,7 +25,7 @@ from idbroker.errors import ConfigError
 from idbroker.messages import mail, sms
 from idbroker.oidc import authorize, discovery, levels
 from idbroker.otp import settings as codes
-from idbroker.providers import bankid, borgeradgang, fallback, freja, ftn, kinds, mitid, suomifi
+from idbroker.providers import assisted, bankid, borgeradgang, fallback, freja, ftn, kinds, mitid, suomifi
 from idbroker.providers._saml import SamlSettings
 from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.words import read_texts
@@ -51,6 +51,7 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     'kind = "borgeradgang"': (borgeradgang.Settings,),
     'kind = "ftn"': (ftn.Settings,),
     'kind = "fallback"': (fallback.Settings,),
+    'kind = "assisted"': (assisted.Settings,),
     "[clinics.NAME]": (Clinic,),
     "[clinics.NAME.password]": (PasswordRules,),
     "[clinics.NAME.terms]": (Terms,),

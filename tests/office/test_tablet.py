@@ -10,7 +10,7 @@ import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.patients.assisting import IDLE, LIFE
-from tests.office.helping_house import NAME, Clinic, claims, open_clinic
+from tests.office.helping_house import NAME, SERVICE, Clinic, claims, open_clinic
 from tests.office_door import nonces_of, text_of
 
 SECOND = timedelta(seconds=1)
@@ -261,3 +261,15 @@ def test_the_next_patient(clinic: Clinic) -> None:
     assert not _is_live(clinic, dict(tokens))
     assert clinic.state(page) == "Ended at 10:00."
     assert claims(clinic.redeemed(tablet)["id_token"])["sub"] != claims(tokens["id_token"])["sub"]
+
+
+def test_told_in_a_frame_first(tmp_path: Path, clock: StoppedClock) -> None:
+    """A service that is told in a frame is told before the thank-you, which comes all the same."""
+    front = {**SERVICE, "frontchannel_logout_uri": "https://portal.test/front"}
+    with open_clinic(tmp_path, clock, client=front) as clinic:
+        tablet, _ = clinic.begun()
+        hint = clinic.redeemed(tablet)["id_token"]
+
+        telling = tablet.get(f"/logout?id_token_hint={hint}&{BYE}").headers["Location"]
+        assert "https://portal.test/front?" in tablet.get(telling).text
+        assert tablet.get(f"{telling}/on").headers["Location"] == "/tablet/done"
