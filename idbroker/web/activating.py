@@ -76,7 +76,7 @@ class _Code:
         typed = {name: fields.get(name, "")[:_LONGEST_TYPED] for name in ("number", "country", "mask")}
         if typed["country"] not in NUMBER_COUNTRIES:
             typed["country"] = self._country(language)
-        if "lang" in fields or fields.get("do") == "country":
+        if "lang" in fields:
             return self._again(language, typed)
         number, code = self._number(typed), paper.typed(fields.get("code", ""))
         if number is None or code is None:
@@ -102,7 +102,7 @@ class _Code:
             return None
 
     def _country(self, language: str) -> str:
-        """Return whose numbers are asked for first: the one country of all clinics, else the language's."""
+        """Return whose numbers are asked for first: the clinics' one country, else the language's."""
         countries = sorted({clinic.country for clinic in self._site.clinics.by_id.values()} & {*NUMBER_COUNTRIES})
         spoken = _SPOKEN_IN.get(language, "")
         return spoken if len(countries) != 1 and spoken else next(iter(countries), NUMBER_COUNTRIES[0])
