@@ -46,6 +46,7 @@ _HEADINGS = {
     "meout": "me.out.h1",
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
+_TITLES = {"give": "s.as.h1"}  # a title stays in the browser's history: no patient's name on staff's way
 _DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
 _ORDER = ("choice", "login", "number", "given", "family", "email", "phone", "current", "password", "code")
 _IDS = {"number": "pid"}
@@ -125,7 +126,7 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
     heading = _heading(view)
     problems = tuple(said.problems())
     wrong = problems or any(view.values.get(name) for name in ("locked", "limited", "busy"))
-    title = said.plain(heading)
+    title = said.plain(_TITLES.get(view.page, heading))
     return {
         "h1": said(heading),
         "title": words.say("g.errtitle", view.frame.language, title=title) if wrong else title,

@@ -273,3 +273,12 @@ def test_told_in_a_frame_first(tmp_path: Path, clock: StoppedClock) -> None:
         telling = tablet.get(f"/logout?id_token_hint={hint}&{BYE}").headers["Location"]
         assert "https://portal.test/front?" in tablet.get(telling).text
         assert tablet.get(f"{telling}/on").headers["Location"] == "/tablet/done"
+
+
+def test_logged_out_too_late(clinic: Clinic) -> None:
+    """Whoever logs out when the half hour is over is shown the end as well, and no service."""
+    tablet, _ = clinic.begun()
+    hint = clinic.redeemed(tablet)["id_token"]
+    clinic.clock.move(LIFE + SECOND)
+
+    assert tablet.get(f"/logout?id_token_hint={hint}&{BYE}").headers["Location"] == "/tablet/done"

@@ -130,3 +130,9 @@ def test_left_alone(screen: Screen, left: timedelta) -> None:
 
     assert at(after) == "staff"
     assert screen.clinic.session(screen.browser) is None
+
+
+def test_no_name_in_the_history(screen: Screen) -> None:
+    """The page that names the patient does so on it, not in its title, which the browser keeps."""
+    page = screen.at_give().text
+    assert "<title>Help with logging in" in page
