@@ -7,8 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from idbroker.accounts.account import Account, Agreed, Contact, Standing
+from idbroker.accounts.account import Account, Agreed, Contact, Entry, Standing
 from idbroker.accounts.question import Settled, Stopped
+from idbroker.clinic import Clinic
 from idbroker.codec import Codec
 from idbroker.identity import LoA
 from idbroker.messages.message import Channel
@@ -325,3 +326,66 @@ def test_what_is_written_tells_nobody_who(asking: AskingHouse) -> None:
 
     written = b"".join(Codec(dict[str, str]).pack(dict(event.detail)) for event in asking.desk_house.events())
     assert not [secret for secret in ("Ada", ANNA.value, MAIL, MOBILE, PASSWORD) if secret.encode() in written]
+
+
+# ---- the clinic's own list -----------------------------------------------------------------------
+
+
+def test_who_is_in_the_list_asks_and_is_compared(asking: AskingHouse) -> None:
+    """Somebody in the clinic's list registers: they wait, and the clinic's record, handle and addresses stay (S1)."""
+    entry = Entry(given_name="Ada", family_name="Berg", exempt="age", entered_at=NOW, by="staff-7")
+    told = {Channel.SMS: "+4520654399"}
+    known = asking.enrolled(asking.proved().person, Standing.KNOWN, APPROVAL, entry=entry, told=told)
+
+    walk = registering(asking, APPROVAL).post(email=MAIL).code(Channel.EMAIL).post(do="skip").post()
+
+    assert walk.page == "waiting"
+    kept = asking.enrolment(known.person, APPROVAL)
+    assert kept is not None
+    assert (kept.standing, kept.handle, kept.entry, kept.told) == (Standing.ASKED, known.handle, entry, told)
+
+
+def test_the_list_alone_lets_nobody_in(asking: AskingHouse) -> None:
+    """Where nobody registers, who is only listed is not taken; whom staff have entered is, at once (R29)."""
+    person = asking.proved().person
+    asking.enrolled(person, Standing.KNOWN, OFF)
+    assert registering(asking, OFF).page == "notaken"
+
+    asking.enrolled(person, Standing.APPROVED, OFF)
+    assert registering(asking, OFF).now is None
+
+
+def test_who_registers_is_found_by_name(asking: AskingHouse) -> None:
+    """What the eID says of them is written down as theirs, so that staff find them; it is not the clinic's own word."""
+    walk = registering(asking).post(email=MAIL).code(Channel.EMAIL).post(do="skip").post()
+
+    born = ANNA.birthdate
+    assert born is not None
+    (found,) = asking.records.enrolments.named(AUTOMATIC.id, "prøvesen", born)
+    assert (found.person, found.entry and found.entry.by) == (walk.proved.person, "patient")
+
+
+@pytest.mark.parametrize("clinic", [AUTOMATIC, APPROVAL, UNNEEDED, OFF])
+@pytest.mark.parametrize("loa", [LoA.HIGH, LoA.LOW])
+def test_a_death_ends_it(asking: AskingHouse, clinic: Clinic, loa: LoA) -> None:
+    """Nobody signs in as somebody whose death the clinic has noted, however they come and whomever it takes."""
+    proved = asking.proved(loa=loa)
+    entry = Entry(deceased_on=NOW.date(), entered_at=NOW, by="staff-7")
+    asking.enrolled(proved.person, Standing.APPROVED, clinic, entry=entry)
+
+    assert asking.walk(asking.joining, proved, clinic).page == "notaken"
+    assert asking.records.accounts.of(proved.person) is None
+
+
+@pytest.mark.parametrize(("clinic", "kept"), [(AUTOMATIC, True), (ELSEWHERE, False)])
+def test_an_exemption_keeps_a_password_at_its_own_clinic(asking: AskingHouse, clinic: Clinic, kept: bool) -> None:
+    """One clinic's exemption does not let an eID confirm, elsewhere, a password that a stranger chose."""
+    before = asking.account(confirmed_at=None, password="chosen")
+    entry = Entry(exempt="illness", entered_at=NOW, by="staff-7")
+    asking.enrolled(before.person, Standing.APPROVED, AUTOMATIC, entry=entry)
+
+    asking.walk(asking.joining, asking.proved(), clinic)
+
+    after = asking.records.accounts.of(before.person)
+    assert after is not None
+    assert (after.password is not None) is kept

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -22,10 +24,10 @@ def register(office: Office) -> Register:
     return office.house.offices.register
 
 
-def entered(office: Office, who: str = "marta", clinic: str = "neuroreg", **changes: object) -> Patient:
+def entered(office: Office, who: str = "marta", clinic: str = "neuroreg", **changes: Any) -> Patient:
     """Enter one of the sandbox's people."""
     sheet = Sheet(number=office.number(who), given_name="Märta Ingrid", family_name="Öberg-Åström")
-    sheet = Sheet(**{**{name: getattr(sheet, name) for name in sheet.__slots__}, **changes})  # type: ignore[arg-type]
+    sheet = replace(sheet, **changes)
     done = office.house.offices.register.enter(office.actor("anna", clinic), sheet, office.clock.now())
     assert isinstance(done, Patient)
     return done

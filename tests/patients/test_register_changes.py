@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -26,13 +27,13 @@ def register(office: Office) -> Register:
     return office.house.offices.register
 
 
-def sheet(office: Office, who: str = "marta", **changes: object) -> Sheet:
+def sheet(office: Office, who: str = "marta", **changes: Any) -> Sheet:
     """Return what staff say of one of the sandbox's people."""
     told = Sheet(number=office.number(who), given_name="Märta", family_name="Öberg", contacts={Channel.EMAIL: OLD})
-    return replace(told, **changes)  # type: ignore[arg-type]
+    return replace(told, **changes)
 
 
-def entered(office: Office, clinic: str = "neuroreg", **changes: object) -> Patient:
+def entered(office: Office, clinic: str = "neuroreg", **changes: Any) -> Patient:
     """Enter somebody."""
     done = office.house.offices.register.enter(
         office.actor("anna", clinic), sheet(office, **changes), office.clock.now()
