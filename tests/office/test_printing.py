@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from idbroker.accounts import paper
 from idbroker.clinic import LANGUAGES
@@ -120,7 +121,7 @@ def test_one_page_of_paper(office: Office, chromium: Browser) -> None:
 
     for html in (letter, instruction):
         page = chromium.new_page()
-        page.route("**/*", lambda route, html=html: route.fulfill(**_answer(office, route.request.url, html)))
+        page.route("**/*", partial(_answer, office, html))
         page.goto("https://broker.test/page")
         pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4")))
         page.emulate_media(media="print")
@@ -129,8 +130,10 @@ def test_one_page_of_paper(office: Office, chromium: Browser) -> None:
         assert (pages, beside) == (1, False)
 
 
-def _answer(office: Office, url: str, html: str) -> dict[str, object]:
+def _answer(office: Office, html: str, route: Route) -> None:
+    url = route.request.url
     if "/static/" not in url:
-        return {"body": html, "content_type": "text/html; charset=utf-8"}
+        route.fulfill(body=html, content_type="text/html; charset=utf-8")
+        return
     content, kind, _ = office.site.pages.static_file(url.split("/static/")[1].partition("?")[0])
-    return {"body": content, "content_type": kind}
+    route.fulfill(body=content, content_type=kind)
