@@ -43,7 +43,7 @@ def office(shared: Office, request: pytest.FixtureRequest) -> Office:
 
 
 @pytest.fixture
-def login(request: pytest.FixtureRequest, office: Office) -> str:  # noqa: ARG001 - who has hired them
+def login(request: pytest.FixtureRequest, office: Office) -> str:
     """Give the user name of this test's colleague."""
     return str(request.node.login)
 
