@@ -111,7 +111,7 @@ class Joining:
         if account is not None and (account.contacts or account.password):
             return True
         return any(
-            enrolment.clinic != visit.clinic.id and not _superseded(enrolment, proved)
+            enrolment.clinic != visit.clinic.id and not _is_open(enrolment, proved)
             for enrolment in self.records.enrolments.of(proved.person)
         )
 
