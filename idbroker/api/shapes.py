@@ -8,7 +8,6 @@ from datetime import date
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
-from pydantic_core import PydanticCustomError
 
 from idbroker.messages import addresses
 
@@ -26,10 +25,14 @@ News = Literal["enrolled", "contact_changed", "access_revoked"]
 Word = TypeVar("Word")
 
 
+class Mistaken(ValueError):
+    """Why a member is not taken: a stable code, which is all that it says."""
+
+
 def _seen(text: str) -> str:
     """Refuse what nobody sees and what databases break on, and blanks about a name (NUL, direction marks, lines)."""
     if text != text.strip() or any(unicodedata.category(letter) in _UNSEEN for letter in text):
-        raise PydanticCustomError("not_plain", "not plain text on one line")
+        raise Mistaken("not_plain")
     return text
 
 
@@ -39,28 +42,28 @@ def _day(said: Any) -> date:
             return date.fromisoformat(said)
         except ValueError:
             pass
-    raise PydanticCustomError("not_a_day", "not a day, as YYYY-MM-DD")
+    raise Mistaken("not_a_day")
 
 
 def _email(text: str) -> str:
     try:
         return addresses.email(text)
     except addresses.NotAnAddress:
-        raise PydanticCustomError("not_an_address", "nothing can be sent there") from None
+        raise Mistaken("not_an_address") from None
 
 
 def _mobile(text: str) -> str:
     if not text.startswith("+"):
-        raise PydanticCustomError("not_an_address", "not in E.164, with + and the country code")
+        raise Mistaken("not_an_address")
     try:
         return addresses.mobile(text, "DK")
     except addresses.NotAnAddress:
-        raise PydanticCustomError("not_an_address", "nothing can be sent there") from None
+        raise Mistaken("not_an_address") from None
 
 
 def _each_once(said: list[Word]) -> list[Word]:
     if len(set(said)) != len(said):
-        raise PydanticCustomError("twice", "each once")
+        raise Mistaken("twice")
     return said
 
 

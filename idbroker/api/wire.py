@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.api.gate import one_header
 from idbroker.api.problems import Problem, Wrong
-from idbroker.api.shapes import TAG
+from idbroker.api.shapes import TAG, Mistaken
 from idbroker.oidc import strict_json
 
 MOST_OCTETS = 1024 * 1024
@@ -38,10 +38,6 @@ _CODES = {
     "literal_error": "not_allowed",
     "union_tag_not_found": "not_allowed",
     "union_tag_invalid": "not_allowed",
-    "not_plain": "not_plain",
-    "not_a_day": "not_a_day",
-    "not_an_address": "not_an_address",
-    "twice": "twice",
 }
 
 
@@ -103,12 +99,14 @@ def shaped(adapter: TypeAdapter[Any], said: object) -> Any:
     try:
         return adapter.validate_python(said)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False, include_context=False)
-        raise Problem("invalid", errors=[_wrong(one["loc"], one["type"]) for one in found[:MOST_WRONG]]) from None
+        found = error.errors(include_url=False, include_input=False)
+        raise Problem("invalid", errors=[_wrong(one) for one in found[:MOST_WRONG]]) from None
 
 
-def _wrong(place: tuple[int | str, ...], kind: str) -> Wrong:
-    return Wrong(_pointer(place, kind), _CODES.get(kind, "wrong_type"))
+def _wrong(found: Mapping[str, Any]) -> Wrong:
+    ours = found.get("ctx", {}).get("error")
+    code = str(ours) if isinstance(ours, Mistaken) else _CODES.get(found["type"], "wrong_type")
+    return Wrong(_pointer(found["loc"], found["type"]), code)
 
 
 def _pointer(place: tuple[int | str, ...], kind: str) -> str:
