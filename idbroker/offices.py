@@ -19,6 +19,7 @@ from idbroker.office.provider import Away, Organisation, make_organisation
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
+from idbroker.patients.merging import MergeRows, Merging
 from idbroker.patients.pairing import Pairing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
@@ -61,6 +62,7 @@ class Offices:
     assisting: Assisting
     calls: Calls
     filing: Filing
+    merging: Merging
 
     def routes(
         self, given: Given, asset: Callable[[str], str], webhooks: Webhooks, *, sandbox: bool
@@ -75,6 +77,7 @@ class Offices:
             access=self.access,
             assisting=self.assisting,
             calls=self.calls,
+            merging=self.merging,
             looks=Looks(given.words, asset, sandbox=sandbox),
         )
         engines = Engines(
@@ -96,7 +99,7 @@ def open_foyer(given: Given, counter: Counter, rows: StaffRows) -> Foyer:
     return Foyer(members=members, entrance=entrance, assisting=_assisting(given, counter, members))
 
 
-def open_offices(  # noqa: PLR0917 - each is one of the house
+def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
     given: Given,
     counter: Counter,
     rooms: Rooms,
@@ -105,6 +108,7 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
     sign_ons: SignOns,
     history: History,
     witness: Witness,
+    merges: MergeRows,
 ) -> Offices:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
 
@@ -125,6 +129,13 @@ def open_offices(  # noqa: PLR0917 - each is one of the house
         access=_access(given, counter, rooms),
         assisting=replace(foyer.assisting, sign_ons=sign_ons),
         calls=_calls(given, counter, providers, witness),
+        merging=Merging(
+            records=counter.records,
+            rows=merges,
+            sealer=given.sealer,
+            letters=counter.letters,
+            sign_ons=sign_ons,
+        ),
         filing=Filing(records=counter.records, clients=given.clients, sign_ons=sign_ons, events=given.events),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from idbroker.accounts.records import account_row, enrolment_row
 from idbroker.evidence import evidence_row
 from idbroker.messages.courier import message_row
+from idbroker.patients.merging import merge_row
 from idbroker.person import number_row
 from idbroker.staff.records import staff_row
 from idbroker.webhooks import webhook_row
@@ -20,5 +21,6 @@ ROWS: Mapping[str, Callable[..., bytes]] = {
     "enrolment": enrolment_row,
     "message": message_row,
     "staff": staff_row,
+    "merge": merge_row,
     "webhook": webhook_row,
 }

@@ -188,6 +188,20 @@ class Letters:
         contacts = (*old, *(account.reachable if account else ()))
         self._send(letter, voice, enrolment.person, contacts, (enrolment.clinic, at.isoformat()))
 
+    def merged(self, enrolment: Enrolment, person: str, contacts: Iterable[Contact], at: datetime) -> None:
+        """Tell every address of two that they were joined, or parted again, in the name of a clinic that has them.
+
+        Who is not one with the other learns of it by this: it says whom to ask, and nothing of either.
+        """
+        voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
+        if voice is None:
+            return
+        text = voice.say("m.merged", at)
+        letter = _Letter(
+            kind="merged", subject=voice.say("m.merged.sub"), paragraphs=(text,), short=_named(voice, text)
+        )
+        self._send(letter, voice, person, contacts, (enrolment.clinic, at.isoformat()))
+
     def app_changed(self, account: Account, visit: Visit) -> None:
         """Tell somebody that an authenticator app was added to their account, or removed (ASVS 6.3.7)."""
         voice = self._voice(visit.clinic.id, visit.client.id, account.language)

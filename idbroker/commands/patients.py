@@ -1,4 +1,4 @@
-"""`idbroker patients`: a clinic's list, taken in at once."""
+"""`idbroker patients`: a clinic's list, taken in at once; two who are one, joined."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from pathlib import Path
 import click
 
 from idbroker.accounts.account import Standing
-from idbroker.commands.accounts import as_json, clinic_option, opened
-from idbroker.errors import OperatorError
+from idbroker.commands.accounts import Room, as_json, clinic_option, opened
+from idbroker.errors import NotFound, OperatorError
 from idbroker.patients.importing import Imported, Importing
 from idbroker.patients.listing import NotAList, Wrong
+from idbroker.patients.merging import Merged
+from idbroker.patients.patient import Conflict, NotDone
 from idbroker.staff.member import Actor, Role
 
 SCHEMA = "idbroker.patients/1"
@@ -24,12 +26,14 @@ _STANDINGS = (Standing.KNOWN.value, Standing.APPROVED.value)
 
 @click.group()
 def patients() -> None:
-    r"""Take a clinic's patients in.
+    r"""Take a clinic's patients in; join two persons who are one.
 
     \b
     Examples:
       idbroker patients import list.csv --clinic clinea --dry-run
       idbroker patients import list.csv --clinic clinea
+      idbroker patients merge 5f0c… 91ab…
+      idbroker patients split 77d2…
     """
 
 
@@ -99,6 +103,69 @@ def _print(came_to: Imported, *, dry: bool, as_json: bool) -> None:
     if not came_to.is_good:
         more = "" if came_to.bad <= len({one.line for one in came_to.wrong}) else ", of which the first are above"
         raise OperatorError(f"{came_to.bad} lines are wrong{more}: nothing was done", exit_code=3)
+
+
+@patients.command()
+@click.argument("person")
+@click.argument("other")
+@click.option("--anyway", is_flag=True, help="Their birth dates differ, and they are one all the same.")
+@as_json
+@click.pass_obj
+def merge(given: str | None, person: str, other: str, anyway: bool, as_json: bool) -> None:
+    """Join two persons who are one, by the ids that stand in the events: the older id stays. `split` undoes it.
+
+    Exit codes: 0 done, or done before; 2 no such person, 3 their birth dates differ.
+    """
+    with opened(given) as room:
+        done = _carried(
+            lambda: room.house.offices.merging.join(_operator(room), person, other, room.now, anyway=anyway)
+        )
+    _print_merged(done, "joined", as_json)
+
+
+@patients.command()
+@click.argument("merge")
+@click.option("--anyway", is_flag=True, help="Though it was changed since: that is lost.")
+@as_json
+@click.pass_obj
+def split(given: str | None, merge: str, anyway: bool, as_json: bool) -> None:
+    """Take two apart again, as they were: MERGE is what `merge` told, and what stands in the events.
+
+    Exit codes: 0 done, or done before; 2 no such merge, 3 it was changed since.
+    """
+    with opened(given) as room:
+        done = _carried(lambda: room.house.offices.merging.split(_operator(room), merge, room.now, anyway=anyway))
+    _print_merged(done, "parted", as_json)
+
+
+def _operator(room: Room) -> Actor:
+    return Actor(id="operator", clinic="", role=Role.ADMINISTRATOR, name=room.by)
+
+
+def _carried(work: Callable[[], Merged | NotDone]) -> Merged:
+    try:
+        done = work()
+    except NotFound as error:
+        raise OperatorError(error.detail, hint="idbroker events", exit_code=2) from error
+    if isinstance(done, NotDone):
+        stale = done.why is Conflict.STALE
+        why = "it was changed since" if stale else "their birth dates differ"
+        raise OperatorError(f"not done: {why}", hint="--anyway", exit_code=3)
+    return done
+
+
+def _print_merged(done: Merged, what: str, as_json: bool) -> None:
+    told = {
+        "merge": done.id,
+        "survivor": done.survivor,
+        "absorbed": done.absorbed,
+        "at": done.at.isoformat(),
+        "first": done.first,
+    }
+    if as_json:
+        click.echo(json.dumps({"schema": SCHEMA, what: told}))
+    else:
+        click.echo(f"{'ok' if done.first else 'already'}: {what} {done.survivor} {done.absorbed}, merge {done.id}")
 
 
 def _line(one: Wrong) -> str:

@@ -8,6 +8,7 @@ from idbroker.office.looks import Looks
 from idbroker.office.provider import Organisation
 from idbroker.patients.access import Access
 from idbroker.patients.assisting import Assisting
+from idbroker.patients.merging import Merging
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.patients.telephone import Calls
@@ -27,4 +28,5 @@ class Desk:
     access: Access
     assisting: Assisting
     calls: Calls
+    merging: Merging
     looks: Looks

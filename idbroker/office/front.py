@@ -18,6 +18,7 @@ from idbroker.office import (
     helping,
     home,
     me,
+    merging,
     organisation,
     patients,
     printing,
@@ -47,6 +48,7 @@ PARTS: tuple[Adds, ...] = (
     helping.routes,
     tablet.routes,
     calling.routes,
+    merging.routes,
 )
 
 

@@ -28,6 +28,7 @@ from idbroker.store.evidence import StoredEvidence
 from idbroker.store.links import StoredLinks
 from idbroker.store.logout_notices import StoredLogoutNotices
 from idbroker.store.many_patients import StoredManyPatients
+from idbroker.store.merges import StoredMerges
 from idbroker.store.messages import StoredMessages
 from idbroker.store.migrate import migrate, upgrade_needed
 from idbroker.store.persons import StoredPersons
@@ -53,6 +54,7 @@ class Durable:
     consents: Consents
     staff_rows: StaffRows
     many_patients: StoredManyPatients
+    merges: StoredMerges
     webhooks: StoredWebhooks
     webhook_notices: StoredWebhookNotices
     messages: Outbox
@@ -115,6 +117,7 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         consents=StoredConsents(database),
         staff_rows=StoredStaff(database),
         many_patients=StoredManyPatients(database),
+        merges=StoredMerges(database),
         webhooks=StoredWebhooks(database),
         webhook_notices=StoredWebhookNotices(database),
         messages=StoredMessages(database),
