@@ -27,6 +27,7 @@ _WRONG = {
     "s.st.e.name": "that is no name: 1 to 100 characters",
     "s.st.e.email": "nothing can be sent to that e-mail address",
     "s.st.e.noemail": "there is no e-mail address",
+    "s.st.e.subject": "there are no passwords here: the organisation's provider is the only way",
     "s.st.e.disabled": "they are disabled: enable them first",
 }
 
@@ -180,6 +181,24 @@ def role(given: str | None, login: str, role: str) -> None:
         new = None if name == "none" else _role(name)
         room.house.offices.roster.role(member.id, clinic, new, OPERATOR, room.now)
     click.echo(f"ok: {member.login} is {new or 'nothing'} at {clinic}")
+
+
+@staff.command()
+@_login
+@click.argument("sub")
+@click.pass_obj
+def subject(given: str | None, login: str, sub: str) -> None:
+    """Say how the organisation's OpenID provider names somebody (`sub`); `none` forgets it. Ends their sign-ins.
+
+    Exit codes: 0 done, 2 none such, no provider, or the name is somebody else's.
+    """
+    with opened(given) as room:
+        member = _member(room, login)
+        new = None if sub == "none" else _subject(room, sub)
+        done = room.house.offices.roster.subject(member.id, new, OPERATOR, room.now)
+    if isinstance(done, Undone):
+        raise OperatorError(_WRONG.get(done.key, "it was not done"), exit_code=2)
+    click.echo(f"ok: {member.login} {'is known' if new else 'is not known'} to the organisation's provider")
 
 
 # ---- how -----------------------------------------------------------------------------------------

@@ -45,24 +45,34 @@ class _Colleagues:
     def all(self, here: Here) -> Response:
         """Show everybody, and the form for one more."""
         colleagues = self._roster.colleagues(here.clinic.id)
+        settings = self._roster.entrance.settings
         return self._guard.show(
-            here, "colleagues", told=self._guard.told(here), colleagues=colleagues, roles=tuple(Role)
+            here,
+            "colleagues",
+            told=self._guard.told(here),
+            colleagues=colleagues,
+            roles=tuple(Role),
+            organisation=settings.title if settings.issuer else "",
         )
 
     def add(self, here: Here, fields: Parameters) -> Response:
         """Add somebody, and send them a link."""
-        typed = {name: fields.get(name, "").strip()[:_LONGEST] for name in ("login", "name", "email", "role")}
+        typed = {
+            name: fields.get(name, "").strip()[:_LONGEST] for name in ("login", "name", "email", "role", "subject")
+        }
         role, language = typed["role"], fields.get("language", "")
         address = f"/staff/{here.clinic.id}/colleagues"
         if role not in set(Role) or not typed["email"]:
             field, key = ("role", "s.st.e.role") if typed["email"] else ("email", "s.st.e.email")
             return self._guard.say(here, address, typed, {field: key})
+        issuer = self._roster.entrance.settings.issuer
         newcomer = Newcomer(
             login=typed["login"],
             name=typed["name"][: LONGEST_NAME + 1],
             email=typed["email"],
             roles={here.clinic.id: Role(role)},
             language=language if language in LANGUAGES else here.language,
+            subject=f"{issuer}\n{typed['subject']}" if issuer and typed["subject"] else None,
         )
         done = self._roster.add(newcomer, here.actor, here.now)
         if isinstance(done, Undone):
@@ -111,7 +121,8 @@ class _Colleagues:
         return self._linked(here, done)
 
     def _linked(self, here: Here, done: Linked) -> Response:
-        note = "s.st.linked" if done.sent else "s.st.unsent"
+        by_subject = "s.st.known" if done.member.subject else "s.st.unsent"
+        note = "s.st.linked" if done.sent else by_subject
         return self._guard.say(here, _at(here, done.member.id), {"note": note})
 
 

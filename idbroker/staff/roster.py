@@ -77,14 +77,30 @@ class Roster:
         return member
 
     def add(self, newcomer: Newcomer, by: Actor, now: datetime, *, send: bool = True) -> Linked | Undone:
-        """Add somebody and make their link, by e-mail where `send`."""
+        """Add somebody and make their link, by e-mail where `send` and a password is of use to them."""
         made = _made(newcomer, by, now)
         if isinstance(made, Undone):
             return made
+        if made.subject is None and not self.entrance.settings.passwords:
+            return Undone(key="s.st.e.subject", field="subject")
         if not self.entrance.members.add(made):
             return Undone(key="s.st.e.taken", field="login")
         self._record("staff.added", made, by, now)
-        return self._linked(made, by, now, send=send)
+        return self._linked(made, by, now, send=send and made.subject is None)
+
+    def subject(self, staff: str, subject: str | None, by: Actor, now: datetime) -> Member | Undone:
+        """Write down how the organisation's provider names somebody, or forget it. The operator's only.
+
+        Their sign-ins end: who was let in by the name of before is let in no longer.
+        """
+        if by is not OPERATOR:
+            return Undone(key="s.st.e.elsewhere")
+        known = self.entrance.members.by_subject(*subject.split("\n", 1)) if subject else None
+        if known is not None and known.id != staff:
+            return Undone(key="s.st.e.taken")
+        after = self._changed(staff, lambda one: replace(one, subject=subject, epoch=next_epoch(one, now)))
+        self._record("staff.changed", after, by, now, what="subject")
+        return after
 
     def may_reset(self, member: Member, by: Actor) -> bool:
         """Tell whether somebody may end another's password: nobody their own, and only where all their clinics are."""
@@ -105,6 +121,8 @@ class Roster:
             return Undone(key="s.st.e.disabled")
         if send and not member.email:
             return Undone(key="s.st.e.noemail")
+        if not self.entrance.settings.passwords:
+            return Undone(key="s.st.e.subject")
         after = self._changed(
             staff,
             lambda one: replace(

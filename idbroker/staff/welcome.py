@@ -151,7 +151,8 @@ class Welcome:
         return after
 
     def _found(self, token: str, now: datetime) -> tuple[Kept[Invitation] | None, Member | None]:
-        kept = self.invitations.get(_at(token)) if 0 < len(token) <= 64 else None
+        usable = 0 < len(token) <= 64 and self.entrance.settings.passwords
+        kept = self.invitations.get(_at(token)) if usable else None
         if kept is None or kept.value.ends_at <= now:
             return None, None
         member = self.entrance.members.of(kept.value.staff)

@@ -17,6 +17,7 @@ from idbroker.clock import StoppedClock
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.mitid import LIES, SimClient, make_mitid, subject_of
 from idbroker.sandbox.people import cast
+from idbroker.staff.roster import OPERATOR
 from tests.conftest import NOW
 from tests.office.test_signing_in import is_in
 from tests.office_door import ISSUER, Office, StaffBrowser, open_office, text_of
@@ -202,6 +203,22 @@ def test_two_factors_are_demanded(tmp_path: Path, there: There, trusted: list[st
         assert 'name="password"' not in page
         strict.whole(browser)
         assert is_in(office, browser) is comes_in
+
+
+def test_an_administrator_writes_a_subject_down(there: There) -> None:
+    """A colleague who is added with their name there gets no link, and comes in by that name."""
+    office = there.office
+    browser, path = office.client("cecilia"), "/staff/clinea/colleagues"
+    subject = subject_of(office.people["karen"])
+    fields = {"login": "karen", "name": "K", "email": "k@example.org", "role": "carer", "subject": subject}
+    page = text_of(office.go(browser, office.post(browser, path, **fields)).text)
+    assert "can now log in with the organisation" in page
+    assert office.emails() == []
+    hers = office.browser()
+    there.whole(hers, "karen")
+    assert is_in(office, hers)
+    office.house.offices.roster.subject(office.member("karen").id, None, OPERATOR, office.clock.now())
+    assert not is_in(office, hers), "a name that is forgotten ends what it opened"
 
 
 def test_without_one_there_is_no_such_page(tmp_path: Path, clock: StoppedClock) -> None:

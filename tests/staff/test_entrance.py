@@ -132,6 +132,16 @@ def test_an_old_hash_is_made_anew(office: Office, entrance: Entrance) -> None:
     assert isinstance(entrance.password("anna", PASSWORD, HOME, office.clock.now()), Member)
 
 
+def test_the_same_work_is_done_for_anybody(office: Office, entrance: Entrance) -> None:
+    """A name that nobody has, a disabled colleague's and one in use each go to the hasher (timing; ASVS 6.3.8)."""
+    closed = Hasher(Settings(memory_kib=19456))
+    closed.close()
+    asking = replace(entrance, hasher=closed)
+    entrance.members.change(office.member("bo").id, lambda one: replace(one, disabled=True))
+    for login in ("anna", "nobody", "bo", "nobody at all"):
+        assert asking.password(login, PASSWORD, HOME, office.clock.now()) == Refused(why="busy"), login
+
+
 def test_without_passwords_none_is_right(office: Office, entrance: Entrance) -> None:
     """Where the organisation's provider is the only way, the right password opens nothing."""
     closed = replace(entrance, settings=replace(entrance.settings, passwords=False))
