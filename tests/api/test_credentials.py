@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -16,6 +15,12 @@ from idbroker.oidc.client_auth import ASSERTION_TYPE
 from idbroker.oidc.secret import new_family, new_secret
 from tests.api.api_house import Api
 from tests.oidc.making import make_client, make_grant
+
+
+@pytest.fixture
+def api(shared: Api) -> Api:
+    """Give the shared broker: what is given here is good for nothing elsewhere."""
+    return shared
 
 
 def body(api: Api, path: str, client: str = "journal", **fields: str) -> dict[str, Any]:
@@ -157,10 +162,10 @@ def test_it_is_no_code(api: Api) -> None:
     assert body(api, "/token", grant_type="authorization_code", code=api.token())["error"] == "invalid_grant"
 
 
-def test_only_a_digest_is_kept(api: Api, tmp_path: Path) -> None:
+def test_only_a_digest_is_kept(api: Api, tmp_path_factory: pytest.TempPathFactory) -> None:
     """ASVS 14.2: who reads the store finds no token in it."""
     token = api.token()
-    stored = b"".join(file.read_bytes() for file in tmp_path.rglob("*.db*"))
+    stored = b"".join(file.read_bytes() for file in tmp_path_factory.getbasetemp().glob("api*/**/*.db*"))
 
     assert stored
     assert token.encode() not in stored
