@@ -73,6 +73,7 @@ def test_a_patient_is_helped(enter: Enter, language: str, script: bool) -> None:
     for _ in range(3):
         back(tablet.page)
         expect(tablet.page.locator("body")).not_to_contain_text(who.name)
+    tablet.overlook("status of 4")  # pages that are no more
 
 
 def test_told_afterwards(enter: Enter) -> None:
