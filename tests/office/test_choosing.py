@@ -81,6 +81,7 @@ def test_opening_uses_nothing_up(office: Office) -> None:
         page = office.browser().get(path)
         assert page.status_code == 200
         assert "otpauth" not in page.text
+        assert '<input type="text" readonly id="login"' in page.text
     assert office.browser().head(path).status_code == 200
     assert at_factor(office, path, office.browser())
 
