@@ -21,6 +21,11 @@ class Opened:
     account: Account = field(repr=False)
     found: Found
 
+    @property
+    def channel(self) -> Channel | None:
+        """Return by which channel it was read; none for a code on paper."""
+        return self.found.channel
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
