@@ -142,6 +142,54 @@ def test_refused_whole(
     assert getattr(done.exception, "exit_code", 0) == 2
 
 
+def told(result: Result, what: str) -> dict[str, object]:
+    """Return what a command said as JSON."""
+    assert result.exit_code == 0, result.exception
+    document: dict[str, dict[str, object]] = json.loads(result.stdout)
+    return document[what]
+
+
+def run(folder: Path, *words: str) -> Result:
+    """Run a command without a list."""
+    return CliRunner().invoke(patients, list(words), obj=str(folder / "config.toml"))
+
+
+def two(house: House, *numbers: str) -> list[str]:
+    """Return the persons of two numbers."""
+    now = house.clock.now()
+    accounts = house.rooms.counter.records.accounts
+    return [accounts.person(parse(number, "DK", now=now.date()), now) for number in numbers]
+
+
+def test_merge_and_split(house: House, folder: Path) -> None:
+    """Two persons are joined by their ids, once, and taken apart again, once; the record says who did it."""
+    older, newer = two(house, "610190-0001", "610190-0002")
+
+    first, again = (told(run(folder, "merge", newer, older, "--json"), "joined") for _ in range(2))
+    assert (first["survivor"], first["absorbed"], first["first"], again["first"]) == (older, newer, True, False)
+    assert two(house, "610190-0002") == [older]
+    record = house.durable.merges.find(str(first["merge"]))
+    assert record is not None
+    assert record.by.startswith("operator ")
+    parted = run(folder, "split", str(first["merge"]))
+
+    assert parted.output == f"ok: parted {older} {newer}, merge {first['merge']}\n"
+    assert run(folder, "split", str(first["merge"])).output.startswith("already: parted")
+    assert two(house, "610190-0002") == [newer]
+
+
+def test_not_merged(house: House, folder: Path) -> None:
+    """Nobody of that id, or two birth dates: said in a line, with an exit code of its own."""
+    one, other = two(house, "610190-0001", "620190-0001")
+
+    nobody, differ = run(folder, "merge", one, "f" * 32), run(folder, "merge", one, other)
+    unknown = run(folder, "split", "f" * 32)
+
+    assert [getattr(each.exception, "exit_code", 0) for each in (nobody, differ, unknown)] == [2, 3, 2]
+    assert "birth dates differ" in str(differ.exception)
+    assert run(folder, "merge", one, other, "--anyway").exit_code == 0
+
+
 def test_progress_on_a_terminal_only(house: House, folder: Path) -> None:
     """Who looks at a terminal sees how far it is; into a file or a pipe goes no bar."""
     (folder / "list.csv").write_bytes(make_list(1_500))

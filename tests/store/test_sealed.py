@@ -20,6 +20,8 @@ from idbroker.keyring import Keyring, carry_out, ensure_keys
 from idbroker.keyset import Rules, Use
 from idbroker.messages.message import Channel, Delivery, SealedMessage
 from idbroker.numbers import parse
+from idbroker.patients.merging import Change, MergeRow, merge_row
+from idbroker.person import PersonKey
 from idbroker.rotation import plan_rotation
 from idbroker.sealing import Sealer
 from idbroker.staff.member import Member
@@ -86,6 +88,9 @@ def test_every_sealed_value_under_the_new_key(
     colleague = Members(store.staff_rows, again).by_login("Anna")
     assert colleague is not None
     assert colleague.name == "Somebody"
+    merge = store.merges.find("m" * 32)
+    assert merge is not None
+    assert again.open(merge.sealed, merge_row(merge.id)) == b"record"
     hook = store.webhooks.find("portal")
     assert hook is not None
     assert again.open(hook.sealed, webhook_row("portal")) == b"secret"
@@ -117,7 +122,22 @@ def _fill(store: Durable, sealer: Sealer, clock: StoppedClock) -> str:
     webhook = Webhook(client_id="portal", url="https://system.example.org/", kinds=("enrolled",), since=now)
     secret = sealer.seal(b"secret", webhook_row("portal"))
     store.webhooks.save(WebhookRow(webhook=webhook, sealed=secret))
+    _merge(store, sealer, clock)
     return person
+
+
+def _merge(store: Durable, sealer: Sealer, clock: StoppedClock) -> None:
+    """Keep the record of a merge of two persons of whom nothing else is kept."""
+    now = clock.now()
+    both = [store.persons.meet([PersonKey(kind="upstream", digest=bytes([n]) * 32)], now) for n in (1, 2)]
+    one, two = (store.merges.person(each) for each in both)
+    assert one is not None
+    assert two is not None
+    sealed = sealer.seal(b"record", merge_row("m" * 32))
+    row = MergeRow(id="m" * 32, survivor=both[0], absorbed=both[1], at=now, by="operator", sealed=sealed)
+    assert store.merges.write(
+        Change(before=(one, two), keys={}, accounts={}, enrolments={}, words={}, merge=row, at=now)
+    )
 
 
 def _token(sealer: Sealer, clock: StoppedClock) -> RefreshToken:
