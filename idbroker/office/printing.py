@@ -178,5 +178,3 @@ def _spoken(patient: Patient, clinic: Clinic) -> str:
     """Return the patient's language, if it is one of ours."""
     wished = patient.enrolment.language
     return wished if wished in LANGUAGES else clinic.offered_languages[0]
-
-
