@@ -84,7 +84,7 @@ class _Front:
 
     def answer(self, rest: str) -> Response:
         """Answer one call, whatever comes of it."""
-        request.max_content_length = MOST_OCTETS
+        request.max_content_length = MOST_OCTETS + 1  # of a body whose length is not told, no more is read than this
         try:
             return self._answered(request, f"/{rest}").response()
         except Problem as problem:
@@ -160,9 +160,12 @@ class _Front:
 
 def _octets(incoming: Request) -> bytes:
     try:
-        return incoming.get_data(cache=False)
+        octets = incoming.get_data(cache=False)
     except HTTPException as error:
         raise Problem("too_large" if error.code == 413 else "not_json") from error
+    if len(octets) > MOST_OCTETS:
+        raise Problem("too_large")
+    return octets
 
 
 def _fault(error: Exception) -> Problem:

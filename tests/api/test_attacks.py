@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -242,6 +243,16 @@ def test_a_large_body_is_refused(shared: Api) -> None:
 
     assert shared.call("POST", "/patients", fits).get_json()["code"] == "not_json"
     assert shared.call("POST", "/patients", large).get_json()["code"] == "too_large"
+
+
+def test_a_large_body_of_untold_length_is_refused(shared: Api) -> None:
+    """CWE-444: a chunked body is not cut off at the limit and taken for what is left of it."""
+    octets = b"{}" + b" " * (1024 * 1024 - 2) + b"x"
+    headers = {"Content-Type": "application/json"}
+    chunked: dict[str, Any] = {"input_stream": io.BytesIO(octets), "environ_overrides": {"wsgi.input_terminated": True}}
+    answer = shared.call("POST", "/patients", headers=headers, **chunked)
+
+    assert (answer.status_code, answer.get_json()["code"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize("body", ['{"reason": "x"}', "x", "[]", "null"])
