@@ -8,7 +8,7 @@ import pytest
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Purpose
 from idbroker.accounts.question import Settled
-from idbroker.identity import LoA
+from idbroker.identity import Assisted, LoA
 from idbroker.messages.message import Channel
 from tests.accounts.asking_house import LANDLINE, MOBILE, OTHER_MAIL, OTHER_MOBILE, AskingHouse, Silence, Walk
 from tests.accounts.desk_house import PATIENCE
@@ -62,6 +62,14 @@ def test_nobody_without_an_account_is_asked(asking: AskingHouse) -> None:
     asking.enrolled(person, told={Channel.EMAIL: OTHER_MAIL})
 
     assert asking.walk(asking.reconciling, asking.proved()).now is None
+
+
+def test_nobody_is_asked_whom_staff_have_signed_in(asking: AskingHouse) -> None:
+    """Staff who sign a patient in cannot move where codes go, to an address that they have written down themselves."""
+    staff = Assisted(staff="a" * 32, role="carer", clinic="clinea", client="portal")
+    walk = replace(by_password(asking, email=OTHER_MAIL), proved=asking.proved(loa=LoA.LOW, assisted=staff)).begin()
+
+    assert walk.now is None
 
 
 def test_both_sides_are_shown(asking: AskingHouse) -> None:
