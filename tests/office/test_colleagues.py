@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from idbroker.staff.member import Member, Role
 from idbroker.staff.roster import OPERATOR, Undone
-from tests.office.test_signing_in import is_in, with_password
-from tests.office_door import Office, text_of
+from tests.office.test_choosing import options_of
+from tests.office.test_signing_in import PASSWORD, code_of, is_in, with_password
+from tests.office_door import ISSUER, Office, text_of
+from tests.staff.authenticator import Authenticator
 
 PATH = "/staff/clinea/colleagues"
 
@@ -252,3 +255,32 @@ def test_the_language_is_kept(office: Office) -> None:
     assert office.member().language == "fi"
     own(office, browser, do="language", language="xx")
     assert office.member().language == "fi"
+
+
+def test_a_new_app_takes_the_place_of_the_old(office: Office) -> None:
+    """With its first code and the password the new app is in use, the old one is not, and other sign-ins end."""
+    old, browser, other = with_password(office), office.client("anna"), office.client("anna")
+    page = office.go(browser, office.post(browser, "/staff/me", do="app-new"))
+    found = re.search(r"<code>([A-Z2-7 ]+)</code>", page.text)
+    assert found
+    new = found[1].replace(" ", "")
+    said = own(office, browser, do="app", code=code_of(office, new), current=PASSWORD)
+    assert "logged out everywhere else" in said
+    assert office.member().app_secret == new != old
+    assert (is_in(office, browser), is_in(office, other)) == (True, False)
+
+
+def test_a_passkey_is_added_and_removed(office: Office) -> None:
+    """Each with the password, told by e-mail, and in the trail without its name."""
+    with_password(office)
+    browser, device = office.client("anna"), Authenticator(origin=ISSUER)
+    answer = device.create(options_of(browser.get("/staff/me").text))
+    assert "current password is not right" in own(office, browser, do="passkey", credential=answer, current="wrong")
+    assert office.member().passkeys == ()
+    answer = device.create(options_of(browser.get("/staff/me").text))
+    page = own(office, browser, do="passkey", credential=answer, name="My key", current=PASSWORD)
+    assert "My key" in page
+    own(office, browser, do="remove", passkey=device.id.hex(), current=PASSWORD)
+    assert office.member().passkeys == ()
+    assert len(office.emails()) == 2
+    assert [one.detail["what"] for one in office.events("staff.changed")] == ["passkey_added", "passkey_removed"]
