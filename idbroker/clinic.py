@@ -25,6 +25,8 @@ REGISTRATION = ("unneeded", "off", "automatic", "approval")
 _LONGEST_TERMS = 20_000
 CODE_CHANNELS = ("sms", "email", "app")
 ACCESS = ("link", "password")
+# Pages of the office that are no clinic's stand where a clinic's name does: /staff/NAME.
+_TAKEN = ("me", "set", "sign-in", "sign-out", "callback")
 _CHILD_AGES = {"DK": 15, "SE": 13, "FI": 12, "NO": 16}
 
 
@@ -131,6 +133,7 @@ def mistakes_of(clinic: Clinic) -> tuple[str, ...]:
     checks = {
         f"registration must be one of {', '.join(REGISTRATION)}": clinic.registration in REGISTRATION,
         f"codes must be some of {', '.join(CODE_CHANNELS)}": bool(clinic.codes) and {*clinic.codes} <= {*CODE_CHANNELS},
+        "its id is the name of a page of the staff's": clinic.id not in _TAKEN,
         f"access must be one of {', '.join(ACCESS)}": clinic.access in ACCESS,
         "answer_days must be 1 to 60": 1 <= clinic.answer_days <= 60,
         "child_age must be 0 to 18": clinic.child_age is None or 0 <= clinic.child_age <= 18,

@@ -88,3 +88,12 @@ def test_every_mistake_of_every_provider_is_told_at_once(tmp_path: Path) -> None
         check_providers(config.read(document))
 
     assert {where for where, _ in caught.value.mistakes} == {"providers.bankid", "providers.freja"}
+
+
+@pytest.mark.parametrize("name", ["me", "set", "sign-in", "sign-out", "callback"])
+def test_a_clinic_is_not_called_as_a_page_of_the_staffs(tmp_path: Path, name: str) -> None:
+    """A clinic whose id is that of one of the office's own pages would have no page there."""
+    document = _document(tmp_path, {})
+    document["clinics"] = {name: document["clinics"]["region"]}
+
+    assert (f"clinics.{name}", "its id is the name of a page of the staff's") in _mistakes(document)

@@ -76,8 +76,8 @@ class Reconciling:
         return self._chosen(visit, proved, account, enrolment, reply)
 
     def _sides(self, visit: Visit, proved: Proved) -> tuple[Account, Enrolment] | None:
-        # Staff vouched for this person, who showed nothing of their own: whoever is at the screen would move where codes
-        # go, to an address that the same staff have written down.
+        # Staff vouched for this person, who showed nothing of their own: whoever is at the screen would move where
+        # codes go, to an address that the same staff have written down.
         if proved.wish or proved.identity.assisted is not None:
             return None
         enrolment = self.records.enrolments.find(proved.person, visit.clinic.id)
