@@ -154,8 +154,8 @@ def run(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(patients, list(words), obj=str(folder / "config.toml"))
 
 
-def two(house: House, *numbers: str) -> list[str]:
-    """Return the persons of two numbers."""
+def met(house: House, *numbers: str) -> list[str]:
+    """Return the persons of some numbers."""
     now = house.clock.now()
     accounts = house.rooms.counter.records.accounts
     return [accounts.person(parse(number, "DK", now=now.date()), now) for number in numbers]
@@ -163,11 +163,11 @@ def two(house: House, *numbers: str) -> list[str]:
 
 def test_merge_and_split(house: House, folder: Path) -> None:
     """Two persons are joined by their ids, once, and taken apart again, once; the record says who did it."""
-    older, newer = two(house, "610190-0001", "610190-0002")
+    (older,), (newer,) = met(house, "610190-0001"), met(house, "610190-0002")  # one moment after the other
 
     first, again = (told(run(folder, "merge", newer, older, "--json"), "joined") for _ in range(2))
     assert (first["survivor"], first["absorbed"], first["first"], again["first"]) == (older, newer, True, False)
-    assert two(house, "610190-0002") == [older]
+    assert met(house, "610190-0002") == [older]
     record = house.durable.merges.find(str(first["merge"]))
     assert record is not None
     assert record.by.startswith("operator ")
@@ -175,12 +175,12 @@ def test_merge_and_split(house: House, folder: Path) -> None:
 
     assert parted.output == f"ok: parted {older} {newer}, merge {first['merge']}\n"
     assert run(folder, "split", str(first["merge"])).output.startswith("already: parted")
-    assert two(house, "610190-0002") == [newer]
+    assert met(house, "610190-0002") == [newer]
 
 
 def test_not_merged(house: House, folder: Path) -> None:
     """Nobody of that id, or two birth dates: said in a line, with an exit code of its own."""
-    one, other = two(house, "610190-0001", "620190-0001")
+    one, other = met(house, "610190-0001", "620190-0001")
 
     nobody, differ = run(folder, "merge", one, "f" * 32), run(folder, "merge", one, other)
     unknown = run(folder, "split", "f" * 32)
