@@ -61,7 +61,7 @@ def test_a_form_and_its_receipt(sandbox: Sandbox, chromium: Browser) -> None:
     """axe-core has no finding on the register's form: empty, with something missing, and sent; light and dark."""
     context = chromium.new_context(bypass_csp=True)
     page = context.new_page()
-    found = []
+    found: list[tuple[bool, str, object]] = []
 
     def look() -> None:
         for dark in (False, True):

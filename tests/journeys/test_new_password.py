@@ -49,7 +49,7 @@ def sent(anna: Colleague, *by: str) -> None:
 
 def password_in(text: str) -> str:
     """Return the password that stands alone in a message."""
-    return _PASSWORD.findall(text)[0]
+    return str(_PASSWORD.findall(text)[0])
 
 
 @pytest.mark.parametrize(("language", "script"), SPOKEN)
