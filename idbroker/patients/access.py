@@ -126,8 +126,9 @@ class Access:
     receipts_of: Shelf[Receipts]
 
     def services(self, actor: Actor) -> tuple[Client, ...]:
-        """Return the services that the clinic's patients may be sent to."""
-        return tuple(one for one in self.clients.all() if one.clinic == actor.clinic and not one.disabled)
+        """Return the services that the clinic's patients may be sent to; a program of the clinic's is none."""
+        ours = (one for one in self.clients.all() if one.clinic == actor.clinic and not one.disabled)
+        return tuple(one for one in ours if one.redirect_uris)
 
     def ways(self, actor: Actor, handle: str) -> Mapping[Channel, str]:
         """Return by which channels something can be sent, and where it would go."""
