@@ -41,7 +41,7 @@ from idbroker.store.sealed import data_key_of
 
 AT_ONCE = 2000  # rows of a statement: none takes longer than statements may
 _passing = MetaData()
-_kept: dict[str, Any] = {"prefixes": ["TEMPORARY"], "postgresql_on_commit": "DROP"}
+_kept: dict[str, Any] = {"prefixes": ["TEMPORARY"]}
 line = Table(
     "import_line",
     _passing,
@@ -143,6 +143,10 @@ class StoredManyPatients:
             for table in TABLES:
                 connection.execute(CreateTable(table))
             yield StoredBasket(connection, nullcontext() if whole else transaction(connection, "BEGIN IMMEDIATE"))
+            if whole:
+                # Here, and not by ON COMMIT: a table that says so loads the database's dialect at every start. What
+                # fails before is undone, with these.
+                _drop(connection)
 
 
 class StoredBasket:
@@ -211,8 +215,12 @@ def _cleared(connection: Connection) -> Iterator[None]:
     try:
         yield
     finally:
-        for table in TABLES:
-            connection.execute(DropTable(table, if_exists=True))
+        _drop(connection)
+
+
+def _drop(connection: Connection) -> None:
+    for table in TABLES:
+        connection.execute(DropTable(table, if_exists=True))
 
 
 def _parts(rows: int) -> Iterator[tuple[bytes, bytes]]:

@@ -74,7 +74,7 @@ def test_the_answer_comes_by_itself(chromium: Browser, line: Line, script: bool)
     context.close()
 
 
-@pytest.mark.parametrize(("language", "scheme"), zip(LANGUAGES, itertools.cycle(("light", "dark")), strict=False))
+@pytest.mark.parametrize(("language", "scheme"), [*zip(LANGUAGES, itertools.cycle(("light", "dark")), strict=False)])
 def test_every_page_is_accessible(chromium: Browser, line: Line, language: str, scheme: str) -> None:
     """Axe finds nothing, and nothing is wider than a small screen: form, mistakes, waiting, and each kind of end."""
     context = chromium.new_context(color_scheme=scheme, viewport={"width": 320, "height": 640})  # type: ignore[arg-type]
