@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
@@ -30,7 +30,9 @@ class Account:
     the newest time step it was used for. `reset_by` is where the link was read that the password was chosen with,
     until they have shown more than that.
     `only_at` are the clinics whose staff have sent access to an address that the person had not shown to be theirs:
-    until an eID confirms whose password it is, it opens those and no other. Empty: it opens all.
+    until an eID confirms whose password it is, it opens those and no other. Empty: it opens all. `only_since` is the
+    moment from which it has not opened all, however often the clinics changed since; None where `only_at` is empty.
+    `app_since` is when the app was added; None for one that was there before that was kept.
     """
 
     person: str
@@ -45,10 +47,12 @@ class Account:
     contacts: tuple[Contact, ...] = ()
     app_secret: str | None = field(default=None, repr=False)
     app_step: int = 0
+    app_since: datetime | None = None
     confirmed_at: datetime | None = None
     exempt: str | None = None
     guardian: str | None = None
     only_at: tuple[str, ...] = ()
+    only_since: datetime | None = None
     disabled: bool = False
     created_at: datetime
 
@@ -60,6 +64,64 @@ class Account:
     def opens(self, clinic: str) -> bool:
         """Tell whether the password opens a clinic's services, as far as that is said here."""
         return not self.only_at or clinic in self.only_at
+
+    @property
+    def in_use(self) -> bool:
+        """Tell whether anybody has taken it in use: else what is in it is what staff said."""
+        return self.password is not None or bool(self.reachable) or self.confirmed_at is not None
+
+    def is_own(self, contact: Contact) -> bool:
+        """Tell whether an address was shown to be theirs while their password opened every clinic."""
+        at = contact.verified_at
+        return at is not None and (not self.only_at or at < self._limited_since)
+
+    def opening(self, clinics: tuple[str, ...], at: datetime, shown: Collection[str] = ()) -> Account:
+        """Return it with a password that opens these clinics and no other (none named: all), as of a moment.
+
+        Where that is one clinic more, or another, nothing stays that came while it opened fewer, but the addresses
+        that are `shown` by this very act. The attack: who was sent a password for one clinic puts a telephone and an
+        app of their own there, waits until the person's password opens another again, and says that they forgot it.
+        """
+        stays = not self.only_at or (clinics and {*clinics} <= {*self.only_at})
+        own = self if stays else self._cleaned(shown, None)
+        since = self._limited_since if self.only_at else at
+        return replace(own, only_at=clinics, only_since=since if clinics else None)
+
+    def freed(self) -> Account:
+        """Return it as it is once an eID has shown, in one sign-in with the password, whose that password is.
+
+        What was added since it was chosen is theirs as well: nobody else could, as every sign-on had ended then.
+        """
+        own = self._cleaned((), self.password_set_at) if self.only_at else self
+        return replace(own, only_at=(), only_since=None)
+
+    def again(self, at: datetime) -> Account:
+        """Return it as it is when who knows the password chooses another: what they have added stays theirs."""
+        if not self.only_at or self.password_set_at is None:
+            return self
+        chosen = self.password_set_at
+        contacts = tuple(
+            replace(one, verified_at=at) if one.verified_at is not None and one.verified_at >= chosen else one
+            for one in self.contacts
+        )
+        theirs = self.app_since is not None and self.app_since >= chosen
+        return replace(self, contacts=contacts, app_since=at if theirs else self.app_since)
+
+    @property
+    def _limited_since(self) -> datetime:
+        return self.only_since or self.created_at  # not known: then nothing is from before
+
+    def _cleaned(self, shown: Collection[str], chosen: datetime | None) -> Account:
+        """Return it without what came since the password was limited, but for what is shown, or came since `chosen`."""
+
+        def late(at: datetime | None) -> bool:
+            return at is not None and at >= self._limited_since and (chosen is None or at < chosen)
+
+        contacts = tuple(one for one in self.contacts if one.address in shown or not late(one.verified_at))
+        own = replace(self, contacts=contacts)
+        if self.app_secret is None or not late(self.app_since or self.created_at):
+            return own
+        return replace(own, app_secret=None, app_step=0, app_since=None)
 
     @property
     def reachable(self) -> tuple[Contact, ...]:

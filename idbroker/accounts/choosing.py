@@ -121,14 +121,28 @@ def chosen(account: Account, begun: Begun) -> Account | None:
     changed = replace(account, password=begun.password, password_set_at=begun.at)
     match link.purpose:
         case Purpose.RESET:
-            return replace(changed, reset_by=channel)
+            return replace(_recovered(changed, channel, begun.at), reset_by=channel)
         case Purpose.LETTER:
-            return replace(changed, reset_by=None, only_at=(link.clinic,))
+            return replace(changed.opening((link.clinic,), begun.at), reset_by=None)
         case Purpose.RENEW:
             return _renewed(changed, begun.found, begun.at)
         case Purpose.ACTIVATE:
             contact = None if channel is None else account.contact(channel)
             return changed if contact is None else changed.with_contact(replace(contact, verified_at=begun.at))
+
+
+def _recovered(changed: Account, channel: Channel | None, at: datetime) -> Account:
+    """Return an account as the link of a forgotten password leaves it, read by a channel.
+
+    Read where only the person reads, it is their password again, and opens all. Read at an address that came while
+    it opened one clinic alone, it opens no more than before; but whose the address is has been shown again.
+    """
+    contact = None if channel is None else changed.contact(channel)
+    if contact is None or contact.verified_at is None or not changed.only_at:
+        return changed
+    if changed.is_own(contact):
+        return changed.opening((), at, (contact.address,))
+    return changed.with_contact(replace(contact, verified_at=at))
 
 
 def _renewed(changed: Account, found: Found, now: datetime) -> Account | None:
@@ -141,8 +155,10 @@ def _renewed(changed: Account, found: Found, now: datetime) -> Account | None:
         return None
     given = Contact(channel=found.channel, address=found.address, verified_at=now)
     if is_theirs(changed, found.channel, found.address):
-        return replace(changed, reset_by=found.channel, only_at=widened(changed, found.link.clinic))
-    return replace(changed.with_contact(given), reset_by=None, only_at=(found.link.clinic,))
+        widest = changed.opening(widened(changed, found.link.clinic), now, (found.address,))
+        return replace(widest, reset_by=found.channel)
+    fresh = changed.with_contact(given).opening((found.link.clinic,), now, (found.address,))
+    return replace(fresh, reset_by=None)
 
 
 def given(account: Account, gift: Gift, kept: str) -> Account | None:
@@ -151,16 +167,24 @@ def given(account: Account, gift: Gift, kept: str) -> Account | None:
         return None
     known = all(is_theirs(account, channel, address) for channel, address in gift.to.items())
     only_at = widened(account, gift.clinic) if known else (gift.clinic,)
-    fresh = replace(account, password=kept, password_set_at=gift.at, reset_by=None, only_at=only_at)
+    fresh = replace(account, password=kept, password_set_at=gift.at, reset_by=None)
     for channel, address in gift.to.items():
         if not is_theirs(account, channel, address):
             fresh = fresh.with_contact(Contact(channel=channel, address=address, verified_at=gift.at))
-    return fresh
+    return fresh.opening(only_at, gift.at, tuple(gift.to.values()))
 
 
 def is_theirs(account: Account, channel: Channel, address: str) -> bool:
     """Tell whether an address was shown to be this person's."""
     return any((one.channel, one.address) == (channel, address) for one in account.reachable)
+
+
+def lost(before: Account, after: Account) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    """Return as what the trail tells, event and detail, that ways to be reached are there no more."""
+    gone = {one.channel for one in before.reachable} - {one.channel for one in after.reachable}
+    contacts = tuple(("account.contact_changed", {"channel": channel.value}) for channel in sorted(gone))
+    app = before.app_secret is not None and after.app_secret is None
+    return (*contacts, *((("account.app_removed", {}),) if app else ()))
 
 
 def widened(account: Account, clinic: str) -> tuple[str, ...]:

@@ -9,10 +9,11 @@ from typing import Protocol
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.child import approved_here, outgrown, reclaimed, vouched, waiting
+from idbroker.accounts.choosing import lost
 from idbroker.accounts.entries import asked_entry, exempt_at, has_died
+from idbroker.accounts.own import Told
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
-from idbroker.accounts.reconciling import Letters
 from idbroker.accounts.records import Records, new_handle
 from idbroker.accounts.registering import PAGES, Draft, Registering
 from idbroker.events import Event, Events
@@ -42,7 +43,7 @@ class Joining:
     records: Records
     events: Events
     registering: Registering
-    letters: Letters
+    letters: Told
     sign_ons: SignOns
     name = "joining"
 
@@ -147,8 +148,7 @@ class Joining:
         theirs = self._is_kept(visit, proved, account, enrolments)
         if not theirs:
             # Links and codes that went to the claimant's addresses must open nothing either.
-            self.records.links.end_all(proved.person)
-            self.registering.reaching.codes.revoke(proved.person)
+            self._end_messages(proved.person)
             self._end_claims(proved.person)
         wanted = _confirmed(account if theirs else reclaimed(account), proved, visit.now)
         if wanted == account:
@@ -187,12 +187,33 @@ class Joining:
             own = before if self._is_kept(visit, proved, before, enrolments) else reclaimed(before)
             return _confirmed(own, proved, visit.now)
 
+        wanted = change(seen)
+        cleaned = wanted.password == seen.password and lost(seen, wanted)
+        if cleaned:
+            self._drop(visit, proved, seen, wanted)
         account = self.records.accounts.change(proved.person, change)
+        if cleaned:  # again, for what was sent there meanwhile
+            self._end_messages(proved.person)
+            for kind, detail in cleaned:
+                self._record(visit, proved, kind, detail)
         if account is not None and (seen.guardian, seen.password) != (account.guardian, account.password):
             self._record(visit, proved, "account.reclaimed")
         elif seen.confirmed_at is None:
             self._record(visit, proved, "account.confirmed")
         return account
+
+    def _drop(self, visit: Visit, proved: Proved, seen: Account, wanted: Account) -> None:
+        """Tell everybody known before that what came under another clinic's word counts no more; told first."""
+        if wanted.contacts != seen.contacts:
+            self.letters.contact_changed(seen, wanted, visit)
+        if wanted.app_secret != seen.app_secret:
+            self.letters.app_changed(seen, visit)
+        self._end_messages(proved.person)
+
+    def _end_messages(self, person: str) -> None:
+        """End the links and codes that lie in mailboxes."""
+        self.records.links.end_all(person)
+        self.registering.reaching.codes.revoke(person)
 
     # ---- taken in --------------------------------------------------------------------------------
 
@@ -240,7 +261,7 @@ class Joining:
         self.records.accounts.change(proved.person, lambda account: _renewed(account, fresh))
         self._record(visit, proved, "account.changed")
 
-    def _record(self, visit: Visit, proved: Proved, kind: str) -> None:
+    def _record(self, visit: Visit, proved: Proved, kind: str, detail: Mapping[str, str] | None = None) -> None:
         self.events.record(
             Event(
                 at=visit.now,
@@ -250,6 +271,7 @@ class Joining:
                 clinic=visit.clinic.id,
                 provider=proved.identity.provider,
                 person=proved.person,
+                detail=detail or {},
             )
         )
 
@@ -290,14 +312,13 @@ def _confirmed(account: Account, proved: Proved, now: datetime) -> Account:
     """
     identity = proved.identity
     return replace(
-        account,
+        account.freed() if proved.claimed == proved.person else account,
         number=identity.number or account.number,
         given_name=account.given_name or identity.given_name,
         family_name=account.family_name or identity.family_name,
         birthdate=account.birthdate or identity.birthdate,
         confirmed_at=account.confirmed_at or now,
         reset_by=None,
-        only_at=() if proved.claimed == proved.person else account.only_at,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment
@@ -291,9 +292,8 @@ class OwnPage:
         if step is None or is_too_weak(session, self._account(session)):
             return False
         # The code that confirms it is used up by that: it signs nobody in (RFC 6238, 5.2).
-        self._change_app(
-            session, "account.app_added", visit, lambda one: replace(one, app_secret=secret, app_step=step)
-        )
+        added = partial(replace, app_secret=secret, app_step=step, app_since=visit.now)
+        self._change_app(session, "account.app_added", visit, added)
         self.pending.take(_slot(session, None))
         return True
 
@@ -301,7 +301,7 @@ class OwnPage:
         """Forget the authenticator app (ASVS 6.5.6); False when codes could come no other way."""
 
         def removed(account: Account) -> Account | None:
-            after = replace(account, app_secret=None, app_step=0)
+            after = replace(account, app_secret=None, app_step=0, app_since=None)
             if is_too_weak(session, account):
                 return None
             return after if keeps_a_way(account, after, visit.clinic) else None

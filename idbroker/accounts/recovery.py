@@ -27,6 +27,7 @@ from idbroker.accounts.choosing import (
     Weak,
     chosen,
     given,
+    lost,
     may_choose,
     own_words,
     silent,
@@ -277,7 +278,8 @@ class Recovery:
         def set_now(now_is: Account) -> Account | None:
             # Another has been chosen meanwhile: what was shown to be known is not the password any more.
             same = now_is.password in (known, password) and not now_is.disabled
-            return replace(now_is, password=password, password_set_at=visit.now, reset_by=None) if same else None
+            fresh = now_is.again(visit.now)
+            return replace(fresh, password=password, password_set_at=visit.now, reset_by=None) if same else None
 
         return Done() if self._set(account.person, set_now, event, "page", but) else Spent()
 
@@ -335,6 +337,8 @@ class Recovery:
             return False
         if altered:
             self.events.record(replace(event, person=person, detail={"how": how}))
+            for kind, detail in lost(account, kept):
+                self.events.record(replace(event, person=person, kind=kind, detail=detail))
         self.sign_ons.end_person(person, "password", but=but)
         self.linking.end_all(person)
         self.codes.revoke(person)
