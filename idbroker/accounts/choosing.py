@@ -128,7 +128,9 @@ def chosen(account: Account, begun: Begun) -> Account | None:
             return _renewed(changed, begun.found, begun.at)
         case Purpose.ACTIVATE:
             contact = None if channel is None else account.contact(channel)
-            return changed if contact is None else changed.with_contact(replace(contact, verified_at=begun.at))
+            shown = changed if contact is None else changed.with_contact(replace(contact, verified_at=begun.at))
+            # Staff of one clinic have said who reads there: no other clinic has.
+            return shown.opening((link.clinic,), begun.at)
 
 
 def _recovered(changed: Account, channel: Channel | None, at: datetime) -> Account:
