@@ -28,6 +28,7 @@ from idbroker.patients.telephone import Call, Calls, Dialled, Witness
 from idbroker.providers import Means, Provider
 from idbroker.rooms import Counter, Given, Rooms
 from idbroker.staff.entrance import Entrance, Halfway, StaffSession
+from idbroker.staff.familiar import Familiar
 from idbroker.staff.letters import Letters
 from idbroker.staff.passkeys import Passkeys
 from idbroker.staff.records import Members, StaffRows
@@ -151,6 +152,14 @@ def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
         throttle=counter.throttle,
         app_codes=counter.desk.app_codes,
         limits=given.settings.passwords,
+        familiar=Familiar(sealer=given.sealer),
+        letters=Letters(
+            post=counter.messages,
+            words=given.words,
+            clinics=given.settings.clinics,
+            sealer=given.sealer,
+            issuer=given.settings.server.issuer,
+        ),
     )
 
 
@@ -162,6 +171,7 @@ def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
         sealer=given.sealer,
         tallies=given.tallies,
         throttle=counter.throttle,
+        familiar=entrance.familiar,
         issuer=issuer,
     )
     welcome = Welcome(
@@ -172,14 +182,7 @@ def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
         clinics=given.settings.clinics,
         issuer=issuer,
     )
-    letters = Letters(
-        post=counter.messages,
-        words=given.words,
-        clinics=given.settings.clinics,
-        sealer=given.sealer,
-        issuer=issuer,
-    )
-    return Roster(entrance=entrance, welcome=welcome, letters=letters, codes=counter.codes)
+    return Roster(entrance=entrance, welcome=welcome, letters=entrance.letters, codes=counter.codes)
 
 
 def _organisation(given: Given) -> Organisation | None:

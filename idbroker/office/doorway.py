@@ -121,6 +121,8 @@ class Doorway:
         _, secret = entrance.admit(member, how, now)
         response = see_other(onward(to))
         self.site.cookies.keep_staff(response, secret)
+        token = entrance.familiar.token(member, self.site.cookies.familiar(request), now)
+        self.site.cookies.keep_familiar(request, response, token)
         self.site.cookies.drop_entering(response)
         return response
 

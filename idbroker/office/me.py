@@ -109,7 +109,8 @@ class _OwnPages:
         now, typed = self._site.clock.now(), fields.get("current", "")
         if own.member.password is None:
             return "s.in.e.organisation"
-        found = self._entrance.password(own.member.login, typed, request.remote_addr, now)
+        brought = self._site.cookies.familiar(request)
+        found = self._entrance.password(own.member.login, typed, request.remote_addr, now, brought)
         if isinstance(found, Member):
             return None if found.id == own.member.id else "me.e.current"
         if isinstance(found, Locked):

@@ -86,7 +86,8 @@ class _SigningIn:
         """Take the first factor."""
         now, to = self._site.clock.now(), onward(fields.get("to", ""))
         login = fields.get("login", "")
-        found = self._entrance.password(login, fields.get("password", ""), request.remote_addr, now)
+        brought = self._site.cookies.familiar(request)
+        found = self._entrance.password(login, fields.get("password", ""), request.remote_addr, now, brought)
         if isinstance(found, Member):
             if not found.app_secret and not found.passkeys:
                 return self._again(stranger, to, "s.in.e.nofactor")
@@ -129,7 +130,8 @@ class _SigningIn:
     def by_passkey(self, stranger: Stranger, fields: Parameters) -> Response:
         """Take a passkey's answer, which is the whole sign-in."""
         now, to = self._site.clock.now(), onward(fields.get("to", ""))
-        found = self._passkeys.enter(fields.get("credential", ""), stranger.bound, request.remote_addr, now)
+        answer, brought = fields.get("credential", ""), self._site.cookies.familiar(request)
+        found = self._passkeys.enter(answer, stranger.bound, request.remote_addr, now, brought)
         if isinstance(found, Member):
             return self.doorway.admit(stranger, found, "passkey", to)
         if isinstance(found, Refused):

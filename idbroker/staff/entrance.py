@@ -3,10 +3,11 @@
 What a stranger can do here, and cannot (ASVS 6.1.1, 6.3.1, 6.3.8; SP 800-63B-4, 3.2.2):
 
 - Guess: each try is counted before it is compared. Five for a user name, then a quarter of an hour none; a hundred
-  in a row, then none until an administrator sends a new link.
+  in a row, then none until an administrator sends a new link. The colleague is told by e-mail.
 - Learn who works here: a name that nobody has is counted, locked, hashed and answered as any other; so is somebody
   who is disabled, or has no password.
-- Keep somebody out: of the password only. A passkey and the organisation's own sign-in know nothing of these counts.
+- Keep somebody out: of the password only, and only of browsers in which they have not signed in before: those have
+  counts of their own (`familiar`). A passkey and the organisation's own sign-in know nothing of any of these counts.
 - Try many names a few times each: wrong ones also count by network address.
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -26,6 +28,8 @@ from idbroker.otp.app_codes import AppCodes
 from idbroker.otp.one_time import Locked
 from idbroker.otp.throttle import Limit, Throttle
 from idbroker.otp.tries import LOGIN
+from idbroker.staff.familiar import Familiar
+from idbroker.staff.letters import Letters
 from idbroker.staff.logins import LONGEST, login_of
 from idbroker.staff.member import Actor, Member
 from idbroker.staff.records import Members
@@ -75,6 +79,24 @@ class Refused:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counts:
+    """What a try counts by: a name, and where it comes from; `own` is the name in a known browser."""
+
+    name: str
+    place: str | None = None
+    own: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spent:
+    """A try was counted: how many are `left` of five, and in a row."""
+
+    counts: _Counts
+    left: int
+    in_a_row: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entrance:
     """Lets staff in. Every method may raise StoreError. Tries are counted before anything is compared."""
@@ -88,59 +110,89 @@ class Entrance:
     throttle: Throttle
     app_codes: AppCodes
     limits: Passwords
+    familiar: Familiar
+    letters: Letters
 
     # ---- the first factor ------------------------------------------------------------------------
 
-    def password(self, login: str, password: str, ip: str | None, now: datetime) -> Member | Refused | Locked:
-        """Check a user name and a password: the first of two factors."""
+    def password(
+        self, login: str, password: str, ip: str | None, now: datetime, brought: Iterable[str] = ()
+    ) -> Member | Refused | Locked:
+        """Check a user name and a password: the first of two factors.
+
+        `brought` are the tokens of colleagues who have signed in with this browser before.
+        """
         if self.hasher.full:  # before it is counted: a crowd must not use up anybody's tries
             return Refused(why="busy")
         name = login_of(login)
-        counted = name or login[: 4 * LONGEST]
-        left = self._spent(counted, ip, now)
-        if isinstance(left, Locked):
-            return left
         member = self.members.by_login(name) if name else None
+        spent = self._spent(self._counts(name or login[: 4 * LONGEST], member, ip, brought, now), now)
+        if isinstance(spent, Locked):
+            return spent
         usable = member is not None and not member.disabled and self.settings.passwords
         try:
             right = self.hasher.verify(member.password if member is not None and usable else None, password)
         except Busy:
             return Refused(why="busy")
         if member is None or not right:
-            return self._wrong(counted, member, ip, left, now)
-        self.reopen(member)
+            return self._wrong(spent, member, now)
+        self._clear(spent.counts.name)
+        if spent.counts.own is not None:
+            self._clear(spent.counts.own)
+        self.throttle.clear(_failed(member.login), CEILING)  # those in a row are so no more, wherever they were
         return self._upgraded(member, password)
 
     def reopen(self, member: Member) -> None:
-        """Give somebody all their tries of a password again: it was right, or a new one is to be chosen."""
-        self.throttle.clear(_tried(member.login), self._limit(self.limits.tries))
-        self.throttle.clear(_failed(member.login), CEILING)
+        """Give somebody all their tries of a password again: a new one is to be chosen, or was."""
+        self._clear(member.login)
 
-    def _spent(self, name: str, ip: str | None, now: datetime) -> int | Locked:
-        """Count a try, unless what it is typed at is locked; return how many are left."""
-        place = _place(ip)
-        locked = self.throttle.locked(place, now) if place else None
+    def _clear(self, name: str) -> None:
+        self.throttle.clear(_tried(name), self._limit(self.limits.tries))
+        self.throttle.clear(_failed(name), CEILING)
+
+    def _counts(
+        self, name: str, member: Member | None, ip: str | None, brought: Iterable[str], now: datetime
+    ) -> _Counts:
+        """Return what a try counts by: this browser alone where they have signed in with it, else what all share.
+
+        A hundred wrong ones in a row there, and it is as any other: whoever has taken it may not go on for 90 days.
+        """
+        browser = None if member is None else self.familiar.of(member, brought, now)
+        if browser is None:
+            return _Counts(name=name, place=_place(ip))
+        own = f"{name}|{browser}"
+        if self.throttle.locked(_failed(own), now) is not None:
+            return _Counts(name=name, place=_place(ip), own=own)
+        return _Counts(name=own)
+
+    def _spent(self, counts: _Counts, now: datetime) -> _Spent | Locked:
+        """Count a try, unless what it is typed at is locked."""
+        locked = self.throttle.locked(counts.place, now) if counts.place else None
         if locked is not None:
             return locked
-        for_good = self.throttle.locked(_failed(name), now)
+        for_good = self.throttle.locked(_failed(counts.name), now)
         if for_good is not None:
             return replace(for_good, recover=True)
-        left = self.throttle.spend(_tried(name), self._limit(self.limits.tries), pause=self.limits.window, now=now)
+        tries = self._limit(self.limits.tries)
+        left = self.throttle.spend(_tried(counts.name), tries, pause=self.limits.window, now=now)
         if isinstance(left, Locked):
             return left
-        in_a_row = self.throttle.spend(_failed(name), CEILING, pause=None, now=now)
-        return replace(in_a_row, recover=True) if isinstance(in_a_row, Locked) else left
+        in_a_row = self.throttle.spend(_failed(counts.name), CEILING, pause=None, now=now)
+        if isinstance(in_a_row, Locked):
+            return replace(in_a_row, recover=True)
+        return _Spent(counts=counts, left=left, in_a_row=in_a_row)
 
-    def _wrong(self, name: str, member: Member | None, ip: str | None, left: int, now: datetime) -> Refused | Locked:
+    def _wrong(self, spent: _Spent, member: Member | None, now: datetime) -> Refused | Locked:
         why = "unknown" if member is None else "disabled" if member.disabled else "password"
         self.record("staff.refused", member, now, why=why)
-        place = _place(ip)
-        if (
-            place
-            and self.throttle.spend(place, self._limit(self.limits.address), pause=self.limits.window, now=now) == 0
-        ):
+        place, address = spent.counts.place, self._limit(self.limits.address)
+        if place and self.throttle.spend(place, address, pause=self.limits.window, now=now) == 0:
             self.record("staff.locked", None, now, why="address")
-        if left > 0:
+        if spent.in_a_row == 0:
+            self.record("staff.locked", member, now, why="ceiling")
+            if member is not None and not member.disabled:
+                self.letters.closed(member, now)
+        if spent.left > 0:
             return Refused(why=why)
         self.record("staff.locked", member, now, why="password")
         return Locked(until=now + self.limits.window)

@@ -39,6 +39,12 @@ class Letters:
         lines = (self._say("s.in.m.changed", member, at),)
         return self._send(member, "staff_changed", "s.in.m.changed.sub", lines, at.isoformat(), at + NEWS)
 
+    def closed(self, member: Member, at: datetime) -> bool:
+        """Tell them, once a day, that somebody has typed so many wrong passwords that new browsers take none."""
+        lines = (self._say("s.in.m.closed", member, at),)
+        # A message is kept once: the day is in its id.
+        return self._send(member, "staff_closed", "s.in.m.closed.sub", lines, f"{at:%Y-%m-%d}", at + NEWS)
+
     def _say(self, key: str, member: Member, at: datetime, clinic: str | None = None) -> str:
         place = self._clinic(member, clinic)
         host = urlsplit(self.issuer).hostname or self.issuer

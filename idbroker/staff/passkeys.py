@@ -10,6 +10,7 @@ import base64
 import hmac
 import ipaddress
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ from idbroker.otp.one_time import Locked
 from idbroker.otp.throttle import Limit, Throttle
 from idbroker.sealing import Sealer
 from idbroker.staff.entrance import Refused
+from idbroker.staff.familiar import Familiar
 from idbroker.staff.member import Member, Passkey
 from idbroker.staff.records import Members
 from idbroker.staff.settings import Settings
@@ -51,17 +53,20 @@ MOST = 10  # passkeys of one member
 MOST_OCTETS = 16 * 1024
 LONGEST_NAME = 60
 WRONG = Limit(most=30, per=timedelta(minutes=15))
+CHECKS = 600  # answers looked at in a minute, from one address: more than a clinic gives, less than a processor takes
+_MINUTE = timedelta(minutes=1)
 # What a library says to bytes that are no answer of an authenticator: it parses CBOR, keys and JSON for us.
 _BAD = (WebAuthnException, ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 _VERIFIED = UserVerificationRequirement.REQUIRED
+_ENTER, _MAKE = "enter", "make"  # what a challenge is for: the answer to one is none to the other
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passkeys:
     """Asks for passkeys and takes their answers. `bound` is what only this browser knows, hashed.
 
-    A challenge is ours (a MAC), for one browser, for ten minutes, and once: an answer that was heard is of no use
-    again or elsewhere. Every method may raise StoreError.
+    A challenge is ours (a MAC), for one browser, to make a key or to come in, for ten minutes, and once: an answer that
+    was heard is of no use again or elsewhere. Every method may raise StoreError.
     """
 
     members: Members
@@ -69,6 +74,7 @@ class Passkeys:
     sealer: Sealer
     tallies: Tallies
     throttle: Throttle
+    familiar: Familiar
     issuer: str
 
     @property
@@ -95,7 +101,7 @@ class Passkeys:
         return options_to_json(
             generate_authentication_options(
                 rp_id=self.host,
-                challenge=self._challenge(bound, now),
+                challenge=self._challenge(_ENTER, bound, now),
                 allow_credentials=known,
                 user_verification=_VERIFIED,
             )
@@ -110,7 +116,7 @@ class Passkeys:
                 user_id=bytes.fromhex(member.id),
                 user_name=member.login,
                 user_display_name=member.name,
-                challenge=self._challenge(bound, now),
+                challenge=self._challenge(_MAKE, bound, now),
                 exclude_credentials=[PublicKeyCredentialDescriptor(id=key.id) for key in member.passkeys],
                 authenticator_selection=AuthenticatorSelectionCriteria(
                     resident_key=ResidentKeyRequirement.REQUIRED, user_verification=_VERIFIED
@@ -120,16 +126,23 @@ class Passkeys:
 
     # ---- answered --------------------------------------------------------------------------------
 
-    def enter(self, answer: str, bound: str, ip: str | None, now: datetime) -> Member | Refused | Locked:
-        """Return whose passkey answered. Refused for every other answer: forged, old, heard before, of a copy."""
-        place = f"staff|passkey|{Visitor(ip=ip).network}"
-        locked = self.throttle.locked(place, now)
-        if locked is not None:
-            return locked
+    def enter(
+        self, answer: str, bound: str, ip: str | None, now: datetime, brought: Iterable[str] = ()
+    ) -> Member | Refused | Locked:
+        """Return whose passkey answered. Refused for every other answer: forged, old, heard before, of a copy.
+
+        A right answer is never refused for the wrong ones of others at its address, or one device on the clinic's
+        network would keep all staff out. After thirty wrong ones there, wrong ones are Locked, and in no trail. Only
+        the processor is guarded by a cap on answers; a browser that somebody has signed in with has its own.
+        """
+        source = self.familiar.browser(brought, now) or Visitor(ip=ip).network
+        if self.tallies.add(f"staff passkey|{source}", _MINUTE) > CHECKS:
+            return Locked(until=now + _MINUTE)
         found = self._entered(answer, bound, now) if self.usable else Refused(why="off")
-        if isinstance(found, Refused):
-            self.throttle.spend(place, WRONG, pause=WRONG.per, now=now)
-        return found
+        if isinstance(found, Member):
+            return found
+        counted = self.throttle.spend(f"staff|passkey|{Visitor(ip=ip).network}", WRONG, pause=WRONG.per, now=now)
+        return counted if isinstance(counted, Locked) else found
 
     def _entered(self, answer: str, bound: str, now: datetime) -> Member | Refused:
         try:
@@ -137,7 +150,7 @@ class Passkeys:
             challenge = b"" if credential is None else _challenge_in(credential.response.client_data_json)
         except _BAD:
             return Refused(why="passkey")
-        if credential is None or not self._spend(challenge, bound, now):
+        if credential is None or not self._spend(challenge, _ENTER, bound, now):
             return Refused(why="challenge")
         member = self.members.by_passkey(credential.raw_id)
         if member is None:
@@ -191,7 +204,7 @@ class Passkeys:
         try:
             credential = parse_registration_credential_json(answer) if len(answer) <= MOST_OCTETS else None
             challenge = b"" if credential is None else _challenge_in(credential.response.client_data_json)
-            if credential is None or not self._spend(challenge, bound, now):
+            if credential is None or not self._spend(challenge, _MAKE, bound, now):
                 return None
             proof = verify_registration_response(
                 credential=credential,
@@ -212,21 +225,21 @@ class Passkeys:
 
     # ---- challenges ------------------------------------------------------------------------------
 
-    def _challenge(self, bound: str, now: datetime) -> bytes:
+    def _challenge(self, ceremony: str, bound: str, now: datetime) -> bytes:
         words = f"{int(now.timestamp())}.{secrets.token_urlsafe(16)}"
-        return f"{words}.{self._mac(words, bound)}".encode()
+        return f"{words}.{self._mac(words, ceremony, bound)}".encode()
 
-    def _spend(self, challenge: bytes, bound: str, now: datetime) -> bool:
-        """Tell whether a challenge is ours, of this browser, of late, and has not been answered before."""
+    def _spend(self, challenge: bytes, ceremony: str, bound: str, now: datetime) -> bool:
+        """Tell whether a challenge is ours, for this, of this browser, of late, and has not been answered before."""
         words, _, mac = challenge.decode("ascii", "replace").rpartition(".")
-        if not hmac.compare_digest(mac.encode(), self._mac(words, bound).encode()):
+        if not hmac.compare_digest(mac.encode(), self._mac(words, ceremony, bound).encode()):
             return False
         at = int(words.partition(".")[0])
         fresh = 0 <= now.timestamp() - at < LIFE.total_seconds()
         return fresh and self.tallies.add(f"staff challenge|{words}", LIFE) == 1
 
-    def _mac(self, words: str, bound: str) -> str:
-        digest = self.sealer.index("staff challenge", f"{words}\n{bound}")
+    def _mac(self, words: str, ceremony: str, bound: str) -> str:
+        digest = self.sealer.index("staff challenge", f"{ceremony}\n{words}\n{bound}")
         return base64.urlsafe_b64encode(digest[:24]).decode()
 
 

@@ -14,6 +14,8 @@ TRANSACTION_DAYS = 7
 COMFORT_DAYS = 365
 DEVICE_DAYS = 365
 FAREWELL_MINUTES = 30
+FAMILIAR_DAYS = 90
+MOST_FAMILIAR = 12  # colleagues who share one computer
 _DEVICE = re.compile(r"[A-Za-z0-9_-]{22}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -113,6 +115,21 @@ class Cookies:
     def drop_staff(self, response: Response) -> None:
         """Remove it."""
         self._drop(response, self._name("w"))
+
+    def familiar(self, request: Request) -> tuple[str, ...]:
+        """Return the tokens of colleagues who have signed in with this browser before: one for each."""
+        prefix = self._name("k-")
+        return tuple(value for name, value in request.cookies.items() if name.startswith(prefix) and len(value) <= 128)
+
+    def keep_familiar(self, request: Request, response: Response, token: str) -> None:
+        """Set a colleague's, named by the first eight signs of it; of more than twelve the oldest go."""
+        prefix, name = self._name("k-"), f"k-{token[:8]}"
+        others = {one: value for one, value in request.cookies.items() if one.startswith(prefix)}
+        others.pop(self._name(name), None)
+        by_age = sorted(others, key=lambda one: others[one][33:43])
+        for stale in by_age[: max(0, len(by_age) - MOST_FAMILIAR + 1)]:
+            self._drop(response, stale)
+        self._set(response, name, token, FAMILIAR_DAYS * 86400, same_site="Strict")
 
     def entering(self, request: Request) -> str:
         """Return the secret of a browser in which a colleague is about to sign in, or nothing."""
