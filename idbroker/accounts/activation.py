@@ -178,7 +178,7 @@ class Activation:
 
 def is_new(account: Account) -> bool:
     """Tell whether nobody has taken the account in use: what is in it is what staff said."""
-    return account.password is None and not account.reachable and account.confirmed_at is None
+    return not account.in_use
 
 
 def _entry(before: Entry, invitation: Invitation) -> Entry:

@@ -165,7 +165,7 @@ def _renewed(changed: Account, found: Found, now: datetime) -> Account | None:
 
 def given(account: Account, gift: Gift, kept: str) -> Account | None:
     """Return an account with a password that staff gave, hashed; where it went counts as shown to be theirs."""
-    if account.disabled or account.guardian is not None:
+    if account.disabled or account.guardian is not None or not may_give(account, gift.to, gift.clinic):
         return None
     known = all(is_theirs(account, channel, address) for channel, address in gift.to.items())
     only_at = widened(account, gift.clinic) if known else (gift.clinic,)
@@ -174,6 +174,16 @@ def given(account: Account, gift: Gift, kept: str) -> Account | None:
         if not is_theirs(account, channel, address):
             fresh = fresh.with_contact(Contact(channel=channel, address=address, verified_at=gift.at))
     return fresh.opening(only_at, gift.at, tuple(gift.to.values()))
+
+
+def may_give(account: Account, to: Mapping[Channel, str], clinic: str) -> bool:
+    """Tell whether a clinic's staff may set a password and send it there: nobody has to do anything for it.
+
+    The attack, or the slip: staff of one clinic type a number and an address, and what somebody signs in with at
+    every other clinic is gone. So at an address that is not theirs, whoever reads there has to act (Purpose.RENEW).
+    """
+    elsewhere = account.in_use and (not account.only_at or {*account.only_at} != {clinic})
+    return not elsewhere or all(is_theirs(account, channel, address) for channel, address in to.items())
 
 
 def is_theirs(account: Account, channel: Channel, address: str) -> bool:

@@ -11,7 +11,7 @@ from idbroker.accounts import activation, paper, recovery
 from idbroker.accounts.account import Account, Contact, Enrolment, Purpose, Standing
 from idbroker.accounts.activation import Activation, Invitation, Invited, is_new
 from idbroker.accounts.child import vouched
-from idbroker.accounts.choosing import Busy, Gift, is_theirs
+from idbroker.accounts.choosing import Busy, Gift, is_theirs, may_give
 from idbroker.accounts.entries import has_died
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
@@ -285,7 +285,14 @@ class Access:
         return receipt
 
     def _gave(self, sending: _Sending) -> Receipt | Limited | NotDone:
-        """Send a lasting password. Who is sent one is somebody that the clinic says can use no eID."""
+        """Send a lasting password. Who is sent one is somebody that the clinic says can use no eID.
+
+        Who uses their password at another clinic keeps it until they act themselves: to what only this clinic says is
+        theirs goes a link.
+        """
+        if sending.account is not None and not may_give(sending.account, sending.to, sending.clinic.id):
+            account, _ = self.activation.prepare(sending.invitation(), sending.enrolment.person, sending.now)
+            return self._renewed(sending, account)
         entry = sending.enrolment.entry
         invitation = sending.invitation(exempt=(entry.exempt if entry else None) or "other")
         account, _ = self.activation.prepare(invitation, sending.enrolment.person, sending.now)

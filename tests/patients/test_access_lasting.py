@@ -11,7 +11,7 @@ import pytest
 
 from idbroker.accounts import paper
 from idbroker.accounts.account import Purpose
-from idbroker.accounts.choosing import Done
+from idbroker.accounts.choosing import Done, Gift
 from idbroker.clinic import PasswordRules
 from idbroker.clock import StoppedClock
 from idbroker.messages.message import Channel
@@ -19,7 +19,7 @@ from idbroker.otp.one_time import Limited
 from idbroker.patients.access import LETTER_LIFE, Letter, Receipt
 from idbroker.patients.patient import Conflict, NotDone
 from tests.accounts.desk_house import ANNA, EMAIL, EMIL, PASSWORD
-from tests.accounts.recovery_house import CLINIC, NEW
+from tests.accounts.recovery_house import CLINIC, NEW, token_in
 from tests.patients.access_house import BOTH, LASTING, TOLD, AccessHouse, access_house
 
 _WORDS = re.compile(r"[a-z2-9]{5}(-[a-z2-9]{5})+")
@@ -75,18 +75,51 @@ def test_a_new_one_ends_the_old(house: AccessHouse) -> None:
 
 
 def test_it_opens_no_other_clinic(house: AccessHouse) -> None:
-    """Sent to an address that was not shown to be theirs, it opens this clinic alone, and the old one is told."""
-    anna = house.rooms.desk.account(ANNA)
+    """It opens the clinic that sent it; sent anew elsewhere on that clinic's own word, and the old told."""
     patient = house.patient(LASTING.id)
-
     house.send(patient)
+    house.rooms.settled()
 
-    account = house.rooms.account(anna.person)
+    house.send(house.patient(LASTING.id, told={Channel.EMAIL: "new@example.org"}))
+
+    account = house.rooms.account(patient.person)
     assert account.only_at == (LASTING.id,)
     assert sorted((one.kind, one.to) for one in house.rooms.settled()) == [
-        ("changed", EMAIL.address),
-        ("lasting", TOLD[Channel.EMAIL]),
+        ("changed", TOLD[Channel.EMAIL]),
+        ("lasting", "new@example.org"),
     ]
+
+
+@pytest.mark.parametrize("password", [PASSWORD, None], ids=["a password", "an eID"])
+def test_nobody_loses_what_they_use_elsewhere(house: AccessHouse, password: str | None) -> None:
+    """The attack: staff type anybody's number and an address, and the person's password at every clinic is gone.
+
+    A link goes there instead, which asks for an act of whoever reads it, and opens the one clinic.
+    """
+    anna = house.rooms.desk.account(ANNA, password)
+    patient = house.patient(LASTING.id)
+
+    receipt = house.send(patient)
+
+    assert isinstance(receipt, Receipt)
+    assert receipt.kind == "link"
+    assert house.rooms.account(anna.person) == anna
+    assert not house.rooms.ended.asked
+    (mail,) = house.rooms.settled()
+    assert mail.kind == "renewal"
+    house.choose(token_in(mail))
+    assert house.rooms.account(anna.person).only_at == (LASTING.id,)
+
+
+def test_nor_what_was_taken_in_use_meanwhile(house: AccessHouse, clock: StoppedClock) -> None:
+    """Asked where it is written, too: whoever begins to use it between our look and our write keeps it."""
+    anna = house.rooms.desk.account(ANNA)
+    gift = Gift(
+        person=anna.person, password=NEW, to=TOLD, clinic=LASTING.id, client=None, language="sv", at=clock.now()
+    )
+
+    assert house.rooms.recovery.give(gift) is False
+    assert house.rooms.account(anna.person) == anna
 
 
 def test_theirs_stays_theirs(house: AccessHouse) -> None:
