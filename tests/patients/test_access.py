@@ -20,8 +20,9 @@ from idbroker.otp.one_time import Limited
 from idbroker.patients.access import Receipt
 from idbroker.patients.patient import Conflict, NotDone
 from tests.accounts.desk_house import ANNA, EMAIL, EMIL, SMS
-from tests.accounts.recovery_house import NEW, token_in
-from tests.patients.access_house import BOTH, OTHER, TOLD, AccessHouse, access_house
+from tests.accounts.recovery_house import CLINIC, NEW, token_in
+from tests.patients.access_house import BOTH, LASTING, OTHER, TOLD, AccessHouse, access_house
+from tests.store.crowd import at_once
 
 
 @pytest.fixture
@@ -75,6 +76,21 @@ def test_pressed_twice(house: AccessHouse) -> None:
 
     assert first == again
     assert len(house.rooms.settled()) == 1
+
+
+@pytest.mark.parametrize("clinic", [CLINIC.id, LASTING.id])
+def test_pressed_at_the_same_moment(house: AccessHouse, clinic: str) -> None:
+    """Of many presses of one form at once one sends, and all are told of that one; another form is another."""
+    patient = house.patient(clinic)
+
+    told = at_once(lambda _: house.send(patient, form="one press"), 4)
+
+    assert told == [told[0]] * 4
+    assert isinstance(told[0], Receipt)
+    assert len(house.rooms.settled()) == 1
+    assert len(house.rooms.desk.events("patient.sent")) == 1
+    house.send(patient, form="another")
+    assert len(house.rooms.desk.events("patient.sent")) == 2
 
 
 def test_three_an_hour(house: AccessHouse, clock: StoppedClock) -> None:
