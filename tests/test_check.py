@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from idbroker import config
 from idbroker.commands.check import advice, check
+from idbroker.errors import ConfigError
 
 FILE = """
 [server]
@@ -68,6 +69,8 @@ def said(**changes: dict[str, Any] | None) -> list[str]:
     return [f"[{where}] {what}" for where, what in advice(config.read(document))]
 
 
+ORGANISATION = {"issuer": "https://sso.example.org", "client_id": "us", "client_secret_file": "/etc/idbroker/secret"}
+DIALS = {"environment": "production", "certificate_file": "/c.pem", "key_file": "/k.pem", "telephone": True}
 USUAL = [
     "[clients.portal] minimum = low: a password and a one-time code are enough for this service",
     "[store] Redis must keep what it has over a restart (appendonly yes), or a restart forgives all tries",
@@ -88,6 +91,10 @@ def test_usual_settings_are_hardly_remarked_on() -> None:
         ("clinics_clinea", {"registration": "automatic"}, "[clinics.clinea] registration = automatic: whoever shows"),
         ("clinics_clinea", {"registration": "approval"}, "[clinics.clinea] registration = approval: who registers"),
         ("clinics_clinea", {"registration": "off"}, "[clinics.clinea] registration = off: whom nobody has entered"),
+        ("clinics_clinea", {"access": "password"}, "[clinics.clinea] access = password: the password lies for years"),
+        ("clients_portal", {"assisted": "role"}, "[clients.portal] assisted = role: staff sign patients in here at"),
+        ("staff", ORGANISATION, "[staff] no trusted_acr: a sign-in there counts as two factors, whatever it was"),
+        ("providers", {"bankid": DIALS}, "[providers.bankid] telephone = true: patients approve what somebody who"),
         ("sms", None, "[clinics.clinea] codes has sms, and there is no [sms]: no code goes that way"),
         ("email", None, "[clinics.clinea] codes has email, and there is no [email]: no code goes that way"),
         ("email", {"host": "localhost", "security": "none"}, "[email] security = none: codes go in the clear"),
@@ -132,6 +139,30 @@ def test_another_name_of_the_fallback_is_told() -> None:
     notes = [f"[{where}] {what}" for where, what in advice(config.read(document))]
 
     assert "[providers.password] our pages know passwords as [providers.fallback]: here none can be forgotten" in notes
+
+
+def test_staff_on_a_patients_screen_are_named() -> None:
+    """A clinic that takes staff's credentials on the patient's screen is told what that gives up; others are not."""
+    door: dict[str, Any] = {"assisted": {}}
+    providers = {"providers": ["mitid", "fallback", "assisted"]}
+    what = "[clinics.clinea] providers has assisted: staff type their password on the patient's screen"
+
+    assert what in said(providers=door, clinics_clinea=providers)
+    assert what not in said(providers=door)
+
+
+def test_what_means_two_factors_may_be_said() -> None:
+    """With the organisation's words for two factors nothing is remarked on."""
+    assert said(staff={**ORGANISATION, "trusted_acr": ["mfa"]}) == USUAL
+
+
+def test_a_clinic_has_no_name_of_the_offices_pages() -> None:
+    """A clinic whose id is a page below /staff is a mistake, not a note."""
+    document = tomllib.loads(FILE)
+    document["clinics"]["set"] = document["clinics"]["clinea"]
+
+    with pytest.raises(ConfigError, match="the name of a page of the staff's"):
+        config.read(document)
 
 
 def test_the_help_keeps_its_lines() -> None:

@@ -74,6 +74,7 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
     yield from test_doors(settings)
     yield from weighed(settings)
     yield from without_eid(settings)
+    yield from by_staff(settings)
     if settings.keys.passphrase_file is None:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
@@ -110,6 +111,30 @@ def without_eid(settings: config.Settings) -> Iterator[Finding]:
     silent = [client.id for client in settings.clients if client.consent == "never"]
     if silent:
         yield "clients", f"consent = never: what {', '.join(silent)} may have is told without asking the person"
+
+
+def by_staff(settings: config.Settings) -> Iterator[Finding]:
+    """Say what the clinics' side gives up: how staff come in, what they send, how they vouch for patients."""
+    if settings.staff.issuer is not None and not settings.staff.trusted_acr:
+        yield "staff", "no trusted_acr: a sign-in there counts as two factors, whatever it was"
+    doors = frozenset(name for name, table in settings.providers.items() if table.kind == "assisted")
+    for clinic in settings.clinics.by_id.values():
+        yield from ((f"clinics.{clinic.id}", what) for what in helping(clinic, doors))
+    for client in settings.clients:
+        if client.assisted != "never":
+            what = f"assisted = {client.assisted}: staff sign patients in here at level low, with nothing of theirs"
+            yield f"clients.{client.id}", what
+    dialled = (name for name, table in settings.providers.items() if getattr(table.settings, "telephone", False))
+    for name in dialled:
+        yield f"providers.{name}", "telephone = true: patients approve what somebody who rings them has begun"
+
+
+def helping(clinic: Clinic, doors: frozenset[str]) -> Iterator[str]:
+    """Say what a clinic's ways to help its patients give up; `doors` are the providers of kind `assisted`."""
+    if clinic.access == "password":
+        yield "access = password: the password lies for years where its codes may go too"
+    for name in sorted(doors.intersection(clinic.providers)):
+        yield f"providers has {name}: staff type their password on the patient's screen"
 
 
 def registering(clinic: Clinic) -> Iterator[str]:
