@@ -90,6 +90,14 @@ class _Sending:
         """Return where the link comes from."""
         return Origin(clinic=self.clinic.id, client=self.client.id, language=self.enrolment.language, invited=True)
 
+    @property
+    def exempt(self) -> str | None:
+        """Return why who is sent a lasting password can use no eID; None for whom an eID has confirmed."""
+        if self.account is not None and self.account.confirmed_at is not None:
+            return None
+        entry = self.enrolment.entry
+        return (entry.exempt if entry else None) or "other"
+
     def invitation(self, exempt: str | None = None) -> Invitation:
         """Return what the clinic's record says of the patient."""
         entry = self.enrolment.entry
@@ -313,15 +321,15 @@ class Access:
     def _gave(self, sending: _Sending) -> Receipt | Limited | NotDone:
         """Send a lasting password. Who is sent one is somebody that the clinic says can use no eID.
 
-        Who uses their password at another clinic keeps it until they act themselves: to what only this clinic says is
-        theirs goes a link.
+        Unless an eID has confirmed who they are: they can, then, and the clinic's record says nothing else. Who uses
+        their password at another clinic keeps it until they act themselves: to what only this clinic says is theirs
+        goes a link.
         """
         if sending.account is not None and not may_give(sending.account, sending.to, sending.clinic.id):
             account, _ = self.activation.prepare(sending.invitation(), sending.enrolment.person, sending.now)
             return self._renewed(sending, account)
-        entry = sending.enrolment.entry
-        invitation = sending.invitation(exempt=(entry.exempt if entry else None) or "other")
-        account, _ = self.activation.prepare(invitation, sending.enrolment.person, sending.now)
+        exempt = sending.exempt
+        account, _ = self.activation.prepare(sending.invitation(exempt), sending.enrolment.person, sending.now)
         gift = Gift(
             person=account.person,
             password=paper.lasting(sending.clinic.password),
@@ -337,11 +345,11 @@ class Access:
         if not done:
             return NotDone(why=Conflict.ELSEWHERE, patient=_patient(sending))
         receipt = Receipt(kind="password", sent=sending.to, at=sending.now, form=sending.form)
-        return self._noted(sending, receipt)
+        return self._noted(sending, receipt, **({"exempt": "yes"} if exempt else {}))
 
-    def _noted(self, sending: _Sending, receipt: Receipt, kind: str = "patient.sent") -> Receipt:
+    def _noted(self, sending: _Sending, receipt: Receipt, kind: str = "patient.sent", **more: str) -> Receipt:
         """Keep it in the trail, by which channels and not where to; and as a receipt, for a time."""
-        detail = {"how": receipt.kind, **({"channels": " ".join(receipt.sent)} if receipt.sent else {})}
+        detail = {"how": receipt.kind, **({"channels": " ".join(receipt.sent)} if receipt.sent else {}), **more}
         person, client = sending.enrolment.person, sending.client.id
         trail.record(self.events, kind, sending.actor, person, sending.now, client=client, **detail)
         name = sending.enrolment.handle

@@ -133,6 +133,37 @@ def test_theirs_stays_theirs(house: AccessHouse) -> None:
     assert not house.rooms.desk.desk.hasher.verify(account.password, PASSWORD)
 
 
+def test_who_has_an_eid_is_written_down_as_nobody_without(house: AccessHouse) -> None:
+    """Whom an eID has confirmed the clinic's record does not come to call exempt by a press of a button."""
+    house.rooms.desk.account(ANNA)
+    patient = house.patient(LASTING.id, told={Channel.EMAIL: EMAIL.address})
+
+    receipt = house.send(patient)
+
+    assert isinstance(receipt, Receipt)
+    assert receipt.kind == "password"
+    kept = house.rooms.enrolments.find(patient.person, LASTING.id)
+    assert kept is not None
+    assert kept.entry is not None
+    assert kept.entry.exempt is None
+    (event,) = house.rooms.desk.events("patient.sent")
+    assert "exempt" not in event.detail
+
+
+def test_an_exemption_is_in_the_trail(house: AccessHouse) -> None:
+    """Where it is written that somebody can use no eID, the event says so: it lets a password in without one."""
+    patient = house.patient(LASTING.id)
+
+    house.send(patient)
+
+    kept = house.rooms.enrolments.find(patient.person, LASTING.id)
+    assert kept is not None
+    assert kept.entry is not None
+    assert kept.entry.exempt == "other"
+    (event,) = house.rooms.desk.events("patient.sent")
+    assert event.detail["exempt"] == "yes"
+
+
 @pytest.mark.parametrize("rules", [PasswordRules(), PasswordRules(least=30), PasswordRules(least=64, mixed=True)])
 def test_what_is_made_may_be_chosen(rules: PasswordRules) -> None:
     """A password of ours has seventy bits, nothing that looks like something else, and keeps the clinic's rules."""
