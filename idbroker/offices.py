@@ -152,6 +152,7 @@ def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
         throttle=counter.throttle,
         app_codes=counter.desk.app_codes,
         limits=given.settings.passwords,
+        tallies=given.tallies,
         familiar=Familiar(sealer=given.sealer),
         letters=Letters(
             post=counter.messages,

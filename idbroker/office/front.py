@@ -27,7 +27,8 @@ from idbroker.office import (
     tablet,
 )
 from idbroker.office.desk import Desk
-from idbroker.office.guard import Guard, SignInFirst
+from idbroker.office.guard import Guard, NoSuchClinic, SignInFirst
+from idbroker.patients.patient import TooManyLooks
 from idbroker.steps import new_ref
 from idbroker.web.site import Site
 
@@ -78,15 +79,19 @@ def _answer(routes: Blueprint, guard: Guard) -> None:
     @routes.errorhandler(NotAllowed)
     def not_allowed(error: NotAllowed) -> Response:
         _log.warning("not_allowed", endpoint=request.endpoint, detail=error.detail)
+        if not isinstance(error, TooManyLooks):  # which is in the trail already
+            guard.refused("role")
         return trouble("s.e.role", 403)
 
     @routes.errorhandler(NotFound)
-    def not_found(_: NotFound) -> Response:
+    def not_found(error: NotFound) -> Response:
+        guard.refused("clinic" if isinstance(error, NoSuchClinic) else "handle")
         return trouble("s.e.none", 404)
 
     @routes.errorhandler(OAuthError)
     def bad_form(error: OAuthError) -> Response:
         _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)
+        guard.refused("stale")
         return trouble("s.e.form", error.status)
 
     @routes.errorhandler(StoreError)

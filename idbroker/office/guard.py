@@ -30,6 +30,10 @@ class SignInFirst(BrokerError):
     """Nobody is signed in (any more): the page asks, and leads back to where they were."""
 
 
+class NoSuchClinic(NotFound):
+    """There is no such clinic for this colleague."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
     """A colleague at a page: who they are, at which clinic. `nonce` goes into every form."""
@@ -65,14 +69,14 @@ class Guard:
         return found
 
     def here(self, clinic: str, least: Role = Role.CARER) -> Here:
-        """Return who is at a clinic's page, and may be. SignInFirst; NotFound: no such clinic; NotAllowed.
+        """Return who is at a clinic's page, and may be. SignInFirst; NoSuchClinic (a NotFound); NotAllowed.
 
         A clinic where they do not work is as one that is not there: nobody learns who else is a customer.
         """
         session, member = self.member()
         known, actor = self.site.clinics.find(clinic), self.desk.entrance.actor(member, clinic)
         if known is None or actor is None:
-            raise NotFound("no such clinic for this colleague")
+            raise NoSuchClinic("no such clinic for this colleague")
         if not actor.may(least):
             raise NotAllowed(f"{actor.role} is less than {least}")
         return Here(
@@ -117,6 +121,16 @@ class Guard:
         used, _ = self.site.cookies.comforts(request)
         wished = (request.args.get("lang", "")[:8], used, member.language if member else None)
         return negotiate([one for one in wished if one], request.headers.get("Accept-Language"), offered)
+
+    def refused(self, why: str) -> None:
+        """Keep in the trail that who is signed in here was refused something; of nobody there is nothing to keep.
+
+        `why` is `role`, `clinic`, `handle` or `stale`. Of a sign-in that is over nothing is kept.
+        """
+        found = self.desk.entrance.session(self.site.cookies.staff(request), self.site.clock.now())
+        clinic = self.site.clinics.find((request.view_args or {}).get("clinic", ""))
+        if found is not None:
+            self.desk.entrance.refused(found[1], why, clinic.id if clinic else None, self.site.clock.now())
 
     # ---- answers ---------------------------------------------------------------------------------
 

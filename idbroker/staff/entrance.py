@@ -23,7 +23,7 @@ from datetime import datetime, timedelta
 from idbroker.accounts.passwords import Busy, Hasher
 from idbroker.accounts.passwords import Settings as Passwords
 from idbroker.events import Event, Events
-from idbroker.keeping import Kept, Shelf
+from idbroker.keeping import Kept, Shelf, Tallies
 from idbroker.otp.app_codes import AppCodes
 from idbroker.otp.one_time import Locked
 from idbroker.otp.throttle import Limit, Throttle
@@ -38,6 +38,8 @@ from idbroker.visitor import Visitor
 
 FRESH = 30  # so many parts of its idle life a sign-in is as good as used now
 HALFWAY = timedelta(minutes=5)
+NOTED = 20  # refusals of one colleague in an hour that are kept: who presses on floods no trail
+_HOUR = timedelta(hours=1)
 CEILING = Limit(most=100, per=timedelta(days=30))
 
 
@@ -110,6 +112,7 @@ class Entrance:
     throttle: Throttle
     app_codes: AppCodes
     limits: Passwords
+    tallies: Tallies
     familiar: Familiar
     letters: Letters
 
@@ -308,6 +311,12 @@ class Entrance:
         """Keep in the trail what a colleague did, or met. Never a user name: some type passwords there."""
         who = {} if member is None else {"by": member.id}
         self.events.record(Event(at=now, kind=kind, detail={**who, **detail}))
+
+    def refused(self, member: Member, why: str, clinic: str | None, now: datetime) -> None:
+        """Keep in the trail that a colleague asked for what they may not: `role`, `clinic`, `handle` or `stale`."""
+        if self.tallies.add(f"staff refused|{member.id}", _HOUR) <= NOTED:
+            detail = {"by": member.id, "why": why}
+            self.events.record(Event(at=now, kind="staff.refused", clinic=clinic, detail=detail))
 
     def _is_over(self, session: StaffSession, now: datetime) -> bool:
         idle, whole = now - session.seen_at, now - session.started_at

@@ -1,0 +1,62 @@
+"""What a colleague was refused is in the trail: who asked, and why not; but no flood of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from idbroker.staff.entrance import NOTED
+from idbroker.staff.member import Role
+from tests.office.patients_there import patient_at
+from tests.office_door import Office
+
+
+def refusals(office: Office) -> list[tuple[str | None, str, str]]:
+    """Return clinic, who and why of each."""
+    return [(one.clinic, one.detail["by"], one.detail["why"]) for one in office.events("staff.refused")]
+
+
+@pytest.mark.parametrize(
+    ("path", "clinic", "why", "status"),
+    [
+        ("/staff/clinea/approvals", "clinea", "role", 403),
+        ("/staff/neuroreg", "neuroreg", "clinic", 404),
+        ("/staff/nowhere", None, "clinic", 404),
+        ("/staff/clinea/patients/{there}", "clinea", "handle", 404),
+        ("/staff/clinea/patients/none", "clinea", "handle", 404),
+    ],
+)
+def test_what_is_not_theirs(office: Office, path: str, clinic: str | None, why: str, status: int) -> None:
+    """Another role's page, another clinic, another clinic's patient: refused, and kept (ASVS 16.3.2)."""
+    dora = office.hire("dora", roles={"clinea": Role.CARER})
+    there = patient_at(office, "neuroreg").handle
+    assert office.client("dora").get(path.format(there=there)).status_code == status
+    assert refusals(office) == [(clinic, dora.id, why)]
+
+
+def test_a_stale_form(office: Office) -> None:
+    """A form on an earlier state of a patient, and one of another sign-in (CSRF), are kept as stale."""
+    patient, anna = patient_at(office, "clinea"), office.client("anna")
+    path = f"/staff/clinea/patients/{patient.handle}/edit"
+    office.post(
+        anna, path, given="Ada", family="Ny", birthdate="1980-01-01", checked="known", mark="old", language="da"
+    )
+    assert anna.post(path, data={"_n": "of.another"}).status_code == 400
+    assert refusals(office) == [("clinea", office.member().id, "stale")] * 2
+
+
+def test_a_sign_in_that_is_over_is_no_refusal(office: Office) -> None:
+    """Who has to sign in again has done nothing wrong; nor is a stranger anybody."""
+    anna = office.client("anna")
+    office.house.offices.entrance.end_all(office.member().id, office.clock.now())
+    assert anna.get("/staff/clinea/approvals").status_code == 303
+    assert office.browser().post("/staff/clinea/approvals", data={"_n": "x"}).status_code == 303
+    assert refusals(office) == []
+
+
+def test_a_flood_is_kept_in_part(office: Office) -> None:
+    """Whoever presses on writes so many an hour; a colleague's are kept beside them."""
+    anna = office.client("anna")
+    for _ in range(NOTED + 5):
+        anna.get("/staff/clinea/approvals")
+    office.client("bo").get("/staff/clinea/colleagues")
+    assert [by for _, by, _ in refusals(office)] == [office.member().id] * NOTED + [office.member("bo").id]
