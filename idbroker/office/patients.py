@@ -171,6 +171,8 @@ class _Patients:
             return self._guard.say(here, f"{path}/edit", read.values, read.errors)
         done = self._register.change(here.actor, handle, read.sheet, fields.get("mark", "-"), here.now)
         if isinstance(done, NotDone):
+            if done.why is Conflict.STALE:
+                self._guard.refused("stale")
             return self._guard.say(here, f"{path}/edit", {**read.values, **self._why(done)})
         told = patient and any(done.enrolment.told.get(one) != old for one, old in patient[0].enrolment.told.items())
         return self._guard.say(here, path, {"said": "told" if told else "changed"})
@@ -227,5 +229,5 @@ def _contact(patient: Patient, channel: Channel, label: str) -> dict[str, str]:
         "label": label,
         "told": display(told) if told and channel is Channel.SMS else told,
         "state": ("s.conf" if same else "s.unconf") if told else "",
-        "own": masked(channel, own) if own and not same else "",
+        "own": masked(channel, own) if own and not same and patient.came else "",
     }

@@ -24,13 +24,16 @@ NO_EID = ("age", "illness", "no_number", "abroad", "other")
 class Patient:
     """Somebody in a clinic's list. Their account, if they have one, is their own: staff see only how they sign in.
 
-    `signed_in_at` is when they last did at this clinic, `eids` by which eIDs they have lately.
+    `signed_in_at` is when they last did at this clinic, `eids` by which eIDs they have lately there. `came` tells
+    whether they have ever signed in or asked there themselves: of who has not, nothing of their account is shown, or
+    whoever enters a number would learn what that person has elsewhere.
     """
 
     enrolment: Enrolment = field(repr=False)
     account: Account | None = field(default=None, repr=False)
     signed_in_at: datetime | None = None
     eids: tuple[str, ...] = ()
+    came: bool = False
 
     @property
     def handle(self) -> str:

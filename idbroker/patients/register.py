@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.entries import entry_of, has_died
+from idbroker.accounts.entries import entry_of, has_died, is_own
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import History, SignOns
 from idbroker.accounts.records import Records
@@ -25,7 +25,8 @@ LOOKS = 300  # searches of one colleague in an hour: nobody has so many patients
 AGAIN = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 _LOOKED_AT = 500  # events of a person, of which some are this clinic's
-_FOUND = ("signin.granted", "signin.session")
+_SIGNED_IN = ("signin.granted", "signin.session")
+_CAME = (*_SIGNED_IN, "enrolment.asked", "enrolment.made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +74,11 @@ class Register:
         self._note("patient.viewed", actor, enrolment.person, now)
         return self._patient(enrolment)
 
+    def shown(self, actor: Actor, patients: Iterable[Patient], now: datetime) -> None:
+        """Note of each of many on one page that they were looked at, by the same rule."""
+        for patient in patients:
+            self._note("patient.viewed", actor, patient.enrolment.person, now)
+
     def trail(self, patient: Patient, limit: int = 100) -> Sequence[Event]:
         """Return what this clinic's part of the trail says of a patient, the newest first."""
         events = self.history.of_person(patient.enrolment.person, _LOOKED_AT)
@@ -95,7 +101,7 @@ class Register:
 
         def enter(before: Enrolment | None) -> Enrolment:
             if before is None:
-                return written(entered(actor, person, standing, now), account, sheet, actor, now)
+                return written(entered(actor, person, standing, now), None, sheet, actor, now)
             if has_died(before):
                 raise _Refusal(Conflict.DECEASED)
             if another(Patient(enrolment=before, account=account).name, sheet):
@@ -182,12 +188,16 @@ class Register:
 
     def _patient(self, enrolment: Enrolment) -> Patient:
         events = self.history.of_person(enrolment.person, _LOOKED_AT)
-        here = [event for event in events if event.clinic == enrolment.clinic and event.kind in _FOUND]
+        theirs = [event for event in events if event.clinic == enrolment.clinic and event.kind in _CAME]
+        here = [event for event in theirs if event.kind in _SIGNED_IN]
+        account = self.records.accounts.of(enrolment.person)
+        only_here = account is not None and account.only_at == (enrolment.clinic,)
         return Patient(
             enrolment=enrolment,
-            account=self.records.accounts.of(enrolment.person),
+            account=account,
             signed_in_at=here[0].at if here else None,
             eids=tuple(dict.fromkeys(event.provider for event in here if event.provider)),
+            came=bool(theirs) or only_here or asked_themselves(enrolment),
         )
 
     def _kept(
@@ -251,6 +261,12 @@ class Register:
         if news:
             record(self.events, "patient.died" if on else "patient.lives", actor, person, now)
         return self._patient(kept)
+
+
+def asked_themselves(enrolment: Enrolment) -> bool:
+    """Tell whether the record alone shows that somebody came by themselves: where the trail is gone, or long."""
+    waits_or_waited = enrolment.standing in {Standing.ASKED, Standing.DECLINED}
+    return enrolment.guardian is None and (waits_or_waited or not is_own(enrolment.entry))
 
 
 class _Refusal(BrokerError):

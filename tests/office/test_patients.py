@@ -9,6 +9,7 @@ import pytest
 
 from idbroker.accounts.account import Standing
 from idbroker.clinic import LANGUAGES
+from idbroker.events import Event
 from idbroker.messages.message import Channel
 from idbroker.patients.register import LOOKS
 from idbroker.staff.member import Role
@@ -81,6 +82,24 @@ def test_a_search_by_number(office: Office, anna: StaffBrowser) -> None:
         assert f"Ada Prøvesen born {office.number('marta').birthdate:%Y}" in text
         assert "Has not logged in here lately" in text
         assert "has a password" in text
+
+
+def test_entering_a_number_tells_nothing_of_what_it_has_elsewhere(office: Office, anna: StaffBrowser) -> None:
+    """Of who has never come to this clinic no address, password or eID is shown (harvesting); nor in a search."""
+    account = account_of(office, "marta", password="set")
+    elsewhere = Event(at=office.clock.now(), kind="signin.granted", clinic="clinea", person=account.person)
+    office.house.durable.events.record(elsewhere)
+    handle = patient_at(office, person="marta", told={Channel.SMS: "+46701740699"}).handle
+    page = text_of(anna.get(f"{HOME}/patients/{handle}").text)
+    _, found = said(office, anna, HOME, number=office.number("marta").display)
+    for text in (page, found):
+        assert "•" not in text
+        assert "password" not in text.lower()
+    came = Event(at=office.clock.now(), kind="enrolment.asked", clinic="neuroreg", person=account.person)
+    office.house.durable.events.record(came)
+    page = text_of(anna.get(f"{HOME}/patients/{handle}").text)
+    assert "The patient's own: ••• 21" in page
+    assert "Password Yes" in page
 
 
 def test_what_a_search_found_is_the_colleagues_own(office: Office, anna: StaffBrowser) -> None:
@@ -215,7 +234,9 @@ def test_drafts_are_the_colleagues_own(office: Office, anna: StaffBrowser) -> No
 def test_the_page_of_a_patient(office: Office, anna: StaffBrowser) -> None:
     """Contacts, how they log in, what can be done, and the trail with colleagues' names."""
     handle = patient_at(office, told={Channel.EMAIL: "ada@example.test", Channel.SMS: "+46701740699"}).handle
-    account_of(office, "anna")
+    account = account_of(office, "anna")
+    came = Event(at=office.clock.now(), kind="signin.granted", clinic="neuroreg", person=account.person)
+    office.house.durable.events.record(came)
 
     page = anna.get(f"{HOME}/patients/{handle}").text
 
