@@ -39,10 +39,12 @@ class _Approvals:
 
     def __init__(self, guard: Guard) -> None:
         self._guard, self._site, self._queue = guard, guard.site, guard.desk.queue
+        self._register = guard.desk.register
 
     def show(self, here: Here) -> Response:
         """Show who waits."""
         told, waiting = self._guard.told(here), self._queue.waiting(here.actor)
+        self._register.shown(here.actor, (one.patient for one in waiting), here.now)
         return self._guard.show(
             here,
             "approvals",

@@ -46,6 +46,16 @@ def test_the_queue_in_words(office: Office) -> None:
     assert enrolment.person not in said
 
 
+def test_who_is_shown_was_looked_at(office: Office) -> None:
+    """Each patient on the page can read that they were looked at, once in a quarter of an hour (L9)."""
+    people = {asked(office, one).person for one in ("vilma", "rosa")}
+    for _ in range(2):
+        office.client("bo").get(PAGE)
+    seen = office.events("patient.viewed")
+    assert {(one.person, one.detail["by"]) for one in seen} == {(one, office.member("bo").id) for one in people}
+    assert len(seen) == 2
+
+
 def test_a_guardian_is_named(office: Office) -> None:
     """The page says who asked for a child, or that whoever did has no account here."""
     guardian = account_of(office, "otto", given_name="Otto")
