@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -25,6 +25,7 @@ from idbroker.web.headers import see_other
 
 ME = "/staff/me"
 KEPT = timedelta(minutes=10)
+Changing = Callable[[Member], Member | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ class _OwnPages:
             hashed = self._welcome.hasher.hash(new)
         except Busy:
             return self._say(own, error="p.e.busy", field="password")
-        return self._anew(own, {"password": hashed}, "password")
+        return self._anew(own, lambda one: replace(one, password=hashed), "password")
 
     def _app(self, own: _Own, fields: Parameters) -> Response:
         """Take a new app in by its first code."""
@@ -146,44 +147,59 @@ class _OwnPages:
         if kept is None or step is None:
             return self._say(own, error="me.app.e.code", field="code")
         self._site.requests.take(_app_at(own))
-        return self._anew(own, {"app_secret": kept.value["secret"], "app_step": step}, "app")
+        secret = kept.value["secret"]
+        return self._anew(own, lambda one: replace(one, app_secret=secret, app_step=step), "app")
 
     def _passkey(self, own: _Own, fields: Parameters) -> Response:
         name, answer = fields.get("name", "")[:LONGEST_NAME], fields.get("credential", "")
         made = self._passkeys.made(answer, name, self._guard.bound, self._site.clock.now())
         if made is None or self._entrance.members.by_passkey(made.id) is not None:
             return self._say(own, error="s.in.e.passkey")
-        added = with_passkey(own.member, made)
-        if added is None:
-            return self._say(own, error="s.in.e.passkey")
-        self._entrance.members.change(own.member.id, lambda one: with_passkey(one, made))
-        return self._told(own, "passkey_added")
+        done = self._change(own, lambda one: with_passkey(one, made))
+        return self._say(own, error="s.in.e.passkey") if done is None else self._told(own, "passkey_added")
 
     def _remove(self, own: _Own, fields: Parameters) -> Response:
-        """Remove a passkey, unless it is the last factor beside the password."""
-        gone, removed = fields.get("passkey", ""), False
+        """Remove a passkey, unless it is the last factor beside the password, and end what was begun with it."""
+        gone = fields.get("passkey", "")
 
         def remove(one: Member) -> Member | None:
-            nonlocal removed
             left = tuple(key for key in one.passkeys if key.id.hex() != gone)
             removed = len(left) < len(one.passkeys) and (bool(left) or one.app_secret is not None)
             return replace(one, passkeys=left) if removed else None
 
-        self._entrance.members.change(own.member.id, remove)
-        return self._told(own, "passkey_removed") if removed else self._say(own, error="s.in.e.last")
+        return self._anew(own, remove, "passkey_removed", "s.in.e.last")
 
     # ---- how -------------------------------------------------------------------------------------
 
-    def _anew(self, own: _Own, changed: Mapping[str, object], what: str) -> Response:
+    def _anew(self, own: _Own, change: Changing, what: str, wrong: str = "s.in.e.passkey") -> Response:
         """Change a factor, and end every other sign-in: it may have been somebody else's (ASVS 7.4.3)."""
         now = self._site.clock.now()
-        after = self._entrance.members.change(
-            own.member.id,
-            lambda one: replace(one, **changed, epoch=next_epoch(one, now)) if one.epoch == own.member.epoch else None,  # type: ignore[arg-type]
-        )
-        if after is None or after.epoch == own.member.epoch:
-            return see_other(ME)
+
+        def anew(one: Member) -> Member | None:
+            after = change(one)
+            return None if after is None else replace(after, epoch=next_epoch(one, now))
+
+        after = self._change(own, anew)
+        if after is None:
+            return self._say(own, error=wrong)
         return self._told(replace(own, member=after), what, own.session.how)
+
+    def _change(self, own: _Own, change: Changing) -> Member | None:
+        """Change them, as long as this sign-in is good at that very moment; None where nothing was changed.
+
+        The attack: who has a colleague's session and password adds a key while an administrator resets both.
+        """
+        done = False
+
+        def changed(one: Member) -> Member | None:
+            nonlocal done
+            same = one.epoch == own.member.epoch and not one.disabled
+            after = change(one) if same else None
+            done = after is not None
+            return after
+
+        after = self._entrance.members.change(own.member.id, changed)
+        return after if done else None
 
     def _told(self, own: _Own, what: str, how: str = "") -> Response:
         """Say that it is done: here, in the trail, and to their address."""
@@ -196,6 +212,8 @@ class _OwnPages:
         session, secret = self._entrance.admit(own.member, how, now)
         response = self._say(replace(own, session=session), note="s.in.saved")
         self._site.cookies.keep_staff(response, secret)
+        token = self._entrance.familiar.token(own.member, self._site.cookies.familiar(request), now)
+        self._site.cookies.keep_familiar(request, response, token)
         return response
 
     def _record(self, own: _Own, what: str) -> None:
