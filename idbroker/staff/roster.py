@@ -123,30 +123,46 @@ class Roster:
             return Undone(key="s.st.e.noemail")
         if not self.entrance.settings.passwords:
             return Undone(key="s.st.e.subject")
-        after = self._changed(
+        after = self._if(
             staff,
+            lambda one: self.may_reset(one, by) and not one.disabled,
             lambda one: replace(
                 one, password=None, app_secret=None, app_step=0, passkeys=(), epoch=next_epoch(one, now)
             ),
         )
+        if after is None:
+            return Undone(key="s.st.e.elsewhere")
         self.entrance.reopen(after)
         self.codes.recovered(after.id)
         self._record("staff.reset", after, by, now)
         return self._linked(after, by, now, send=send)
 
     def role(self, staff: str, clinic: str, role: Role | None, by: Actor, now: datetime) -> Member | Undone:
-        """Give somebody another role at a clinic, or none. Of the roles elsewhere nothing changes."""
+        """Give somebody another role at a clinic, or none. Of the roles elsewhere nothing changes.
+
+        Who has not chosen a password yet gets a new link with a new clinic. The attack: whoever added them, and had
+        the link sent to an address of their own, would come to that clinic's patients by it.
+        """
         before = self.colleague(staff, by)
         if by is not OPERATOR and by.clinic != clinic:
             raise NotFound("another clinic's role")
         if staff == by.id and role is not None and not by.may(role):
             return Undone(key="s.st.e.self")
-        had = before.roles.get(clinic)
-        after = self._changed(staff, lambda one: replace(one, roles=_with_role(one.roles, clinic, role)))
+        had, ended = before.roles.get(clinic), False
+
+        def change(one: Member) -> Member:
+            nonlocal ended
+            ended = role is not None and clinic not in one.roles and one.password is None
+            epoch = next_epoch(one, now) if ended else one.epoch
+            return replace(one, roles=_with_role(one.roles, clinic, role), epoch=epoch)
+
+        after = self._changed(staff, change)
         if self._is_orphaned(clinic, had, by):
             self._changed(staff, lambda one: replace(one, roles=_with_role(one.roles, clinic, had)))
             return Undone(key="s.st.e.last")
         self._record("staff.changed", after, by, now, what="role", role=role or "none", at=clinic)
+        if ended and not after.disabled and self.entrance.settings.passwords:
+            self._linked(after, by, now, send=after.subject is None)
         return after
 
     def end(self, staff: str, by: Actor, now: datetime) -> Member | Undone:
@@ -154,9 +170,13 @@ class Roster:
         member = self.colleague(staff, by)
         if staff == by.id:
             return Undone(key="s.st.e.self")
-        if by is not OPERATOR and set(member.roles) != {by.clinic}:
+        after = self._if(
+            staff,
+            lambda one: by is OPERATOR or set(one.roles) == {by.clinic},
+            lambda one: replace(one, disabled=True, epoch=next_epoch(one, now)),
+        )
+        if after is None:
             return self.role(staff, by.clinic, None, by, now)
-        after = self._changed(staff, lambda one: replace(one, disabled=True, epoch=next_epoch(one, now)))
         for clinic, had in member.roles.items():
             if by is not OPERATOR and self._is_orphaned(clinic, had, by):
                 self._changed(staff, lambda one: replace(one, disabled=False))
@@ -166,9 +186,10 @@ class Roster:
 
     def enable(self, staff: str, by: Actor, now: datetime) -> Member | Undone:
         """Let somebody in again who was disabled, with what they had."""
-        if not self.may_reset(self.colleague(staff, by), by):
+        self.colleague(staff, by)
+        after = self._if(staff, lambda one: self.may_reset(one, by), lambda one: replace(one, disabled=False))
+        if after is None:
             return Undone(key="s.st.e.elsewhere")
-        after = self._changed(staff, lambda one: replace(one, disabled=False))
         self._record("staff.changed", after, by, now, what="enabled")
         return after
 
@@ -186,17 +207,39 @@ class Roster:
     def _is_orphaned(self, clinic: str, had: Role | None, by: Actor) -> bool:
         """Tell whether a clinic has just lost its last administrator.
 
-        Asked after the change: two who step back at once each see the other, and both come back.
+        Asked after the change: two who step back at once each see the other, and both come back. Who has never chosen
+        a password, or cannot sign in for another reason, is none that a clinic could be left to.
         """
         if by is OPERATOR or had is not Role.ADMINISTRATOR:
             return False
-        return not any(one.role(clinic) is Role.ADMINISTRATOR for one in self.colleagues(clinic))
+        left = (one for one in self.colleagues(clinic) if one.role(clinic) is Role.ADMINISTRATOR)
+        return not any(one.id == by.id or self._can_sign_in(one) for one in left)
+
+    def _can_sign_in(self, member: Member) -> bool:
+        settings = self.entrance.settings
+        by_password = member.password is not None and member.app_secret is not None
+        ours = settings.passwords and (by_password or bool(member.passkeys))
+        return not member.disabled and (ours or (settings.issuer is not None and member.subject is not None))
 
     def _changed(self, staff: str, change: Callable[[Member], Member | None]) -> Member:
         after = self.entrance.members.change(staff, change)
         if after is None:
             raise NotFound("no such colleague any more")
         return after
+
+    def _if(
+        self, staff: str, may: Callable[[Member], bool], change: Callable[[Member], Member | None]
+    ) -> Member | None:
+        """Change somebody if it may be done to them as they are in that very moment; None: it may not."""
+        allowed = False
+
+        def changed(one: Member) -> Member | None:
+            nonlocal allowed
+            allowed = may(one)
+            return change(one) if allowed else None
+
+        after = self._changed(staff, changed)
+        return after if allowed else None
 
     def _linked(self, member: Member, by: Actor, now: datetime, *, send: bool) -> Linked:
         address, until = self.welcome.link(member, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from idbroker.staff.member import Member, Role
-from idbroker.staff.roster import OPERATOR, Undone
+from idbroker.staff.roster import OPERATOR, Linked, Newcomer, Undone
 from tests.office.test_choosing import options_of
 from tests.office.test_signing_in import PASSWORD, code_of, is_in, with_password
 from tests.office_door import ISSUER, Office, text_of
@@ -113,11 +114,13 @@ def test_an_administrator_of_one_clinic_is_nobody_at_another(office: Office) -> 
 
 
 def test_the_last_administrator_stays(office: Office) -> None:
-    """A clinic keeps an administrator; with another one, the first may step back."""
+    """A clinic keeps an administrator who can sign in; with another one, the first may step back."""
     cecilia = office.member("cecilia")
     assert "at least one administrator" in done(office, cecilia.id, "role", role="carer")
     assert office.member("cecilia").roles["clinea"] is Role.ADMINISTRATOR
     done(office, office.member("bo").id, "role", role="administrator")
+    assert "at least one administrator" in done(office, cecilia.id, "role", role="carer"), "Bo has no password yet"
+    with_password(office, "bo")
     done(office, cecilia.id, "role", role="carer")
     assert office.member("cecilia").roles["clinea"] is Role.CARER
 
@@ -125,6 +128,8 @@ def test_the_last_administrator_stays(office: Office) -> None:
 def test_two_who_step_back_at_once_leave_one(office: Office) -> None:
     """Each was asked while the other still was one: the second is told that it is the last (race)."""
     only_at(office, "bo", clinea=Role.ADMINISTRATOR)
+    with_password(office, "bo")
+    with_password(office, "cecilia")
     roster, now = office.house.offices.roster, office.clock.now()
     bo, cecilia = office.actor("bo", "clinea"), office.actor("cecilia", "clinea")
     answers = [roster.role(one.id, "clinea", Role.CARER, one, now) for one in (bo, cecilia)]
@@ -140,6 +145,41 @@ def test_nobody_raises_themselves(office: Office) -> None:
 
 
 # ---- ends and links ------------------------------------------------------------------------------
+
+
+def test_a_clinic_more_ends_an_open_link(office: Office) -> None:
+    """A link from before a role at another clinic opens nothing there; a new one goes to their address (L3)."""
+    roster, now = office.house.offices.roster, office.clock.now()
+    newcomer = Newcomer(login="dora", name="Dora", email="dora@example.org", roles={"clinea": Role.CARER})
+    linked = roster.add(newcomer, office.actor("cecilia", "clinea"), now)
+    assert isinstance(linked, Linked)
+    token = linked.address.rpartition("/")[2]
+    assert roster.welcome.open(token, "x", now)
+    roster.role(linked.member.id, "clinea", Role.APPROVER, OPERATOR, now)
+    assert roster.welcome.open(token, "x", now), "no clinic more"
+    roster.role(linked.member.id, "neuroreg", Role.CARER, OPERATOR, now)
+    assert roster.welcome.open(token, "x", now) is None
+    sent = [found[1] for one in office.emails() if (found := re.search(r"/staff/set/(\S+)", one))]
+    assert [one == token for one in sent if roster.welcome.open(one, "x", now)] == [False]
+
+
+def test_a_role_given_in_the_same_moment_is_heeded(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever works elsewhere from this moment on is not reset by this clinic's administrator (race; L3)."""
+    bo, now = only_at(office, "bo", clinea=Role.APPROVER), office.clock.now()
+    with_password(office, "bo")
+    only_at(office, "cecilia", clinea=Role.ADMINISTRATOR)
+    members, elsewhere = office.house.offices.members, {"clinea": Role.APPROVER, "neuroreg": Role.APPROVER}
+    change = members.change
+
+    def late(staff: str, changed: Callable[[Member], Member | None]) -> Member | None:
+        monkeypatch.undo()
+        change(staff, lambda one: replace(one, roles=elsewhere))
+        return change(staff, changed)
+
+    monkeypatch.setattr(members, "change", late)
+    done = office.house.offices.roster.reset(bo.id, office.actor("cecilia", "clinea"), now)
+    assert isinstance(done, Undone)
+    assert office.member("bo").password is not None
 
 
 def test_who_works_elsewhere_too_loses_this_role_only(office: Office) -> None:
