@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, BinaryIO
 
+from idbroker.accounts.child import tidy
 from idbroker.clinic import LANGUAGES, Clinic
 from idbroker.errors import BrokerError
 from idbroker.messages.addresses import NotAnAddress, email, mobile
@@ -36,11 +37,13 @@ COLUMNS = (
     "checked",
 )
 LONGEST_LINE = 10_000  # octets
-LONGEST_NAME = 100
+LONGEST_NAME = 80
 _ENDS = b"\r\n"
 _BOM = "\ufeff"
 _OTHER_ENCODINGS = (b"\xff\xfe", b"\xfe\xff")
 _FORMULA = re.compile(r"[=+@|%-]")  # what a spreadsheet would run, once the list is exported again (CWE-1236)
+# What nobody sees, as the API has it: directions that turn a name round, joiners, ends of lines, no letters at all.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _YES_NO = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 _WAYS = {"email": Channel.EMAIL, "phone": Channel.SMS}
 
@@ -135,6 +138,8 @@ class PatientList:
         values = {name: self._value(name, text, wrong) for name, text in told.items()}
         if "number" not in told:
             wrong.append(Wrong(line=self._line, column="number", why="is missing"))
+        elif not wrong and "birthdate" in values and values["number"].birthdate not in (None, values["birthdate"]):
+            wrong.append(Wrong(line=self._line, column="birthdate", why="is another than the number's"))
         return tuple(wrong) or self._listed(values)
 
     def _value(self, name: str, text: str, wrong: list[Wrong]) -> Any:
@@ -193,10 +198,12 @@ def _number(text: str, clinic: Clinic, today: date) -> NationalNumber:
 
 
 def _name(text: str, _: Clinic, __: date) -> str:
-    name = unicodedata.normalize("NFC", text)
-    if len(name) > LONGEST_NAME:
+    if len(unicodedata.normalize("NFC", text)) > LONGEST_NAME:
         raise _Spoiled(f"is longer than {LONGEST_NAME} signs")
-    if _FORMULA.match(name) or not any(map(str.isalpha, name)):
+    name = tidy(text)  # as a form's: nothing unseen turns a name around on a page, or makes two alike (CVE-2021-42574)
+    if any(unicodedata.category(sign) in _UNSEEN for sign in name):
+        raise _Spoiled("has signs that nobody sees")
+    if _is_formula(name) or not any(map(str.isalpha, name)):
         raise _Spoiled("is no name")
     return name
 
@@ -211,7 +218,14 @@ def _birthdate(text: str, _: Clinic, today: date) -> date:
     return born
 
 
+def _is_formula(text: str) -> bool:
+    """Tell whether a spreadsheet may run it: full-width signs are the same to some."""
+    return _FORMULA.match(unicodedata.normalize("NFKC", text)) is not None
+
+
 def _email(text: str, _: Clinic, __: date) -> str:
+    if _is_formula(text):
+        raise _Spoiled("takes no e-mail (formula)")
     try:
         return email(text)
     except NotAnAddress as error:

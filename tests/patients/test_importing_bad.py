@@ -46,7 +46,7 @@ def refused(house: ListHouse, octets: bytes) -> tuple[Wrong, ...]:
         ("given_name=+1-1", "given_name is no name"),
         ("family_name=@SUM(A1)", "family_name is no name"),
         ("family_name=12", "family_name is no name"),
-        (f"family_name={'a' * 101}", "family_name is longer than 100 signs"),
+        (f"family_name={'a' * 81}", "family_name is longer than 80 signs"),
         ("birthdate=31.12.1980", "birthdate is no date: YYYY-MM-DD"),
         ("birthdate=2026-11-23", "birthdate is nobody's birth date"),
         ("birthdate=1066-10-14", "birthdate is nobody's birth date"),
@@ -243,3 +243,11 @@ def test_whatever_stands_there(octets: bytes, headed: bool) -> None:
     assert listed.octets == len(whole)
     lines = whole.count(b"\n") + 1
     assert all(1 < one.line <= lines for each in found for one in ([each] if isinstance(each, Listed) else each))
+
+
+def test_names_hold_nothing_unseen(house: ListHouse) -> None:
+    """Signs that turn text around, or are not seen, are no part of a name, as in the office's forms (bidi; L4)."""
+    octets = make_list(0, f"{number_of(1)},\u202eAn\u200bna\u2066,Bé\u2028 Ce,,")
+    (listed,) = PatientList(io.BytesIO(octets), CLINIC, NOW.date()).patients()
+    assert isinstance(listed, Listed)
+    assert (listed.sheet.given_name, listed.sheet.family_name) == ("An na", "Bé Ce")
