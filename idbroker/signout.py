@@ -87,6 +87,16 @@ class Signout:
                 return begun
         raise StoreError("too many changes at once")
 
+    def end_here(self, secret: str | None) -> None:
+        """End the sign-on of a cookie, if it has one, with all that rests on it: the next person has the screen."""
+        for _ in range(_TRIES):
+            kept = self.sessions.get(self._newest(key_of(secret))) if secret else None
+            if kept is None:
+                return
+            self.index.end_person(kept.value.person, self.clock.now())
+            self._end(kept, "asked")
+        raise StoreError("too many changes at once")
+
     def end_all(self, session: Session) -> None:
         """End all that rests on a sign-on that is no longer kept: another has taken its place, or must not."""
         self._end_rest(session, "replaced")
@@ -141,11 +151,13 @@ class Signout:
     def _end(self, kept: Kept[Session], why: str) -> None:
         # Before the sign-on is gone, so that a crash in between leaves nobody untold.
         self.notify(kept.value)
+        self._noted(kept.value)
         session = self.sessions.take(kept.value.key)
         if session is not None:
             self._end_rest(session, why)
 
     def _end_rest(self, session: Session, why: str) -> None:
+        self._noted(session)
         self.notify(session)
         for family in dict.fromkeys(reached.grant for reached in session.reached):
             self.tokens.end_family(family)
@@ -162,12 +174,16 @@ class Signout:
         if session.identity.assisted is not None:
             self._taken_back(session)
 
+    def _noted(self, session: Session) -> None:
+        """Note for staff that a sign-on of theirs ends, before it does: a "yes" pressed again must not revive it."""
+        if session.identity.assisted is not None:
+            self.ended(session, self.clock.now())
+
     def _taken_back(self, session: Session) -> None:
-        """Note for staff that a sign-on of theirs has ended, and for the screen, which may not know yet.
+        """Note it for the screen, which may not know yet.
 
         Whoever presses "log out" there later is shown what everybody is shown at the end, never the service's page.
         """
-        self.ended(session, self.clock.now())
         farewell = self._farewell(session, _NOBODY, session.language)
         if self.afterwards.swap(session.key, None, Afterwards(farewell=farewell.id), _HANDED_BACK) is not None:
             self.farewells.put(farewell.id, replace(farewell, frames=()), _HANDED_BACK)

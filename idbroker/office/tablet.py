@@ -2,6 +2,11 @@
 
 Nobody signs in here with anything of their own, and no cookie of staff ever lies beside a patient's sign-on: `/tablet`
 is refused where a colleague is signed in, and the office where a patient is.
+
+A screen that goes from hand to hand has one sign-on at most: a code that is taken ends whatever was there before, for
+the next patient is asked on a screen that must not be the last one's. Somebody who signs in on the tablet with an eID
+of their own, at a service, has an ordinary sign-on: it is theirs, not staff's, ends as such a sign-on does and leads to
+no thank-you page; the next code ends it as well.
 """
 
 from __future__ import annotations
@@ -90,10 +95,12 @@ class _Tablet:
         return response
 
     def _not_for_patients(self) -> Response | None:
+        return self._page("tabletwords", key="s.tab.patient", status=403) if self._has_patient() else None
+
+    def _has_patient(self) -> bool:
+        """Tell whether somebody is signed on here whom staff have signed in."""
         kept = self._site.broker.signon.session(self._site.cookies.session(request))
-        if kept is None or kept.value.identity.assisted is None:
-            return None
-        return self._page("tabletwords", key="s.tab.patient", status=403)
+        return kept is not None and kept.value.identity.assisted is not None
 
     # ---- the code --------------------------------------------------------------------------------
 
@@ -104,22 +111,34 @@ class _Tablet:
         _, secret = self._held()
         fresh = secret or secrets.token_urlsafe(32)
         error = {"code": "s.tab.e.code", "over": "s.tab.e.over"}.get(request.args.get("e", ""), "")
-        response = self._page("tablet", nonce=mint_nonce(fresh), error=error)
+        response = self._page("tablet", nonce=mint_nonce(fresh), error=error, earlier=self._has_patient())
         if not secret:
             self._site.cookies.keep_tablet(response, fresh)
         return response
 
     def typed(self, fields: Mapping[str, str]) -> Response:
-        """Take a code. The tablet is given a new secret for it: one that nobody can have put there before."""
+        """Take a code. The tablet is given a new secret for it: one that nobody can have put there before.
+
+        Whoever was signed on here is not any more, before anybody is asked: the next patient would hold the sign-on
+        of the one before, at the service, until they answer. Or it ends without a code, where staff press so.
+        """
         _, secret = self._held()
         if not secret or not is_our_nonce(fields.get("_n", ""), secret):
             return see_other(self._path("/tablet"))
+        if fields.get("do") == "end":
+            return self._emptied(see_other(self._path("/tablet")))
         mine, code = secrets.token_urlsafe(32), fields.get("code", "")[:_LONGEST]
         given = self._assisting.claim(code, secret, self._site.clock.now(), ip=request.remote_addr, to=mine)
         if given is None:
             return see_other(self._path("/tablet", e="code"))
-        response = see_other(self._path("/tablet/give"))
+        response = self._emptied(see_other(self._path("/tablet/give")))
         self._site.cookies.keep_tablet(response, f"{given.pairing.id}.{mine}")
+        return response
+
+    def _emptied(self, response: Response) -> Response:
+        """End whatever sign-on this browser has, staff's or its own, at the services too; return it without."""
+        self._site.signout.end_here(self._site.cookies.session(request))
+        self._site.cookies.drop_session(response)
         return response
 
     # ---- is this you? ----------------------------------------------------------------------------
@@ -163,16 +182,17 @@ class _Tablet:
         """Sign the patient on, and go to where a sign-in begins at the service (OpenID Connect Core, 4).
 
         The sign-on's secret is made of the tablet's own, which no other browser was told: a button that is pressed
-        twice leads to the same sign-on twice.
+        twice leads to the same sign-on twice. A press that finds it running begins none: what has ended stays ended.
         """
         site, now = self._site, self._site.clock.now()
         own = hashlib.sha256(f"sign-on\n{secret}".encode()).hexdigest()
+        ran = self._assisting.runs(pairing, now)
         identity = self._assisting.accept(pairing, secret, now, key_of(own))
         assisted = identity.assisted
         client = site.clients.find(assisted.client) if assisted is not None else None
         if client is None:
             raise NotFound("no such service any more")
-        if site.broker.signon.session(own) is None:
+        if not ran and site.broker.signon.session(own) is None:
             site.broker.signon.admit(own, identity.subject, identity, self._tongue(), site.cookies.session(request))
         if not self._assisting.runs(pairing, now):
             site.signout.end_one(identity.subject, key_of(own))  # staff have ended it in this very moment

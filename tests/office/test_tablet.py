@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from idbroker.clock import StoppedClock
+from idbroker.identity import Identity, LoA
 from idbroker.patients.assisting import IDLE, LIFE
 from tests.office.helping_house import NAME, SERVICE, Clinic, claims, open_clinic
 from tests.office_door import nonces_of, text_of
@@ -261,6 +263,87 @@ def test_the_next_patient(clinic: Clinic) -> None:
     assert not _is_live(clinic, dict(tokens))
     assert clinic.state(page) == "Ended at 10:00."
     assert claims(clinic.redeemed(tablet)["id_token"])["sub"] != claims(tokens["id_token"])["sub"]
+
+
+def test_nobody_is_asked_as_the_one_before(clinic: Clinic) -> None:
+    """While the next patient is asked, and when they say no, the service gets nothing of the one before, who is out."""
+    tablet, page = clinic.begun()
+    tokens = clinic.redeemed(tablet)
+
+    code, _ = clinic.code(clinic.client("bo"), clinic.patient(person="ake"))
+    clinic.typed(tablet, code)
+
+    assert clinic.cookies(tablet) == {"__Host-p"}
+    assert not _is_live(clinic, dict(tokens))
+    assert clinic.state(page) == "Ended at 10:00."
+    assert "error=login_required" in clinic.authorize(tablet, prompt="none").headers["Location"]
+    clinic.post(tablet, "/tablet/give", do="no")
+    assert "/t/" in clinic.authorize(tablet).headers["Location"]
+
+
+def test_a_code_ends_an_ordinary_sign_on(clinic: Clinic) -> None:
+    """Whoever signed in on the tablet by themselves is out as soon as the next patient's code is taken."""
+    tablet, now = clinic.tablet(), clinic.clock.now()
+    number = clinic.number("ake")
+    person = clinic.house.rooms.counter.records.accounts.person(number, now)
+    identity = Identity(provider="bankid", issuer="i", subject="s", loa=LoA.SUBSTANTIAL, proved_at=now, number=number)
+    clinic.site.broker.signon.admit("own", person, identity, "en", None)
+    tablet.set_cookie("__Host-s", "own", domain="broker.test", secure=True)
+
+    code, _ = clinic.code(clinic.client(), clinic.patient())
+    clinic.typed(tablet, code)
+
+    assert clinic.house.signout.of_person(person) == ()
+
+
+def test_ended_before_the_next_code(clinic: Clinic) -> None:
+    """Where somebody is still signed on, a button ends it; looking does not, nor does a form from elsewhere."""
+    tablet, page = clinic.begun()
+
+    shown = text_of(tablet.get("/tablet").text)
+    tablet.post("/tablet", data={"_n": "x", "do": "end"})
+    assert "The previous patient is still logged in here." in shown
+    assert "code=" in clinic.authorize(tablet).headers["Location"]
+    clinic.post(tablet, "/tablet", do="end")
+
+    assert clinic.cookies(tablet) == {"__Host-p"}
+    assert clinic.state(page) == "Ended at 10:00."
+    assert "previous patient" not in text_of(tablet.get("/tablet").text)
+
+
+def test_a_wrong_code_ends_nothing(clinic: Clinic) -> None:
+    """A code that does not fit leaves the patient who is there signed on."""
+    tablet, _ = clinic.begun()
+    clinic.typed(tablet, "000000")
+    assert "code=" in clinic.authorize(tablet).headers["Location"]
+
+
+def test_yes_again_revives_nothing(clinic: Clinic) -> None:
+    """A yes that is pressed again when the sign-on is gone begins none, though nobody has noted the end yet."""
+    code, _ = clinic.code(clinic.client(), clinic.patient())
+    tablet = clinic.tablet()
+    nonce = nonces_of(clinic.typed(tablet, code).text)[0]
+    tablet.post("/tablet/give", data={"_n": nonce, "do": "yes"})
+    session = clinic.session(tablet)
+    assert session is not None
+
+    clinic.house.sessions.take(session.key)
+    tablet.post("/tablet/give", data={"_n": nonce, "do": "yes"})
+
+    assert clinic.session(tablet) is None
+    assert clinic.told() == ["begun", "accepted"]
+
+
+def test_the_end_is_noted_before_it_is(clinic: Clinic) -> None:
+    """That a sign-on of staff's ends is noted while it is still there: no yes in between finds it gone, but running."""
+    tablet, _ = clinic.begun()
+    session, there = clinic.session(tablet), list[bool]()
+    assert session is not None
+
+    signout = replace(clinic.house.signout, ended=lambda _one, _at: there.append(clinic.session(tablet) is not None))
+    signout.end_one(session.person, session.key)
+
+    assert there[0]
 
 
 def test_told_in_a_frame_first(tmp_path: Path, clock: StoppedClock) -> None:
