@@ -226,18 +226,16 @@ class Letters:
     def assisted(
         self, enrolment: Enrolment, account: Account | None, client: str | None, at: datetime, about: str
     ) -> None:
-        """Tell a patient that staff have signed them in: at all addresses of their own, else at the clinic's.
+        """Tell a patient that staff have signed them in: at their own addresses, and at those that the clinic has.
 
         `about` names that sign-in; the same is told once.
         """
-        own = account.contacts if account is not None else ()
-        told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
         voice = self._voice(enrolment.clinic, client, account.language if account else enrolment.language)
         if voice is None:
             return
         text = voice.say("m.assist", at)
         letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
-        self._send(letter, voice, enrolment.person, own or told, (about,))
+        self._send(letter, voice, enrolment.person, told_of_help(enrolment, account), (about,))
 
     def handled(self, enrolment: Enrolment, account: Account) -> None:
         """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.
@@ -321,6 +319,15 @@ class Letters:
     def _id(self, *parts: str) -> str:
         """Return a message's id; nobody who reads it there, in clear, can try addresses until one fits."""
         return self.sealer.index("message", "\n".join(parts)).hex()[:40]
+
+
+def told_of_help(enrolment: Enrolment, account: Account | None) -> tuple[Contact, ...]:
+    """Return where a patient is told of help: at what was shown to be theirs, and at what the clinic has as theirs.
+
+    At both: staff who have just entered an address of their own must not be the only ones who hear of it.
+    """
+    told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
+    return (*(account.reachable if account is not None else ()), *told)
 
 
 def known_by(enrolments: Enrolments) -> Callable[[str, str], bool]:

@@ -14,7 +14,11 @@ from idbroker.web.headers import page_headers, see_other
 
 _LOOKED_AGAIN = 3  # seconds
 _NEEDED = {"service": "s.as.e.service", "checked": "s.as.e.checked", "reason": "s.as.e.reason"}
-_CONFLICTS = {Conflict.DECEASED: "s.as.e.deceased", Conflict.NO_NUMBER: "s.as.e.no_number"}
+_CONFLICTS = {
+    Conflict.DECEASED: "s.as.e.deceased",
+    Conflict.NO_NUMBER: "s.as.e.no_number",
+    Conflict.ELSEWHERE: "s.as.e.elsewhere",
+}
 _OVER = ("ended", "refused")
 
 
@@ -62,6 +66,7 @@ class _Helping:
             "help",
             name=patient.name or "",
             handle=handle,
+            untold=not self._assisting.may_be_told(patient),
             services={one.id: one.called(here.language) for one in services},
             ways=CHECKED,
             reasons=REASONS,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.letters import Letters
+from idbroker.accounts.letters import Letters, told_of_help
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
 from idbroker.client import Client, Clients
@@ -61,6 +61,13 @@ class Assisting:
     sign_ons: SignOns | None = None
 
     # ---- by code ---------------------------------------------------------------------------------
+
+    def may_be_told(self, patient: Patient) -> bool:
+        """Tell whether the patient has an address to be told at, as far as this clinic may know.
+
+        Of somebody who has never come there themselves it is the clinic's own record alone that says so.
+        """
+        return bool(told_of_help(patient.enrolment, patient.account if patient.came else None))
 
     def services(self, clinic: str) -> tuple[Client, ...]:
         """Return the services of a clinic that take such sign-ins."""
@@ -238,6 +245,9 @@ class Assisting:
             return Conflict.DECEASED
         if patient.number is None:
             return Conflict.NO_NUMBER
+        if self.records.accounts.known(patient.number) != enrolment.person:
+            # The clinic has written down another number than the patient's own: a service would see somebody else.
+            return Conflict.ELSEWHERE
         taken = clinic is not None and (clinic.registration == "unneeded" or enrolment.standing is Standing.APPROVED)
         client = self.clients.find(client_id)
         closed = patient.account is not None and patient.account.disabled
@@ -334,7 +344,7 @@ class Assisting:
         record(self.events, KIND, pairing.actor, pairing.person, now, client=pairing.client, what=what, **detail)
 
     def _tell(self, patient: Patient, client_id: str, now: datetime, about: str) -> None:
-        """Tell the patient, where they can be told: at their own addresses, else at those that the clinic has."""
+        """Tell the patient, where they can be told: at their own addresses and at those that the clinic has."""
         self.letters.assisted(patient.enrolment, patient.account, client_id, now, about)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from idbroker.accounts.account import Standing
 from idbroker.clock import StoppedClock
+from idbroker.messages.message import Channel
 from idbroker.staff.member import Role
 from tests.office.helping_house import ASKED, Clinic, open_clinic
 from tests.office_door import text_of
@@ -55,6 +56,15 @@ def test_no_other_service_by_hand(clinic: Clinic, service: str) -> None:
 
     assert answer.headers["Location"] == clinic.help_path(patient)
     assert clinic.told() == []
+
+
+def test_who_cannot_be_told(clinic: Clinic) -> None:
+    """Where the clinic has no address of the patient's, staff read before they begin that no message will come."""
+    staff = clinic.client()
+
+    for told, warned in (({}, True), ({Channel.EMAIL: "patient@example.org"}, False)):
+        page = staff.get(clinic.help_path(clinic.patient(told=told))).text
+        assert ("gets no message that you helped" in text_of(page)) is warned
 
 
 def test_shown_once(clinic: Clinic) -> None:
@@ -149,6 +159,7 @@ def test_no_help_for_whom_nobody_may_be(clinic: Clinic) -> None:
         ({"entry": dead}, "registered as deceased"),
         ({"standing": Standing.ASKED}, "not approved"),
         ({"entry": replace(patient.entry, number=None)}, "no national number"),
+        ({"entry": replace(patient.entry, number=clinic.number("ake"))}, "is another person's"),
     )
     for change, words in changes:
         one = clinic.patient(handle=patient.handle, **change)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from idbroker.accounts.account import Account
+from idbroker.accounts.account import Account, Contact
+from idbroker.accounts.letters import told_of_help
 from idbroker.clock import StoppedClock
 from idbroker.errors import NotFound
 from idbroker.identity import Assisted, LoA
+from idbroker.messages.message import Channel
 from idbroker.patients.assisting import AMR, LIFE, Assisting
 from idbroker.patients.pairing import Begun, NoSuchPatient
 from idbroker.patients.pairing_codes import OF_NETWORK, OF_STRANGERS, STRANGERS_PAUSE, TRIES
@@ -166,6 +168,40 @@ def test_no_yes_afterwards(clinic: Clinic, assisting: Assisting, change: Callabl
 
     with pytest.raises(NotFound):
         assisting.accept(begun.pairing.id, "t", clinic.clock.now())
+
+
+def test_nobody_elses_number(clinic: Clinic, assisting: Assisting) -> None:
+    """A number in the clinic's list that is another person's signs nobody in: the service would see that person."""
+    patient, now = clinic.patient(), clinic.clock.now()
+    assert patient.entry is not None
+    wrong_one = replace(patient.entry, number=clinic.number("ake"))
+    clinic.patient(handle=patient.handle, entry=wrong_one)
+
+    refused = assisting.begin(clinic.actor(), patient.handle, "portal", "card", "other", now, ip=HERE)
+
+    assert isinstance(refused, NotDone)
+    assert refused.why is Conflict.ELSEWHERE
+    assert clinic.told() == []
+
+
+# ---- whom the patient hears it from --------------------------------------------------------------
+
+
+def test_told_wherever_they_may_be(clinic: Clinic, assisting: Assisting) -> None:
+    """The message goes to what was shown to be theirs and to what the clinic has: once each, to nothing unshown."""
+    patient, now = clinic.patient(), clinic.clock.now()
+    shown = Contact(channel=Channel.EMAIL, address="own@example.org", verified_at=now)
+    claimed_only = Contact(channel=Channel.SMS, address="+46701740605")
+    account = Account(
+        person=patient.person, number=clinic.number("bjorn"), contacts=(shown, claimed_only), created_at=now
+    )
+    assert clinic.house.rooms.counter.records.accounts.add(account)
+
+    told = told_of_help(patient, account)
+
+    assert [one.address for one in told] == ["own@example.org", "patient@example.org"]
+    assisting.vouch(clinic.actor(), clinic.number("bjorn"), "portal", now)
+    assert len(clinic.emails()) == 2
 
 
 # ---- guessing ------------------------------------------------------------------------------------
