@@ -78,6 +78,9 @@ def planned(survivor: Side, absorbed: Side, *, exchanged: bool) -> Plan:
     for theirs in absorbed.enrolments:
         enrolments[absorbed.person, theirs.clinic] = None
         both = _both(mine[theirs.clinic], theirs) if theirs.clinic in mine else theirs
+        if exchanged and both.entry is not None:
+            # The other would lead to the other id: whoever is entered or signs in by it were somebody else.
+            both = replace(both, entry=replace(both.entry, number=_own_number(absorbed, theirs)))
         enrolments[survivor.person, theirs.clinic] = replace(both, person=survivor.person)
     return Plan(
         keys=keys,
@@ -125,6 +128,15 @@ def _both(mine: Enrolment, theirs: Enrolment) -> Enrolment:
         entry=_entry(mine.entry, theirs.entry),
         told={**mine.told, **theirs.told},
         settled={},  # what was answered about two records is no answer about one
+    )
+
+
+def _own_number(side: Side, enrolled: Enrolment) -> NationalNumber | None:
+    """Return a number that a side is recognised by: the one that stands in its record, if that is one."""
+    numbers = sorted(side.numbers.values(), key=lambda number: number.key)
+    said = None if enrolled.entry is None else enrolled.entry.number
+    return next(
+        (number for number in numbers if said is not None and number.key == said.key), next(iter(numbers), None)
     )
 
 

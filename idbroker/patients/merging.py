@@ -62,6 +62,7 @@ class Change:
     """What is written at once, if the two are still as they were `before`. `words` are what enrolments are found by.
 
     `consents` go from one person to the other, by id. `merge` is a new record; `ends` one that is undone by this.
+    With `only_at` it is written only if the trail has neither at another clinic.
     """
 
     before: tuple[PersonRows, PersonRows]
@@ -73,6 +74,7 @@ class Change:
     merge: MergeRow | None = None
     ends: str | None = None
     events: tuple[Event, ...] = ()
+    only_at: str | None = None
     at: datetime
 
 
@@ -162,7 +164,8 @@ class Merging:
     def join(self, actor: Actor, person: str, other: str, now: datetime, *, anyway: bool = False) -> Merged | NotDone:
         """Join two persons, wherever they are: the operator, who has seen that they are one.
 
-        NOT_ALIKE when their birth dates differ, unless that is said to be so (`anyway`).
+        NOT_ALIKE when their birth dates differ, unless that is said to be so (`anyway`); ELSEWHERE when they were
+        joined before, and the other has been entered somewhere since.
         """
         if actor.id != OPERATOR:
             raise NotAllowed("only the operator joins persons of several clinics")
@@ -212,6 +215,8 @@ class Merging:
             raise NotFound("one person is not two")
         for _ in range(_TRIES):
             done = self.rows.between(person, other)
+            if done is not None and self.records.enrolments.of(done.absorbed):
+                return NotDone(why=Conflict.ELSEWHERE)  # entered anew since: joined by nobody but who looks
             if done is not None:
                 self._end(done.survivor, done.absorbed)
                 return _merged(done, first=False)
@@ -247,7 +252,8 @@ class Merging:
         # Before, so that nothing that either was given outlives a crash; after, for what was given meanwhile.
         self._end(mine.person, theirs.person)
         events = _events("patient.merged", actor, sides, merge, now)
-        if not self.rows.write(replace(change, merge=row, events=events)):
+        only_at = None if actor.id == OPERATOR else actor.clinic
+        if not self.rows.write(replace(change, merge=row, events=events, only_at=only_at)):
             return None
         self._end(mine.person, theirs.person)
         self._told(actor, survivor, absorbed, row, now)

@@ -85,8 +85,7 @@ class StoredMerges:
 
     def elsewhere(self, person: str, clinic: str) -> bool:
         """Tell whether the trail has this person at another clinic."""
-        wanted = {"of": person, "at": clinic}
-        return self._database.reading(lambda connection: connection.execute(ELSEWHERE, wanted).first()) is not None
+        return self._database.reading(lambda connection: _is_elsewhere(connection, person, clinic))
 
     def find(self, merge_id: str) -> MergeRow | None:
         """Return the record of one."""
@@ -105,6 +104,7 @@ class StoredMerges:
                 for rows in change.before:
                     now = _person(connection, rows.person)
                     _check(now is not None and now.state == rows.state)
+                    _check(not _is_elsewhere(connection, rows.person, change.only_at))
                 _write(connection, change, both)
         except _Overtaken:
             return False
@@ -164,6 +164,10 @@ def _add(connection: Connection, change: Change) -> None:
     for (of, clinic), words in change.words.items():
         for word in words:
             connection.execute(insert(finding), {"clinic": clinic, "digest": word, "person": of})
+
+
+def _is_elsewhere(connection: Connection, person_id: str, clinic: str | None) -> bool:
+    return clinic is not None and connection.execute(ELSEWHERE, {"of": person_id, "at": clinic}).first() is not None
 
 
 def _check(same: bool) -> None:
