@@ -173,15 +173,16 @@ class WebhookMade(WebhookTold):
 
 def patient(one: Patient) -> PatientTold:
     """Return a patient as a document."""
-    enrolment, entry, number, account = one.enrolment, one.enrolment.entry, one.number, one.account
+    enrolment, entry, number = one.enrolment, one.enrolment.entry, one.number
+    shown = entry or one.account  # the clinic's own record, whole or not: the account may be made elsewhere
     return PatientTold.model_validate(
         {
             "handle": one.handle,
             "standing": enrolment.standing.value,
             "number": number and {"country": number.country, "kind": number.kind, "value": number.value},
-            "given_name": (entry and entry.given_name) or (account and account.given_name) or None,
-            "family_name": (entry and entry.family_name) or (account and account.family_name) or None,
-            "birthdate": one.birthdate,
+            "given_name": (shown and shown.given_name) or None,
+            "family_name": (shown and shown.family_name) or None,
+            "birthdate": shown and shown.birthdate,
             "language": enrolment.language,
             "checked": entry and entry.checked,
             "exempt": entry and entry.exempt,

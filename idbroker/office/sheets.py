@@ -60,11 +60,11 @@ def read_sheet(fields: Mapping[str, str], clinic: Clinic, *, new: bool, aged: bo
 def filled(patient: Patient) -> dict[str, str]:
     """Return a form's values from a record, addresses as people write them."""
     entry, told = patient.enrolment.entry, patient.enrolment.told
-    account = patient.account
+    shown = entry or patient.account  # the clinic's own record, whole or not: the account may be made elsewhere
     return {
-        "given": (entry and entry.given_name) or (account and account.given_name) or "",
-        "family": (entry and entry.family_name) or (account and account.family_name) or "",
-        "birthdate": f"{patient.birthdate}" if patient.birthdate else "",
+        "given": (shown and shown.given_name) or "",
+        "family": (shown and shown.family_name) or "",
+        "birthdate": f"{shown.birthdate}" if shown and shown.birthdate else "",
         "checked": (entry and entry.checked) or "",
         "email": told.get(Channel.EMAIL, ""),
         "phone": display(told[Channel.SMS]) if told.get(Channel.SMS) else "",

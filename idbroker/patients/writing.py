@@ -45,8 +45,12 @@ def taken(before: Enrolment, actor: Actor, standing: Standing, now: datetime) ->
 
 
 def written(before: Enrolment, account: Account | None, sheet: Sheet, actor: Actor, now: datetime) -> Enrolment:
-    """Return an enrolment with what a sheet says; the same where it says nothing new."""
-    entry = _entry(entry_of(before, account, actor.id, now), account, sheet)
+    """Return an enrolment with what a sheet says; the same where it says nothing new.
+
+    `account` is of who has come to this clinic, and counts until it has a record of its own. Of whom it enters
+    unseen nobody gives it: who knows a number would read the name that its owner has given elsewhere.
+    """
+    entry = _entry(entry_of(before, account, actor.id, now), account if before.entry is None else None, sheet)
     if entry != before.entry:
         entry = replace(entry, by=actor.id)
     told = _told(before.told, sheet.contacts)

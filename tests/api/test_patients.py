@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from idbroker.accounts.account import Standing
+from idbroker.accounts.account import Account, Standing
 from idbroker.events import Event
 from tests.api.api_house import Api
 
@@ -259,3 +259,22 @@ def test_what_staff_do_and_what_programs_do_is_one_record(api: Api) -> None:
     found = api.office.house.offices.register.look(api.office.actor("bo"), handle, api.office.clock.now())
 
     assert found.enrolment.standing is Standing.APPROVED
+
+
+def test_nothing_of_an_account_made_elsewhere(api: Api) -> None:
+    """The attack: a clinic that knows a number alone enters it, and reads the name that its owner gave elsewhere."""
+    office, number = api.office, api.office.number("anna")
+    records, now = office.house.rooms.counter.records, office.clock.now()
+    person = records.accounts.person(number, now)
+    account = Account(person=person, number=number, given_name="Secret", family_name="Name", created_at=now)
+    assert records.accounts.add(account)
+    body = {"number": {"country": number.country, "value": number.value}, "family_name": "X"}
+
+    handle = api.call("POST", "/patients", body, by="other").get_json()["handle"]
+    read = api.call("GET", f"/patients/{handle}", by="other")
+    etag = {"If-Match": read.headers["ETag"]}
+    api.call("PATCH", f"/patients/{handle}", {"language": "sv"}, by="other", headers=etag)
+
+    again = api.call("GET", f"/patients/{handle}", by="other")
+    assert "Secret" not in read.text + again.text
+    assert (again.get_json()["given_name"], again.get_json()["language"]) == (None, "sv")
