@@ -277,7 +277,8 @@ class Enrolments:
     def opened(self, row: EnrolmentRow) -> Enrolment:
         """Return the enrolment in a row."""
         opened = self._codec.unpack(self._sealer.open(row.sealed, enrolment_row(row.person, row.clinic)))
-        return opened if opened.handle else replace(opened, handle=row.handle)
+        # The row's counts: a migration gives handles without opening what is sealed.
+        return opened if opened.handle == row.handle else replace(opened, handle=row.handle)
 
     def sealed(self, enrolment: Enrolment, revision: int) -> EnrolmentRow:
         """Return the row of an enrolment, bound to person and clinic; it has a handle by now."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from idbroker.accounts.account import Standing
-from idbroker.accounts.records import EnrolmentRow
+from idbroker.accounts.account import Enrolment, Standing
+from idbroker.accounts.records import EnrolmentRow, Enrolments
 from idbroker.clock import StoppedClock
 from idbroker.errors import StoreError
 from idbroker.person import PersonKey
 from idbroker.store import Durable, open_durable
+from tests.patients.list_house import sealer
 from tests.store.crowd import at_once, scans, steps
 
 MINUTE = timedelta(minutes=1)
@@ -173,3 +174,19 @@ def test_looked_up_by_index(tmp_path: Path, clock: StoppedClock) -> None:
     assert scans(store, "enrolment", every_call) == []
     assert steps(store, every_call) < 2 * few
     store.close()
+
+
+def test_the_rows_handle_counts(durable: Durable, clock: StoppedClock) -> None:
+    """A migration that gives handles anew opens nothing that is sealed: what the row says is what is told."""
+    enrolments = Enrolments(durable.enrolment_rows, sealer())
+    me = person(durable, clock)
+    made = Enrolment(person=me, clinic="clinic", standing=Standing.APPROVED, asked_at=clock.now())
+    kept = enrolments.change(me, "clinic", lambda _: made)
+    with durable.database.writing() as connection:
+        connection.exec_driver_sql("UPDATE enrolment SET handle = 'aaaaaaaaaaaaaaaaaaaaaa'")
+
+    found = enrolments.find(me, "clinic")
+
+    assert found is not None
+    assert found.handle == "a" * 22 != (kept and kept.handle)
+    assert enrolments.by_handle("clinic", found.handle) == found
