@@ -206,6 +206,12 @@ class Webhooks(Courier[WebhookNotice]):
         """Return a trail that has clients told of what is recorded in it."""
         return _Listening(self, events)
 
+    def of_new_patients(self, clinic: str) -> tuple[str, ...]:
+        """Return the clients that want to hear of a clinic's new patients: who writes many at once tells them."""
+        ids = [webhook.client_id for webhook in self.rows.all() if ENROLLED in webhook.kinds]
+        found = (self.clients.find(client_id) for client_id in ids)
+        return tuple(one.id for one in found if one is not None and one.clinic == clinic and may_be_told(one))
+
     # ---- what is news ------------------------------------------------------------------------------
 
     def notices_of(self, event: Event) -> tuple[WebhookNotice, ...]:

@@ -21,6 +21,11 @@ from idbroker.patients.patient import Conflict, NotDone
 from idbroker.staff.member import Actor, Role
 
 SCHEMA = "idbroker.patients/1"
+_WHY_NOT = {
+    Conflict.STALE: "it was changed since",
+    Conflict.NOT_ALIKE: "their birth dates differ",
+    Conflict.ELSEWHERE: "they were joined before, and the other has been entered anew since",
+}
 _STANDINGS = (Standing.KNOWN.value, Standing.APPROVED.value)
 
 
@@ -70,7 +75,11 @@ def import_(given: str | None, file: Path, *, clinic_id: str, dry: bool, standin
     with opened(given) as room, file.open("rb") as read, _progress(os.fstat(read.fileno()).st_size) as progress:
         clinic = room.clinic(clinic_id)
         actor = Actor(id="operator", clinic=clinic.id, role=Role.ADMINISTRATOR)
-        importing = Importing(records=room.house.rooms.counter.records, many=room.house.durable.many_patients)
+        importing = Importing(
+            records=room.house.rooms.counter.records,
+            many=room.house.durable.many_patients,
+            listeners=room.house.webhooks.of_new_patients,
+        )
         try:
             came_to = importing.run(
                 read, clinic, actor, room.now, standing=Standing(standing), dry=dry, progress=progress
@@ -114,7 +123,7 @@ def _print(came_to: Imported, *, dry: bool, as_json: bool) -> None:
 def merge(given: str | None, person: str, other: str, anyway: bool, as_json: bool) -> None:
     """Join two persons who are one, by the ids that stand in the events: the older id stays. `split` undoes it.
 
-    Exit codes: 0 done, or done before; 2 no such person, 3 their birth dates differ.
+    Exit codes: 0 done, or done before; 2 no such person, 3 their birth dates differ, or one has been entered anew.
     """
     with opened(given) as room:
         done = _carried(
@@ -148,9 +157,9 @@ def _carried(work: Callable[[], Merged | NotDone]) -> Merged:
     except NotFound as error:
         raise OperatorError(error.detail, hint="idbroker events", exit_code=2) from error
     if isinstance(done, NotDone):
-        stale = done.why is Conflict.STALE
-        why = "it was changed since" if stale else "their birth dates differ"
-        raise OperatorError(f"not done: {why}", hint="--anyway", exit_code=3)
+        again = done.why is Conflict.ELSEWHERE
+        hint = "idbroker patients split, and merge again" if again else "--anyway"
+        raise OperatorError(f"not done: {_WHY_NOT[done.why]}", hint=hint, exit_code=3)
     return done
 
 

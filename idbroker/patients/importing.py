@@ -67,8 +67,11 @@ class Basket(Protocol):
         """Lay some in."""
         ...
 
-    def take_over(self, actor: Actor, now: datetime) -> None:
-        """Write all that lies here, with an event of each: all or none. Raises Overtaken."""
+    def take_over(self, actor: Actor, now: datetime, listeners: Sequence[str] = ()) -> None:
+        """Write all that lies here, with an event of each: all or none. Raises Overtaken.
+
+        A notice is left for each of the `listeners`, by client, of each who may use the clinic and was not there.
+        """
         ...
 
 
@@ -117,11 +120,13 @@ class _Count:
 class Importing:
     """Imports. What a person has chosen or confirmed is never overwritten, and nobody's standing is lowered.
 
-    Who has asked to be taken, or was declined, stays so: the clinic answers those one by one.
+    Who has asked to be taken, or was declined, stays so: the clinic answers those one by one. `listeners` returns the
+    clients that are told who is new at a clinic.
     """
 
     records: Records
     many: ManyPatients
+    listeners: Callable[[str], Sequence[str]] = lambda clinic: ()
 
     def run(
         self,
@@ -136,9 +141,11 @@ class Importing:
     ) -> Imported:
         """Take a list in (`patients.listing`), or say what is wrong with it; `dry` only says what would happen.
 
-        `progress` is told now and then how many octets have been read. NotAList for a file that is none, or that
-        changed when it had to be read again; StoreError when the store is away, or others kept changing the same.
+        `progress` is told now and then how many octets have been read. NotAList for a file that is none, cannot be read
+        twice, or changed when it had to be; StoreError when the store is away, or others kept changing the same.
         """
+        if not file.seekable():
+            raise NotAList("the list is a pipe, which cannot be read twice: save it as a file")
         seen = ""
         for _ in range(_TRIES):
             file.seek(0)
@@ -150,7 +157,7 @@ class Importing:
                     if seen and seen != listed.fingerprint:
                         raise NotAList("the file was changed while it was read")
                     if result.is_good and not dry:
-                        basket.take_over(actor, now)
+                        basket.take_over(actor, now, self.listeners(clinic.id))
                     return result
             except Overtaken:
                 seen = listed.fingerprint
@@ -244,7 +251,8 @@ class _One:
             base = taken(before, self.actor, self.standing, self.now) if known else before
         # That staff have looked at a passport is more than that somebody stands in a list.
         seen = base.entry is not None and base.entry.checked and sheet.checked == "list"
-        return written(base, account, replace(sheet, checked=None) if seen else sheet, self.actor, self.now)
+        theirs = None if before is None else account  # made elsewhere, it is no business of this clinic's
+        return written(base, theirs, replace(sheet, checked=None) if seen else sheet, self.actor, self.now)
 
 
 def _why_not(sheet: Sheet, account: Account | None, before: Enrolment | None) -> tuple[str | None, str] | None:

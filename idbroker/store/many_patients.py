@@ -38,6 +38,7 @@ from idbroker.staff.member import Actor
 from idbroker.store.database import Database, transaction
 from idbroker.store.schema import Moment, account, enrolment, person_key
 from idbroker.store.sealed import data_key_of
+from idbroker.webhooks import TRIED_FOR
 
 AT_ONCE = 2000  # rows of a statement: none takes longer than statements may
 _passing = MetaData()
@@ -126,6 +127,16 @@ EVENTS = (
 )
 
 
+# Who has stopped listening meanwhile is told nothing: a notice for nobody would lie there for ever.
+NOTICES = (
+    "INSERT INTO webhook_notice (id, client_id, kind, at, patient, due_at, tries, ends_at) "  # noqa: S608 - words of ours
+    "SELECT {new_id}, h.client_id, 'enrolled', :now, r.handle, :now, 0, :ends "
+    "FROM import_row r JOIN webhook h ON h.client_id = :client "
+    f"WHERE r.revision = 1 AND r.standing = 'approved' AND {PART} ORDER BY r.digest"
+)
+NEW_IDS = {"sqlite": "lower(hex(randomblob(16)))", "postgresql": "replace(CAST(gen_random_uuid() AS text), '-', '')"}
+
+
 class StoredManyPatients:
     """`ManyPatients` in a database."""
 
@@ -184,11 +195,14 @@ class StoredBasket:
         if words:
             self._connection.execute(insert(word), words)
 
-    def take_over(self, actor: Actor, now: datetime) -> None:
-        """Write all that lies here, with an event of each: all or none. Raises Overtaken."""
+    def take_over(self, actor: Actor, now: datetime, listeners: Sequence[str] = ()) -> None:
+        """Write all that lies here, with an event of each, and notices: all or none. Raises Overtaken."""
         detail = {"by": actor.id, "role": actor.role.value, "from": "list"}
         with self._writing:
             done = [self._part(low, high, detail, now) for low, high in _parts(self._rows)]
+            for low, high in _parts(self._rows):
+                for client in listeners:
+                    self._tell(client, low, high, now)
             persons, keys, added, changed = (sum(counts) for counts in zip(*done, strict=True)) if done else (0,) * 4
             if (persons, keys, added) != (self._fresh, self._fresh, self._added) or added + changed != self._rows:
                 raise Overtaken
@@ -202,8 +216,13 @@ class StoredBasket:
         self._written(EVENTS.format(detail=as_json), {**values, "detail": detail})
         return persons, keys, added, changed
 
+    def _tell(self, client: str, low: bytes, high: bytes, now: datetime) -> None:
+        statement = NOTICES.format(new_id=NEW_IDS[self._connection.dialect.name])
+        values = {"from": low, "to": high, "now": now, "ends": now + TRIED_FOR, "client": client}
+        self._written(statement, values)
+
     def _written(self, statement: str, values: Mapping[str, Any]) -> CursorResult[Any]:
-        kinds = {"now": Moment, "from": LargeBinary, "to": LargeBinary, "detail": JSON}
+        kinds = {"now": Moment, "ends": Moment, "client": Text, "from": LargeBinary, "to": LargeBinary, "detail": JSON}
         wanted = [name for name in values if f":{name}" in statement]
         made = text(statement).bindparams(*(bindparam(name, type_=kinds[name]) for name in wanted))
         return self._connection.execute(made, {name: values[name] for name in wanted})

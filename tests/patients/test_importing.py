@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from idbroker.errors import StoreError
 from idbroker.messages.message import Channel
 from idbroker.patients.importing import AT_ONCE, Imported, Importing, Overtaken
 from idbroker.patients.listing import NotAList
+from idbroker.webhooks import TRIED_FOR, Webhook, WebhookRow
 from tests.patients.list_house import CLINIC, HEAD, OPERATOR, ListHouse, line_of, make_list, number_of
 
 
@@ -244,3 +246,41 @@ def test_an_empty_list(lists: ListHouse) -> None:
     """A list of nobody is taken in, and nothing happens."""
     assert lists.take(f"{HEAD}\n".encode()) == Imported()
     assert lists.counts()["event"] == 0
+
+
+def test_nothing_of_an_account_made_elsewhere(lists: ListHouse) -> None:
+    """The attack: a clinic that knows a number alone enters it, and reads the name and why there is no eID."""
+    lists.account(0, given_name="Secret", family_name="Name", exempt="illness")
+
+    assert lists.take(f"number,family_name\n{number_of(0)},X\n".encode()) == Imported(new=1)
+    assert lists.take(f"number,family_name,language\n{number_of(0)},X,sv\n".encode()) == Imported(changed=1)
+
+    one = lists.enrolment(0)
+    assert one is not None
+    assert one.entry is not None
+    assert (one.entry.given_name, one.entry.family_name, one.entry.exempt) == (None, "X", None)
+
+
+def test_who_listens_is_told(lists: ListHouse) -> None:
+    """Each who is new and may use the clinic is news to each client that listens, until a day has passed; once."""
+    for client in ("journal", "other"):
+        webhook = Webhook(client_id=client, url="https://system.example.org/", kinds=("enrolled",), since=lists.now)
+        lists.durable.webhooks.save(WebhookRow(webhook=webhook, sealed=b"\0\1sealed"))
+    importing = Importing(
+        records=lists.records, many=lists.durable.many_patients, listeners=lambda clinic: ("journal", "gone")
+    )
+
+    def take(octets: bytes, **options: Any) -> Imported:
+        return importing.run(io.BytesIO(octets), CLINIC, OPERATOR, lists.now, **options)
+
+    assert take(make_list(2), dry=True) == Imported(new=2)
+    assert take(make_list(2)) == Imported(new=2)
+    assert take(make_list(2)) == Imported(unchanged=2)
+    assert take(f"{HEAD}\n{line_of(2)}\n".encode(), standing=Standing.KNOWN) == Imported(new=1)
+
+    outbox = lists.durable.webhook_notices
+    told = outbox.due(lists.now, timedelta(minutes=1), 10, each=10)
+    assert outbox.count() == len({one.id for one in told}) == 2
+    assert {one.patient for one in told} == {one.handle for one in map(lists.enrolment, range(2)) if one}
+    assert {(one.client_id, one.kind, one.at, one.tries) for one in told} == {("journal", "enrolled", lists.now, 1)}
+    assert {one.ends_at for one in told} == {lists.now + TRIED_FOR}
