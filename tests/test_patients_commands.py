@@ -19,6 +19,7 @@ from idbroker.app import House, open_house
 from idbroker.clock import SystemClock
 from idbroker.commands.patients import patients
 from idbroker.config import load
+from idbroker.errors import OperatorError
 from idbroker.numbers import parse
 from tests.patients.list_house import make_list, number_of
 
@@ -207,3 +208,19 @@ def test_progress_on_a_terminal_only(house: House, folder: Path) -> None:
     assert piped.stderr == b""
     assert b"reading" in shown
     assert b"100%" in shown
+
+
+def test_a_pipe(house: House, folder: Path) -> None:
+    """A list that cannot be read twice, should others write meanwhile, is refused in one sentence."""
+    ours, theirs = os.pipe()
+    os.write(theirs, make_list(1))
+    try:
+        words = ["import", f"/dev/fd/{ours}", "--clinic", "clinea"]
+        done = CliRunner().invoke(patients, words, obj=str(folder / "config.toml"))
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert isinstance(done.exception, OperatorError)
+    assert (done.exception.exit_code, standing(house, 0)) == (2, None)
+    assert "the list is a pipe" in str(done.exception)

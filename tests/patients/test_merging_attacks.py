@@ -53,7 +53,8 @@ def test_entered_anew_since(house: MergeHouse, by: object) -> None:
     older, newer = house.person(OLD), house.person(NEW)
     house.enrolled(older, OLD)
     house.enrolled(newer, NEW)
-    done(house.merging.join_patients(CECILIA, *handles(house, older, newer), house.now))
+    first, second = handles(house, older, newer)
+    done(house.merging.join_patients(CECILIA, first, second, house.now))
     house.enrolled(newer, OLD)
     before = house.opened()
 
@@ -102,7 +103,8 @@ def test_signs_in_elsewhere_meanwhile(house: MergeHouse) -> None:
     before = house.opened()
     merging = replace(house.merging, rows=_SignsIn(house.durable.merges, house))
 
-    refused: Merged | NotDone = merging.join_patients(CECILIA, *handles(house, older, newer), house.now)
+    mine, theirs = handles(house, older, newer)
+    refused = merging.join_patients(CECILIA, mine, theirs, house.now)
 
     assert refused == NotDone(why=Conflict.ELSEWHERE)
     assert house.opened() == before
