@@ -128,14 +128,14 @@ class Calls:
         eid = self._askable(patient, actor.clinic, provider)
         if isinstance(eid, NotDone):
             return eid
-        other = self._going(self.going.get(handle), now) or self._locked(actor, handle, now)
+        other = self._going(self.going.get(handle), now) or self._locked(actor, patient, now)
         if other is not None:
             return other
         kept = self._claim(self._new(actor, patient, provider, eid, by_clinic=by_clinic, now=now), now)
         if not isinstance(kept, Kept):
             return kept
         # Counted by whoever has the call alone: colleagues who are a moment late have asked nobody.
-        limited = self._limited(actor, handle, now)
+        limited = self._limited(actor, patient, now)
         if limited is not None:
             self.calls.take(kept.value.id)
             return limited
@@ -189,12 +189,12 @@ class Calls:
         kept = None if claim is None else self.calls.get(claim.value["call"])
         return kept.value if kept is not None and kept.value.waits and now < kept.value.begun_at + LIFE else None
 
-    def _locked(self, actor: Actor, handle: str, now: datetime) -> Limited | None:
-        locks = [self.throttle.locked(name, now) for name in _limits(actor, handle)]
+    def _locked(self, actor: Actor, patient: Patient, now: datetime) -> Limited | None:
+        locks = [self.throttle.locked(name, now) for name in _limits(actor, patient)]
         return max((Limited(until=lock.until) for lock in locks if lock), key=lambda one: one.until, default=None)
 
-    def _limited(self, actor: Actor, handle: str, now: datetime) -> Limited | None:
-        for name, limit in _limits(actor, handle).items():
+    def _limited(self, actor: Actor, patient: Patient, now: datetime) -> Limited | None:
+        for name, limit in _limits(actor, patient).items():
             spent = self.throttle.spend(name, limit, pause=limit.per, now=now)
             if isinstance(spent, Locked):
                 return Limited(until=spent.until)
@@ -345,5 +345,6 @@ class Calls:
             _log.warning("call_not_cancelled", provider=call.provider, detail=error.detail)
 
 
-def _limits(actor: Actor, handle: str) -> Mapping[str, Limit]:
-    return {f"calls by {actor.id}": BY_STAFF, f"calls to {handle}": OF_PATIENT}
+def _limits(actor: Actor, patient: Patient) -> Mapping[str, Limit]:
+    """Return what is counted: the person, not the clinic's record, or each clinic more would ring them up thrice."""
+    return {f"calls by {actor.id}": BY_STAFF, f"calls to {patient.enrolment.person}": OF_PATIENT}

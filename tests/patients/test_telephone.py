@@ -265,6 +265,15 @@ def test_the_limit_is_the_patients_not_the_colleagues(line: Line) -> None:
     assert line.begin(line.enter("samir")).outcome is Outcome.WAITING
 
 
+def test_the_limit_is_the_persons_not_the_clinics(line: Line) -> None:
+    """Two clinics together ask no oftener than one: who is known to both is one person, rung up by anybody."""
+    here, there = line.enter(), line.enter(clinic="clinea")
+    for _ in range(3):
+        line.end(line.begin(here))
+
+    assert isinstance(line.tried(there, clinic="clinea"), Limited)
+
+
 def test_sixty_an_hour_for_a_colleague(line: Line) -> None:
     """Whoever rings through the whole list is stopped, whoever they ring; a colleague is not."""
     line.office.hire("busy")
