@@ -10,7 +10,7 @@ import pytest
 
 from idbroker.clock import StoppedClock
 from idbroker.events import Event
-from idbroker.patients.merging import Change, Merged, MergeRow, PersonRows
+from idbroker.patients.merging import Change, MergeRow, PersonRows
 from idbroker.patients.patient import Conflict, NotDone
 from idbroker.store import open_durable
 from idbroker.store.merges import StoredMerges
