@@ -153,7 +153,7 @@ def test_what_staff_have_seen_stays(lists: ListHouse) -> None:
 def test_every_column(lists: ListHouse) -> None:
     """The columns come in any order and spelling, after a byte order mark, with semicolons, quotes and CR LF."""
     head = 'Takes_Part;NUMBER; "checked" ;exempt;language;birthdate;family_name'
-    line = f'no;"{number_of(0)}";passport;Abroad;fi;1940-01-31;"Da; ""O\'Neil"""'
+    line = f'no;"{number_of(0)}";passport;Abroad;fi;1940-01-01;"Da; ""O\'Neil"""'
 
     assert lists.take(b"\xef\xbb\xbf" + f"{head}\r\n{line}\r\n;;;;;;\r\n\r\n".encode()) == Imported(new=1)
 
@@ -161,7 +161,7 @@ def test_every_column(lists: ListHouse) -> None:
     assert one is not None
     assert one.entry is not None
     assert (one.entry.takes_part, one.entry.checked, one.entry.exempt) == (False, "passport", "abroad")
-    assert (one.language, one.entry.birthdate) == ("fi", date(1940, 1, 31))
+    assert (one.language, one.entry.birthdate) == ("fi", date(1940, 1, 1))
     assert one.entry.family_name == 'Da; "O\'Neil"'
 
 
