@@ -311,6 +311,7 @@ def make_site(house: House) -> Site:
         keep_evidence=house.settings.evidence.keep,
         test_people=house.sandbox or house.settings.server.test_people,
         schedule=lambda session, at: durable.logout_notices.add(notices_for(session, house.clients, at)),
+        stands=house.offices.assisting.stands,
     )
     transactions = Shelf(sealed, "t", Transaction)
     moves = Moves(

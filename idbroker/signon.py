@@ -54,6 +54,7 @@ class Signon:
     """Makes and uses sign-ons.
 
     `end` ends all that rests on one; `schedule` has every client that one has reached told of its end at a moment.
+    `stands` tells whether one that staff made still holds: they, or the patient, may have left the clinic since.
     """
 
     clock: Clock
@@ -71,13 +72,16 @@ class Signon:
     keep_evidence: timedelta
     test_people: bool = False
     schedule: Callable[[Session, datetime], None] = lambda _session, _at: None
+    stands: Callable[[Session], bool] = lambda _session: True
 
     # ---- a sign-on that is there -----------------------------------------------------------------
 
     def session(self, secret: str | None) -> Kept[Session] | None:
         """Return the living sign-on of a cookie, or None."""
         kept = self.sessions.get(key_of(secret)) if secret else None
-        return kept if kept is not None and kept.value.alive(self.clock.now(), self.settings) else None
+        if kept is None or not kept.value.alive(self.clock.now(), self.settings):
+            return None
+        return kept if kept.value.identity.assisted is None or self.stands(kept.value) else None
 
     def suffices(self, session: Session, request: SigninRequest, client: Client, clinic: Clinic) -> bool:
         """Tell whether the sign-on answers the request without a new proof."""

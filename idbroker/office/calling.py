@@ -1,6 +1,7 @@
 """`/staff/CLINIC/patients/HANDLE/call`: who is on the telephone.
 
-The patient approves in their app, and staff see what came of it. Nothing else comes of it: no session, no grant, no cookie. Without a script the page looks again by itself.
+The patient approves in their app, and staff see what came of it. Nothing else comes of it: no session, no grant, no
+cookie. Without a script the page looks again by itself.
 """
 
 from __future__ import annotations

@@ -255,6 +255,15 @@ class Assisting:
             return Conflict.NOT_HERE
         return None
 
+    def stands(self, session: Session) -> bool:
+        """Tell whether a sign-on that staff made still holds: its colleague works there, its patient may be helped."""
+        assisted = session.identity.assisted
+        member = None if assisted is None else self.members.of(assisted.staff)
+        if assisted is None or member is None or member.role(assisted.clinic) is None:
+            return False
+        enrolment = self.records.enrolments.find(session.person, assisted.clinic)
+        return enrolment is not None and self._objection(self._known(enrolment), assisted.client) is None
+
     def _still(self, actor: Actor) -> Actor | None:
         """Return the colleague in the role that they have now; None for who has none, or is disabled, since."""
         member = self.members.of(actor.id)

@@ -365,3 +365,13 @@ def test_logged_out_too_late(clinic: Clinic) -> None:
     clinic.clock.move(LIFE + SECOND)
 
     assert tablet.get(f"/logout?id_token_hint={hint}&{BYE}").headers["Location"] == "/tablet/done"
+
+
+def test_over_with_the_colleague(clinic: Clinic) -> None:
+    """Who is disabled while they help a patient leaves no open door: the sign-on answers no service any more."""
+    tablet, _ = clinic.begun()
+    assert "code=" in clinic.authorize(tablet).headers["Location"]
+
+    clinic.house.offices.members.change(clinic.member("anna").id, lambda one: replace(one, disabled=True))
+
+    assert "code=" not in clinic.authorize(tablet).headers["Location"]
