@@ -246,7 +246,8 @@ class Merging:
             survivor=mine.person,
             absorbed=theirs.person,
             at=now,
-            by=f"{actor.id} {actor.name}".strip(),
+            # A colleague by id, as in the trail: the name is theirs. The operator's is of the machine.
+            by=actor.id if actor.clinic else f"{actor.id} {actor.name}".strip(),
             sealed=sealed,
         )
         # Before, so that nothing that either was given outlives a crash; after, for what was given meanwhile.
