@@ -69,7 +69,8 @@ def office(desk: Desk) -> Callable[[Site], Blueprint]:
 
 def _answer(routes: Blueprint, guard: Guard) -> None:
     def trouble(key: str, status: int, ref: str = "") -> Response:
-        language = guard.language(None, None)
+        # Where the store is away, nobody is looked up: that would raise the same again.
+        language = guard.language(None, None) if ref else guard.spoken()
         return guard.bare("trouble", language, status=status, key=key, ref=ref)
 
     @routes.errorhandler(SignInFirst)

@@ -132,6 +132,11 @@ class Guard:
         if found is not None:
             self.desk.entrance.refused(found[1], why, clinic.id if clinic else None, self.site.clock.now())
 
+    def spoken(self) -> str:
+        """Return the language of whoever is here, on a page that may be no clinic's: signed in or not."""
+        found = self.desk.entrance.session(self.site.cookies.staff(request), self.site.clock.now())
+        return self.language(found[1] if found is not None else None, None)
+
     # ---- answers ---------------------------------------------------------------------------------
 
     def show(self, here: Here, template: str, *, status: int = 200, **values: Any) -> Response:

@@ -16,6 +16,7 @@ from idbroker.office.guard import Guard, Here
 from idbroker.office.sending import lines, reason, refused
 from idbroker.oidc.parameters import Parameters
 from idbroker.patients.access import Letter
+from idbroker.patients.assisting import PROVIDER
 from idbroker.patients.patient import Patient
 from idbroker.web.views import way
 from idbroker.words import calendar_date
@@ -165,8 +166,10 @@ class _Instructions:
         )
 
     def _ways(self, clinic: Clinic) -> tuple[Way, ...]:
+        """Return a clinic's ways to sign in, but for the one that is staff's own."""
         providers = self._site.broker.providers
-        return tuple(Way(name=name, title=providers[name].title) for name in clinic.providers if name in providers)
+        names = [name for name in clinic.providers if name in providers and name != PROVIDER]
+        return tuple(Way(name=name, title=providers[name].title) for name in names)
 
 
 def _service(services: tuple[Client, ...], wanted: str | None) -> Client | None:

@@ -16,6 +16,7 @@ from idbroker.clock import StoppedClock
 from idbroker.office.printing import STEPS
 from idbroker.words import Words
 from tests.office.patients_there import patient_at
+from tests.office.staff_door import open_screen
 from tests.office_door import Office, open_office, text_of
 
 _CODE = re.compile(r"\b[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{4}\b")
@@ -101,6 +102,17 @@ def test_the_list_leads_to_each(office: Office) -> None:
     assert len(found) == len(LANGUAGES)
     assert all(anna.get(one.replace("&amp;", "&")).status_code == 200 for one in found)
     assert office.browser().get("/staff/neuroreg/instructions").status_code == 303
+
+
+def test_the_way_of_staff_is_no_patients(tmp_path: Path, clock: StoppedClock) -> None:
+    """Where staff may sign patients in on the screen, no instruction is printed for that."""
+    with open_screen(tmp_path, clock) as screen:
+        anna = screen.clinic.client()
+        page = anna.get("/staff/neuroreg/instructions").text
+
+        assert "/instructions/neuroreg/fallback" in page
+        assert "/instructions/neuroreg/assisted" not in page
+        assert anna.get("/instructions/neuroreg/assisted").status_code == 404
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
