@@ -224,10 +224,17 @@ def test_what_is_no_assertion_is_refused(door: Door, text: str) -> None:
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
 
 
-@pytest.mark.parametrize("grant", ["", "password", "client_credentials", "implicit", "urn:x", "authorization_code "])
+@pytest.mark.parametrize("grant", ["", "password", "implicit", "urn:x", "authorization_code "])
 def test_other_grants_do_not_exist(door: Door, grant: str) -> None:
-    """A10: only codes and refresh tokens are redeemed (RFC 6749, 5.2)."""
+    """A10: only what is registered is redeemed (RFC 6749, 5.2)."""
     answer = door.post("/token", {**CODE, "grant_type": grant})
 
     assert answer.status_code == 400
     assert answer.json()["error"] == ("invalid_request" if not grant else "unsupported_grant_type")
+
+
+def test_a_portal_gets_no_token_as_itself(door: Door) -> None:
+    """A10: client_credentials is for programs that are registered for the API, and for no portal (RFC 6749, 4.4)."""
+    answer = door.post("/token", {**CODE, "grant_type": "client_credentials"})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
