@@ -21,6 +21,7 @@ SECRET = "a secret of 256 bits, say"
 SYSTEM: Mapping[str, Any] = {"api": list(API_SCOPES), "redirect_uris": [], "secret_digests": [secret_digest(SECRET)]}
 CLIENTS: Mapping[str, Mapping[str, Any]] = {
     "journal": {**SYSTEM, "name": "The journal", "clinic": "neuroreg"},
+    "register": {"name": "The register", "clinic": "neuroreg"},  # where patients sign in
     "reader": {**SYSTEM, "name": "A reader", "clinic": "neuroreg", "api": ["patients.read"]},
     "writer": {**SYSTEM, "name": "A writer", "clinic": "neuroreg", "api": ["patients.write"]},
     "other": {**SYSTEM, "name": "Another clinic's", "clinic": "clinea"},
