@@ -165,6 +165,7 @@ class Guest(Visitor):
     def does(self, do: str, *, twice: bool = False) -> None:
         """Press another of the page's buttons, also one that is folded away."""
         button = self.page.locator(f"form#f button[name=do][value='{do}']").first
+        button.wait_for(state="attached")  # the page before it may still be there
         if not button.is_visible():
             self.page.locator(DETAILS.format(do=f"'{do}'")).click()
         if twice:

@@ -59,11 +59,12 @@ def test_axe_finds_nothing(sandbox: Sandbox, chromium: Browser, scheme: str) -> 
 
 def test_a_form_and_its_receipt(sandbox: Sandbox, chromium: Browser) -> None:
     """axe-core has no finding on the register's form: empty, with something missing, and sent; light and dark."""
-    context = chromium.new_context(bypass_csp=True)
+    context = chromium.new_context(bypass_csp=True, reduced_motion="reduce")  # no colour is half way to another
     page = context.new_page()
     found: list[tuple[bool, str, object]] = []
 
     def look() -> None:
+        page.wait_for_load_state()  # with its style sheet
         for dark in (False, True):
             page.emulate_media(color_scheme="dark" if dark else "light")
             report = Axe().run(page, options=RULES).response
@@ -99,6 +100,7 @@ def test_on_the_way_in_and_out(sandbox: Sandbox, chromium: Browser, scheme: str,
     found = {}
 
     def look(what: str) -> None:
+        page.wait_for_load_state()  # with its style sheet
         report = Axe().run(page, options=RULES).response
         found[what] = [(v["id"], [node["target"] for node in v["nodes"]]) for v in report["violations"]]
 
