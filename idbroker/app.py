@@ -15,7 +15,7 @@ from flask import Flask
 from idbroker import config, logs
 from idbroker.accounts.records import Accounts, Enrolments, Records
 from idbroker.asking import Asking
-from idbroker.backchannel import Backchannel, notices_for
+from idbroker.backchannel import Backchannel, notices_for, timed_notices_for
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
@@ -48,6 +48,7 @@ from idbroker.store.durable import Durable
 from idbroker.tokens import Tokens, once
 from idbroker.transaction import Transaction
 from idbroker.waits import Waits
+from idbroker.wards import Wards, open_wards
 from idbroker.web.browser import Cookies
 from idbroker.web.front import make_web
 from idbroker.web.me import own_pages
@@ -84,6 +85,7 @@ class House:
     signout: Signout
     given: Given
     rooms: Rooms
+    wards: Wards
     offices: Offices
     words: Words
     upstreams: list[requests.Session]
@@ -207,7 +209,10 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         events=durable.events,
         ended=foyer.assisting.ended,
     )
-    rooms = open_rooms(given, counter, signout, durable.events)
+    wards = open_wards(
+        given, counter.throttle, durable.guardianships, durable.delegations, lambda: keyring.secret(Use.SUBJECT)
+    )
+    rooms = open_rooms(given, counter, signout, durable.events, wards.who)
     return House(
         settings=settings,
         clock=clock,
@@ -229,6 +234,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         signout=signout,
         given=given,
         rooms=rooms,
+        wards=wards,
         offices=open_offices(given, counter, rooms, foyer, made, signout, durable.events, durable, durable.merges),
         words=words,
         upstreams=upstreams,
@@ -310,7 +316,8 @@ def make_site(house: House) -> Site:
         end=house.signout.end_all,
         keep_evidence=house.settings.evidence.keep,
         test_people=house.sandbox or house.settings.server.test_people,
-        schedule=lambda session, at: durable.logout_notices.add(notices_for(session, house.clients, at)),
+        schedule=lambda session: durable.logout_notices.add(timed_notices_for(session, house.clients)),
+        delegations=durable.delegations,
         stands=house.offices.assisting.stands,
     )
     transactions = Shelf(sealed, "t", Transaction)
@@ -358,6 +365,7 @@ def make_site(house: House) -> Site:
         cookies=Cookies(secure=issuer.startswith("https://")),
         metadata=discovery.document(issuer),
         ready=_readiness(durable, house.transient),
+        registers=frozenset(house.wards.registers.elsewhere),
         sandbox=house.sandbox,
         proxies=house.settings.server.proxies,
         address_header=house.settings.server.address_header,

@@ -9,7 +9,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from idbroker.accounts.account import Account
-from idbroker.accounts.question import Proved, Question, Settled, Stopped
+from idbroker.accounts.question import Onward, Proved, Question, Settled, Stopped
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
@@ -54,22 +54,27 @@ class Asking:
 
     def concerns(self, client: Client, clinic: Clinic, wish: str) -> bool:
         """Tell whether anything could be asked here at all: most clinics ask nothing, and look nothing up."""
-        asks = clinic.terms is not None or client.consent != "never"
+        asks = clinic.terms is not None or client.consent != "never" or client.acting != "never"
         return bool(self.questions) and (asks or self.knows_people(client, clinic, wish))
 
     def knows_people(self, client: Client, clinic: Clinic, wish: str) -> bool:
         """Tell whether people are known here by their national number, whatever the client is told of it."""
-        return bool(wish) or clinic.registration != "unneeded" or self._has_accounts(client, clinic)
+        asked = bool(wish) or clinic.registration != "unneeded" or client.acting != "never"
+        return asked or self._has_accounts(client, clinic)
 
-    def first(self, visit: Visit, proved: Proved) -> Asked | None:
-        """Return what is to be asked first; None when nothing is."""
+    def first(self, visit: Visit, proved: Proved) -> Asked | Settled | None:
+        """Return what is to be asked first; None when nothing is; Settled where one has its answer unasked."""
         for question in self.questions:
-            form = question.begin(visit, proved)
-            if form is not None:
-                return Asked(question=question.name, form=form)
+            begun = question.begin(visit, proved)
+            if isinstance(begun, Form):
+                return Asked(question=question.name, form=begun)
+            if begun is not None:
+                return begun
         return None
 
-    def resume(self, visit: Visit, proved: Proved, asked: Asked, reply: Mapping[str, str]) -> Asked | Settled | Stopped:
+    def resume(
+        self, visit: Visit, proved: Proved, asked: Asked, reply: Mapping[str, str]
+    ) -> Asked | Settled | Stopped | Onward:
         """Go on with an answer. NotFound for a question that is no more."""
         question = next((one for one in self.questions if one.name == asked.question), None)
         if question is None:

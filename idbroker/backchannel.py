@@ -22,7 +22,7 @@ from idbroker.events import Event, Events
 from idbroker.oidc.jose import Signer
 from idbroker.oidc.logout_token import logout_token
 from idbroker.person import pairwise_subject
-from idbroker.session import Session
+from idbroker.session import Reached, Session
 
 _log = structlog.get_logger("idbroker.backchannel")
 
@@ -86,16 +86,42 @@ class Outbox(Protocol):
 
 
 def notices_for(session: Session, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
-    """Return a notice for each client that a session reached and that wants to be told.
-
-    They are due now, or when the session ends by itself: then nobody presses anything, and no worker looks.
-    """
+    """Return a notice for each client that a session reached and that wants to be told, due at a moment."""
     # A client may know it by two: what an earlier sign-on of the same person reached is carried on.
-    known = dict.fromkeys((reached.client_id, reached.sid) for reached in session.reached)
+    known = {(reached.client_id, reached.sid): reached for reached in session.reached}
     return tuple(
-        LogoutNotice(client_id=client_id, sid=sid, person=session.person, due_at=due_at, ends_at=due_at + TRIED_FOR)
-        for client_id, sid in known
-        if _address(clients.find(client_id)) is not None
+        _notice(reached, session.person, due_at)
+        for reached in known.values()
+        if _address(clients.find(reached.client_id)) is not None
+    )
+
+
+def timed_notices_for(session: Session, clients: Clients) -> tuple[LogoutNotice, ...]:
+    """Return a notice for each client whose part of a session ends by itself, due then.
+
+    At that moment nobody presses anything, and no worker looks: midnight of a birthday, half an hour of a tablet.
+    """
+    known = {(reached.client_id, reached.sid): reached for reached in session.reached if reached.until is not None}
+    return tuple(
+        _notice(reached, session.person, reached.until)
+        for reached in known.values()
+        if reached.until is not None and _address(clients.find(reached.client_id)) is not None
+    )
+
+
+def notice_for(reached: Reached, person: str, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
+    """Return the notice that one client's part of a session has ended; none where it does not want to be told."""
+    return (_notice(reached, person, due_at),) if _address(clients.find(reached.client_id)) is not None else ()
+
+
+def _notice(reached: Reached, person: str, due_at: datetime) -> LogoutNotice:
+    """Return a notice; the `person` in it is whom the client knows: of what is about a ward, the ward."""
+    return LogoutNotice(
+        client_id=reached.client_id,
+        sid=reached.sid,
+        person=person if reached.acting is None else reached.acting.ward,
+        due_at=due_at,
+        ends_at=due_at + TRIED_FOR,
     )
 
 

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from idbroker.client import Client
 from idbroker.clinic import Clinic
+from idbroker.endings import acts_for
 from idbroker.errors import Gone, NotFound, OAuthError, ProviderError, StoreError, WrongBrowser
 from idbroker.identity import Identity
 from idbroker.keeping import Kept, Shelf
@@ -104,14 +105,14 @@ class Broker:
         if kept.value.identity.number is None and self.moves.asking.knows_people(client, clinic, transaction.wish):
             return None  # the sign-on was made where nobody asked for it
         try:
-            asking = self.moves.first_question(transaction, kept.value)
+            begun, asks = self.moves.first_question(transaction, kept.value)
         except StaleProof:
             return None
-        if asking is not None:
+        if asks:
             if "none" in request.prompt:
                 raise self.moves.refusal(request, OAuthError("interaction_required", "The person has to be asked"))
-            return Opened(kept=self.transactions.put(asking.id, asking, TRANSACTION_LIFE), secret=secret)
-        code = self.signon.again(kept, request, client, clinic)
+            return Opened(kept=self.transactions.put(begun.id, begun, TRANSACTION_LIFE), secret=secret)
+        code = self.signon.again(kept, request, client, clinic, acts_for(begun))
         if code is None:
             return None
         response = authorize.code_response(request, code, self.moves.issuer)
@@ -269,6 +270,26 @@ class Broker:
             with contextlib.suppress(StoreError):
                 self.transactions.swap(kept.value.id, claimed.raw, kept.value, TRANSACTION_LIFE)
             raise
+
+    def returned(
+        self,
+        kept: Kept[Transaction],
+        register: str,
+        reply: Mapping[str, str],
+        visitor: Visitor,
+        session_secret: str | None,
+    ) -> Step:
+        """Go on with what was chosen at a register's own page; what comes late, or twice, leads to where it is now."""
+        if kept.value.stage is not Stage.PROVED or kept.value.away != register or kept.value.handle is None:
+            return self.where_now(kept.value)
+        return self.answer(kept, {**reply, "do": "returned"}, kept.value.handle, visitor, session_secret)
+
+    def about_another(self, kept: Kept[Transaction], nonce: str, session_secret: str | None) -> Step:
+        """Ask once more who it is about, at the person's wish, without a new sign-in."""
+        transaction, proof = kept.value, kept.value.proof
+        if transaction.stage is not Stage.PROVED or proof is None or transaction.about is None:
+            return self.where_now(transaction)
+        return self.moves.asked_again(kept, proof, f"reply:{nonce}", session_secret)
 
     def agree(self, kept: Kept[Transaction], *, yes: bool) -> Step:
         """Go on with the clinic's terms accepted, or stop."""

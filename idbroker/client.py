@@ -28,6 +28,8 @@ class Client:
     language: a request says which (`door`), and the pages name it. `assisted` lets staff sign patients in here
     (`allowed`), and tells the service the staff member's role (`role`). `initiate_login_uri` is where a sign-in
     begins that does not begin at the service (Core 4). `api` are the scopes of `/api/v1` that it may have as itself.
+    `acting` is whether a guardian may sign in here for a ward: `never`; where the request asks (`asked`); every
+    guardian chooses (`always`); nobody but a guardian (`required`). `ages` are those that differ from the clinic's.
     """
 
     id: str
@@ -64,6 +66,8 @@ class Client:
     initiate_login_uri: str | None = None
     doors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     assisted: str = "never"
+    acting: str = "never"
+    ages: Mapping[str, int] = field(default_factory=dict)
     api: tuple[str, ...] = ()
     consent: str = "never"
     purpose: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,9 @@ from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from idbroker import ages
+from idbroker.ages import AGES, Ages
+
 COUNTRIES = ("DK", "SE", "FI", "NO")
 LANGUAGES = ("da", "sv", "fi", "en", "nb")
 
@@ -27,7 +30,6 @@ CODE_CHANNELS = ("sms", "email", "app")
 ACCESS = ("link", "password")
 # Pages of the office that are no clinic's stand where a clinic's name does: /staff/NAME.
 _TAKEN = ("me", "set", "sign-in", "sign-out", "callback")
-_CHILD_AGES = {"DK": 15, "SE": 13, "FI": 12, "NO": 16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,9 @@ class Clinic:
 
     `registration` says who is taken: everybody that the eIDs know (`unneeded`); whom staff have entered
     (`off`); who registers (`automatic`), or registers and is approved (`approval`), which is promised within
-    `answer_days`. `codes` are the ways one-time codes go, in the order offered. `child_age` is the age from
-    which nobody may register somebody as a child.
+    `answer_days`. `codes` are the ways one-time codes go, in the order offered. `ages` are those that differ from the
+    country's (`ages.Ages`); `registers` are asked who may act for whom, besides what the clinic has noted itself, and
+    `mandates` are the powers of attorney that it accepts, in the registers' own words.
 
     `access` is what staff send to a patient who has no password yet, or has lost it: a link to choose one, or a
     lasting password (`password`), which is weaker. `staff_email` is where staff write who have forgotten theirs.
@@ -92,7 +95,9 @@ class Clinic:
     codes: tuple[str, ...] = CODE_CHANNELS
     password: PasswordRules = field(default_factory=PasswordRules)
     terms: Terms | None = None
-    child_age: int | None = None
+    ages: Mapping[str, int] = field(default_factory=dict)
+    registers: tuple[str, ...] = ()
+    mandates: tuple[str, ...] = ()
     access: str = "link"
     staff_email: str | None = None
 
@@ -102,9 +107,14 @@ class Clinic:
         return self.registration in ("automatic", "approval")
 
     @property
+    def limits(self) -> Ages:
+        """Return the ages that hold here: the clinic's, else the country's."""
+        return AGES[self.country].but(self.ages)
+
+    @property
     def grown_up(self) -> int:
-        """Return the age from which nobody may register somebody as a child: the clinic's, else the country's."""
-        return _CHILD_AGES[self.country] if self.child_age is None else self.child_age
+        """Return the age from which nobody may register somebody as a child."""
+        return self.limits.grown_up
 
     @property
     def offered_languages(self) -> tuple[str, ...]:
@@ -136,11 +146,10 @@ def mistakes_of(clinic: Clinic) -> tuple[str, ...]:
         "its id is the name of a page of the staff's": clinic.id not in _TAKEN,
         f"access must be one of {', '.join(ACCESS)}": clinic.access in ACCESS,
         "answer_days must be 1 to 60": 1 <= clinic.answer_days <= 60,
-        "child_age must be 0 to 18": clinic.child_age is None or 0 <= clinic.child_age <= 18,
         "password.least must be 8 to 64": 8 <= clinic.password.least <= 64,
         **(_terms_checks(clinic.terms) if clinic.terms is not None else {}),
     }
-    return tuple(what for what, good in checks.items() if not good)
+    return tuple(what for what, good in checks.items() if not good) + ages.mistakes_of(clinic.ages)
 
 
 def _terms_checks(terms: Terms) -> dict[str, bool]:

@@ -22,6 +22,7 @@ from idbroker.client import Client
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, Clinics, PasswordRules, Terms
 from idbroker.clinic import mistakes_of as mistakes_of_clinic
 from idbroker.errors import ConfigError
+from idbroker.guardianship import kinds as registers
 from idbroker.keyset import Rules
 from idbroker.messages import mail, sms
 from idbroker.otp import settings as codes
@@ -89,6 +90,14 @@ class ProviderTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterTable:
+    """`[registers.NAME]`: the kind of register, and the settings that kind has."""
+
+    kind: str
+    settings: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything the operator decides."""
 
@@ -104,6 +113,7 @@ class Settings:
     email: mail.Settings | None = None
     sms: sms.Settings | None = None
     providers: Mapping[str, ProviderTable] = field(default_factory=dict)
+    registers: Mapping[str, RegisterTable] = field(default_factory=dict)
     clinics: Clinics = field(default_factory=Clinics)
     clients: tuple[Client, ...] = ()
 
@@ -122,9 +132,10 @@ def load(path: Path, environment: Mapping[str, str] = os.environ) -> Settings:
 def _at_home(document: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return the document with every `…_file` and `…_files` of a provider or channel relative to the file's folder."""
     placed = {name: _placed_table(document[name], folder) for name in ("email", "sms", "staff") if name in document}
-    tables = document.get("providers")
-    if isinstance(tables, dict):
-        placed["providers"] = {name: _placed_table(table, folder) for name, table in tables.items()}
+    for kind in ("providers", "registers"):
+        tables = document.get(kind)
+        if isinstance(tables, dict):
+            placed[kind] = {name: _placed_table(table, folder) for name, table in tables.items()}
     return {**document, **placed}
 
 
@@ -195,6 +206,7 @@ class _Reading:
             "sms": self._judged("sms", document["sms"], sms) if "sms" in document else None,
         }
         kinds = self._providers(document)
+        known_registers = self._registers(document, kinds)
         clinics = self._clinics(document, kinds)
         clients = self._clients(document, clinics)
         if server is not None:
@@ -207,7 +219,26 @@ class _Reading:
             self._evidence(tables["evidence"])
         if self.mistakes or server is None:
             return None
-        return Settings(server=server, **tables, providers=kinds, clinics=clinics, clients=clients)
+        return Settings(
+            server=server, **tables, providers=kinds, registers=known_registers, clinics=clinics, clients=clients
+        )
+
+    def _registers(self, document: Mapping[str, Any], eids: Mapping[str, ProviderTable]) -> dict[str, RegisterTable]:
+        found = {}
+        for name, table in self._tables(document, "registers"):
+            where, kind = f"registers.{name}", table.get("kind", name)
+            if kind not in registers.KINDS:
+                said = f"kind {kind!r} is not known; there are {', '.join(registers.KINDS)}"
+                self.mistakes.append((where, said))
+                continue
+            if name in eids or name in ("local", "powers"):
+                self.mistakes.append((where, "its name is taken"))
+            room = registers.kind(kind)
+            settings = self._table(where, {k: v for k, v in table.items() if k != "kind"}, room.Settings)
+            if settings is not None:
+                self.mistakes += [(where, what) for what in room.mistakes(settings)]
+                found[name] = RegisterTable(kind=kind, settings=settings)
+        return found
 
     def _providers(self, document: Mapping[str, Any]) -> dict[str, ProviderTable]:
         kinds = providers.kinds()
@@ -232,6 +263,8 @@ class _Reading:
             if clinic is not None:
                 found[name] = clinic
                 self._clinic(clinic, set(kinds) | {n for n, _ in self._tables(document, "providers")})
+                for register in sorted({*clinic.registers} - {n for n, _ in self._tables(document, "registers")}):
+                    self.mistakes.append((f"clinics.{name}", f"there is no [registers.{register}]"))
                 self._requirements(clinic, kinds)
         return Clinics(found)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from idbroker.acting import Acting
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.identity import Identity
@@ -35,6 +36,8 @@ class Grant:
 
     `claims` are the values released to userinfo, `id_token_claims` those released to the ID token. `act` is who acts
     for the person, as the client may know it (RFC 8693, 4.1); `until` when nothing of the family is good any more.
+    Where that is a guardian, `subject` and the claims are the `ward`'s, `person` is the guardian, and `guardianship`
+    says what they may do.
     The code is spent once `code_spent` is set; seeing it again revokes the family (RFC 9700, 4.5).
     """
 
@@ -53,6 +56,8 @@ class Grant:
     nonce: str | None = field(default=None, repr=False)
     redirect_uri: str
     act: Mapping[str, str] | None = field(default=None, repr=False)
+    guardianship: Mapping[str, Any] | None = field(default=None, repr=False)
+    ward: str | None = None
     until: datetime | None = None
     code_challenge: str | None = field(default=None, repr=False)
     code_digest: str
@@ -79,44 +84,89 @@ class Grant:
         return replace(self, live=tuple(t for t in self.live if t.digest != digest))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelled:
+    """How one client is told of a sign-in: whom it is about, who signed in, the level, and until when it holds.
+
+    `subject` and `actor` are the client's own names for two people: the same one, but for guardians.
+    """
+
+    subject: str = field(repr=False)
+    actor: str = field(repr=False)
+    acting: Acting | None = None
+    acr: str
+    until: datetime | None = None
+
+
 def make_grant(
     request: SigninRequest,
     client: Client,
     clinic: Clinic,
     session: Session,
     *,
-    subject: str,
-    acr: str,
+    spelled: Spelled,
     code: tuple[str, str],
     code_expires_at: datetime,
 ) -> Grant:
     """Return what this client may know after this sign-in; `code` is the family's id and the code's digest."""
-    identity = session.identity
-    assisted = identity.assisted
-    claims, id_token_claims = released(identity, client, request)
+    identity, acting, until = session.identity, spelled.acting, spelled.until
+    claims, id_token_claims = released(whose(identity, acting), client, request)
     return Grant(
         id=code[0],
         client_id=client.id,
         person=session.person,
         clinic=clinic.id,
         provider=identity.provider,
-        subject=subject,
+        subject=spelled.subject,
         scopes=request.scopes,
         claims=claims,
         id_token_claims=id_token_claims,
         auth_time=identity.proved_at,
-        acr=acr,
+        acr=spelled.acr,
         amr=identity.amr,
         nonce=request.nonce,
-        act={"role": assisted.role} if assisted is not None and client.assisted == "role" else None,
-        until=identity.upstream_until if assisted is not None else None,
+        act=_act(identity, client, spelled.actor, acting),
+        guardianship=None if acting is None else _guardianship(acting, until),
+        ward=None if acting is None else acting.ward,
+        until=until,
         redirect_uri=request.redirect_uri,
         code_challenge=request.code_challenge,
         code_digest=code[1],
         code_expires_at=code_expires_at,
         session=session.key,
-        sid=session.sid(client.id),
+        sid=session.sid(client.id, acting.ward if acting is not None else ""),
     )
+
+
+def whose(identity: Identity, acting: Acting | None) -> Identity:
+    """Return the identity that services are told of: the ward's name and number, proved as the guardian's were."""
+    if acting is None:
+        return identity
+    return replace(
+        identity,
+        number=acting.number,
+        name=acting.name,
+        given_name=acting.given_name,
+        family_name=acting.family_name,
+        birthdate=acting.birthdate,
+    )
+
+
+def _act(identity: Identity, client: Client, actor: str, acting: Acting | None) -> dict[str, str] | None:
+    if acting is not None:
+        return {"sub": actor}
+    assisted = identity.assisted
+    return {"role": assisted.role} if assisted is not None and client.assisted == "role" else None
+
+
+def _guardianship(acting: Acting, until: datetime | None) -> dict[str, Any]:
+    """Return what a client is told of the right to act: no more than it rests on (RFC 8693 leaves that to us)."""
+    return {
+        "relation": acting.relation,
+        "basis": acting.basis,
+        "powers": list(acting.powers),
+        "until": int((until or acting.until).timestamp()),
+    }
 
 
 def released(identity: Identity, client: Client, request: SigninRequest) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,30 +11,27 @@ from typing import assert_never
 import structlog
 
 from idbroker import policy
-from idbroker.accounts.question import Proved, Settled, Stopped
+from idbroker.accounts.question import Onward, Proved, Settled, Stopped
 from idbroker.asking import FRESH, Asking, form_of, pending
 from idbroker.asking import Asked as Question
-from idbroker.client import Client, Clients
-from idbroker.clinic import Clinic, Clinics
-from idbroker.errors import Cancelled, Gone, OAuthError, ProviderError, Refused, StoreError, Untrusted
-from idbroker.events import Event
+from idbroker.client import Client
+from idbroker.clinic import Clinic
+from idbroker.endings import Endings, OverAtTheEid
+from idbroker.errors import Cancelled, OAuthError, ProviderError, Refused, Untrusted
 from idbroker.grant import wants_number
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept
-from idbroker.oidc import authorize, levels
-from idbroker.oidc.authorize import AuthorizationResponse
+from idbroker.oidc import levels
 from idbroker.patients.assisting import PROVIDER
 from idbroker.providers import App, Asked, Provider
-from idbroker.request import SigninRequest
 from idbroker.session import Session
-from idbroker.session import new_secret as new_session_secret
-from idbroker.steps import TOO_LOW, Answered, Show, Step, new_ref, notice_of
-from idbroker.transaction import Notice, Outcome, Proof, Stage, Transaction
-from idbroker.turns import Turns
+from idbroker.steps import TOO_LOW, GoTo, Show, Step, new_ref, notice_of
+from idbroker.transaction import Notice, Proof, Transaction
 from idbroker.visit import Visit
 from idbroker.visitor import Device, Visitor
 
 _log = structlog.get_logger("idbroker.moves")
+_MOST_SETTLED = 8
 
 
 class StaleProof(Exception):
@@ -43,12 +39,9 @@ class StaleProof(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moves(Turns):
+class Moves(Endings):
     """Moves transactions on, and knows who asks and what they may use."""
 
-    issuer: str
-    clients: Clients
-    clinics: Clinics
     providers: Mapping[str, Provider]
     asking: Asking
 
@@ -63,30 +56,7 @@ class Moves(Turns):
         fits = [name for name in able if name != PROVIDER or client.assisted != "never"]
         return tuple(sorted(fits, key=lambda name: (name == PROVIDER, transaction.tried.count(name))))
 
-    def parties(self, request: SigninRequest) -> tuple[Client, Clinic]:
-        """Return the client that asks and the clinic under whose rules. Gone if either was removed since."""
-        client = self.clients.find(request.client_id)
-        clinic = self.clinics.find(client.clinic) if client else None
-        if client is None or client.disabled or clinic is None:
-            raise Gone("the client or its clinic was removed meanwhile")
-        return client, clinic
-
     # ---- what a provider said --------------------------------------------------------------------
-
-    def went_wrong(self, kept: Kept[Transaction], provider: str, error: ProviderError) -> Step:
-        """Record it and bring the person back to the choice with words for what happened."""
-        transaction = kept.value
-        ref = None if isinstance(error, Cancelled) else new_ref()
-        _, clinic = self.parties(transaction.request)
-        detail = {"code": error.code, **({"reason": error.reason} if isinstance(error, Refused) else {})}
-        _log.warning("provider_failed", provider=provider, code=error.code, detail=error.detail, ref=ref)
-        event = self._event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref)
-        reopened = replace(transaction, provider=provider).reopened(
-            Notice(key=notice_of(error, in_app=transaction.wait is not None), provider=provider, ref=ref)
-        )
-        if isinstance(error, Refused) and error.person is not None:
-            reopened = replace(reopened, claimed=error.person)
-        return self.moved(kept, reopened, Show(transaction=reopened), event=event)
 
     def proved(self, kept: Kept[Transaction], identity: Identity, session_secret: str | None) -> Step:
         """Go on with what an eID proved: as far as the rules allow."""
@@ -110,29 +80,47 @@ class Moves(Turns):
         transaction = kept.value
         client, clinic = self.parties(transaction.request)
         if not self.asking.concerns(client, clinic, transaction.wish):
-            return self._granted(kept, client, clinic, identity, session_secret)
+            return self._grant(kept, client, clinic, identity, session_secret)
         person = self.signon.recognise(identity)
-        if not self.signon.is_the_one(transaction.request, client, person):
-            return self._granted(kept, client, clinic, identity, session_secret)
+        if client.acting == "never" and not self.signon.is_the_one(transaction.request, client, person):
+            return self._grant(kept, client, clinic, identity, session_secret)
         mark = self.asking.mark(person, identity)
         proof = Proof(person=person, identity=identity, question="", at=self.clock.now(), mark=mark)
         return self._asked_or_granted(kept, proof, session_secret)
 
-    def first_question(self, transaction: Transaction, session: Session) -> Transaction | None:
-        """Return a new transaction that asks what a sign-on leaves open; None when it leaves nothing.
+    def first_question(self, transaction: Transaction, session: Session) -> tuple[Transaction, bool]:
+        """Return a new transaction, and whether it asks something that a sign-on leaves open.
 
         Raises StaleProof when that needs a new proof first.
         """
         client, clinic = self.parties(transaction.request)
         if not self.asking.concerns(client, clinic, transaction.wish):
-            return None
+            return transaction, False
         now, identity = self.clock.now(), session.identity
         mark = self.asking.mark(session.person, identity)
-        proof = Proof(person=session.person, identity=identity, question="", at=now, session=session.key, mark=mark)
-        asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+        newest = session.newest(client.id)
+        proof = Proof(
+            person=session.person,
+            identity=identity,
+            question="",
+            at=now,
+            session=session.key,
+            mark=mark,
+            before=newest.acting if newest is not None else None,
+        )
+        settled, asked = self._first(transaction, proof)
         if asked is not None and self.asking.needs_fresh(asked) and now - identity.proved_at > FRESH:
             raise StaleProof
-        return _asking(transaction, proof, asked) if asked is not None else None
+        return (settled, False) if asked is None else (_asking(settled, proof, asked), True)
+
+    def _first(self, transaction: Transaction, proof: Proof) -> tuple[Transaction, Question | None]:
+        """Return what is to be asked first, and the transaction with what has its answer unasked."""
+        for _ in range(_MOST_SETTLED):
+            asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+            if not isinstance(asked, Settled):
+                return transaction, asked
+            transaction = _with_answer(transaction, asked)
+        raise ValueError("a question that is never settled")
 
     def _still_holds(self, transaction: Transaction, proof: Proof, session_secret: str | None) -> bool:
         """Tell whether a proof that waits for an answer still counts.
@@ -171,40 +159,50 @@ class Moves(Turns):
                 return self.moved(kept, moved, Show(transaction=moved))
             case Stopped(error=error, kind=kind):
                 return self.stopped(kept, OAuthError(error, "The person declined"), kind)
-            case Settled(wished=wished):
-                settled = replace(transaction, wish="" if wished else transaction.wish)
+            case Onward(url=url, register=register, state=state):
+                away = transaction.gone_to(register, new_handle(transaction), state).answered(mark, url)
+                return self.moved(kept, away, GoTo(transaction=away, url=url))
+            case Settled():
+                settled = _with_answer(transaction, result)
                 return self._asked_or_granted(Kept(settled, kept.raw), proof, session_secret, mark)
             case _:
                 assert_never(result)
 
+    def _grant(
+        self,
+        kept: Kept[Transaction],
+        client: Client,
+        clinic: Clinic,
+        identity: Identity,
+        session_secret: str | None,
+    ) -> Step:
+        try:
+            return self.granted(kept, client, clinic, identity, session_secret)
+        except OverAtTheEid:
+            return self.failed(kept, identity.provider, Untrusted("the eID has ended this session since"))
+
     def _asked_or_granted(
         self, kept: Kept[Transaction], proof: Proof, session_secret: str | None, mark: str = ""
     ) -> Step:
-        transaction = kept.value
-        asked = self.asking.first(self.visit(transaction), _proved(transaction, proof))
+        transaction, asked = self._first(kept.value, proof)
+        kept = Kept(transaction, kept.raw)
         if asked is not None:
             moved = _asking(transaction, proof, asked)
             moved = moved.answered(mark, "") if mark else moved
             return self.moved(kept, moved, Show(transaction=moved))
         client, clinic = self.parties(transaction.request)
         if proof.session is not None:
-            return self._granted_again(kept, client, clinic, proof, session_secret)
-        return self._granted(kept, client, clinic, proof.identity, session_secret)
+            return self.granted_again(kept, client, clinic, proof, session_secret)
+        return self._grant(kept, client, clinic, proof.identity, session_secret)
 
-    def _granted_again(
-        self, kept: Kept[Transaction], client: Client, clinic: Clinic, proof: Proof, session_secret: str | None
-    ) -> Step:
-        """Grant on the strength of the sign-on that the question was asked in; the choice, if it is over."""
-        transaction = kept.value
-        session = self.signon.session(session_secret)
-        same = session is not None and session.value.key == proof.session
-        code = self.signon.again(session, transaction.request, client, clinic) if session and same else None
-        if code is None:
-            reopened = transaction.reopened(None)
+    def asked_again(self, kept: Kept[Transaction], proof: Proof, mark: str, session_secret: str | None) -> Step:
+        """Ask once more who it is about: what was said of it counts no more."""
+        if not self._still_holds(kept.value, proof, session_secret):
+            reopened = kept.value.reopened(Notice(key="e.failed", provider=proof.identity.provider))
             return self.moved(kept, reopened, Show(transaction=reopened))
-        response = authorize.code_response(transaction.request, code, self.issuer)
-        ended = transaction.ended(Stage.GRANTED, self._outcome(response))
-        return self.moved(kept, ended, Answered(response=response, language=transaction.language))
+        asked = replace(kept.value.request, acting_for="ask")
+        fresh = replace(kept.value, about=None, request=asked)
+        return self._asked_or_granted(Kept(fresh, kept.raw), proof, session_secret, mark)
 
     def visit(self, transaction: Transaction, visitor: Visitor | None = None) -> Visit:
         """Return what the rooms below are told of the browser in front of us."""
@@ -237,49 +235,20 @@ class Moves(Turns):
             return self.refused(kept, provider, error)
         return self.went_wrong(kept, provider, error)
 
-    def stopped(self, kept: Kept[Transaction], error: OAuthError, kind: str = "signin.refused") -> Step:
-        """End the transaction: the client is told."""
-        request = kept.value.request
-        _, clinic = self.parties(request)
-        response = self.refusal(request, error).response
-        event = self._event(kind, kept.value, clinic, {"code": error.code})
-        ended = kept.value.ended(Stage.STOPPED, self._outcome(response))
-        return self.moved(kept, ended, Answered(response=response, language=ended.language), event=event)
-
-    def _granted(
-        self,
-        kept: Kept[Transaction],
-        client: Client,
-        clinic: Clinic,
-        identity: Identity,
-        session_secret: str | None,
-    ) -> Step:
-        transaction, request = kept.value, kept.value.request
-        if self.signon.is_over(identity):
-            return self.failed(kept, identity.provider, Untrusted("the eID has ended this session since"))
-        person = self.signon.meet(transaction, client, clinic, identity)
-        if person is None:
-            error = OAuthError("login_required", "Another person signed in than the hint names")
-            return self.stopped(kept, error)
-        secret = new_session_secret()
-        session = self.signon.new_session(secret, person, identity, transaction.language)
-        grant, code = self.signon.new_grant(request, client, clinic, session)
-        response = authorize.code_response(request, code, self.issuer)
-        ended = transaction.ended(Stage.GRANTED, self._outcome(response))
-        if self.put(kept, ended) is None:
-            # Two answers raced (a double return, Cancel in another tab): the first has ended the transaction.
-            self.events.record(self._event("signin.undone", transaction, clinic, {}))
-            return self.overtaken(ended.id)
-        try:
-            self.signon.keep(grant, session, session_secret)
-        except StoreError:
-            # The same press again leads to the service with a code that is worth nothing, rather than with one
-            # whose sign-on nobody can end.
-            with contextlib.suppress(StoreError):
-                self.signon.take_back(grant)
-            raise
-        used = identity.provider if identity.assisted is None else None  # no comfort of the person's: it was staff
-        return Answered(response=response, language=transaction.language, session_secret=secret, provider=used)
+    def went_wrong(self, kept: Kept[Transaction], provider: str, error: ProviderError) -> Step:
+        """Record it and bring the person back to the choice with words for what happened."""
+        transaction = kept.value
+        ref = None if isinstance(error, Cancelled) else new_ref()
+        _, clinic = self.parties(transaction.request)
+        detail = {"code": error.code, **({"reason": error.reason} if isinstance(error, Refused) else {})}
+        _log.warning("provider_failed", provider=provider, code=error.code, detail=error.detail, ref=ref)
+        event = self.event("provider.failed", transaction, clinic, detail, provider=provider, ref=ref)
+        reopened = replace(transaction, provider=provider).reopened(
+            Notice(key=notice_of(error, in_app=transaction.wait is not None), provider=provider, ref=ref)
+        )
+        if isinstance(error, Refused) and error.person is not None:
+            reopened = replace(reopened, claimed=error.person)
+        return self.moved(kept, reopened, Show(transaction=reopened), event=event)
 
     # ---- small words -----------------------------------------------------------------------------
 
@@ -322,46 +291,6 @@ class Moves(Turns):
             raise Refused("gone", f"{name} is no app any more")
         return provider
 
-    def refusal(self, request: SigninRequest, error: OAuthError) -> authorize.Refused:
-        """Return an error as the client is told it."""
-        response = authorize.error_response(
-            error,
-            redirect_uri=request.redirect_uri,
-            mode=request.response_mode,
-            state=request.state,
-            issuer=self.issuer,
-        )
-        return authorize.Refused(error, response)
-
-    def _outcome(self, response: AuthorizationResponse) -> Outcome:
-        return Outcome(
-            at=self.clock.now(),
-            redirect_uri=response.redirect_uri,
-            mode=response.mode,
-            parameters=response.parameters,
-        )
-
-    def _event(
-        self,
-        kind: str,
-        transaction: Transaction,
-        clinic: Clinic,
-        detail: Mapping[str, str],
-        *,
-        provider: str | None = None,
-        ref: str | None = None,
-    ) -> Event:
-        return Event(
-            at=self.clock.now(),
-            kind=kind,
-            transaction=transaction.id,
-            client=transaction.request.client_id,
-            clinic=clinic.id,
-            provider=provider or transaction.provider,
-            ref=ref,
-            detail=detail,
-        )
-
 
 def _least(transaction: Transaction) -> LoA:
     """Return the level that must be proved. Who registers shows first who they are, which no password does."""
@@ -376,7 +305,15 @@ def _proved(transaction: Transaction, proof: Proof) -> Proved:
         wish=transaction.wish,
         accepted=transaction.accepted,
         claimed=transaction.claimed,
+        about=transaction.about,
+        before=proof.before,
     )
+
+
+def _with_answer(transaction: Transaction, settled: Settled) -> Transaction:
+    """Return it with what a question has found out."""
+    wish = "" if settled.wished else transaction.wish
+    return replace(transaction, wish=wish, about=settled.about or transaction.about)
 
 
 def _asking(transaction: Transaction, proof: Proof, asked: Question) -> Transaction:

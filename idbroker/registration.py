@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from idbroker import ages
 from idbroker.client import API_SCOPES, AUTH_METHODS, Client
 from idbroker.clinic import LANGUAGES, Clinics
 from idbroker.identity import LoA
 from idbroker.outbound import leads_inside
 
-SCOPES = ("openid", "profile", "national_number", "offline_access")
+SCOPES = ("openid", "profile", "national_number", "offline_access", "acting_for")
 RESPONSE_MODES = ("query", "form_post")
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "auth_method": AUTH_METHODS,
@@ -22,6 +23,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "refresh": ("never", "keep", "rotate"),
     "consent": ("never", "ask"),
     "assisted": ("never", "allowed", "role"),
+    "acting": ("never", "asked", "always", "required"),
 }
 # What our answers add to an address: a second one there would let two parsers read two answers.
 _OURS = {"code", "state", "iss", "error", "error_description", "error_uri", "response"}
@@ -269,6 +271,14 @@ def check_assisted(client: Client) -> Iterable[Mistake]:
         yield "initiate_login_uri", problem
 
 
+def check_acting(client: Client) -> Iterable[Mistake]:
+    """Let guardians in only where the service takes what their own eID proves, and knows it is not them it is about."""
+    if ("acting_for" in client.scopes) and client.acting == "never":
+        yield "acting", "the scope acting_for needs acting = asked, always or required"
+    for what in ages.mistakes_of(client.ages):
+        yield "ages", what
+
+
 def check_api(client: Client) -> Iterable[Mistake]:
     """Give the API's scopes by name, and only to clients that can prove who they are (RFC 6749, 4.4)."""
     for scope in sorted(set(client.api) - set(API_SCOPES)):
@@ -293,6 +303,7 @@ CHECKS: tuple[Callable[[Client], Iterable[Mistake]], ...] = (
     check_sector,
     check_doors,
     check_assisted,
+    check_acting,
     check_api,
 )
 

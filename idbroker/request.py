@@ -14,7 +14,8 @@ class SigninRequest:
 
     `acr_values` are the client's spellings, by preference; `essential_acr` says that one of them
     must be met (OpenID Connect Core 5.5.1.1). `claims_*` are names asked for one by one (5.5). `door` is the way in
-    that the person took, where the client has several and has registered them.
+    that the person took, where the client has several and has registered them. `acting_for` is who it is to be
+    about: `ask`, `self`, or the `sub` of a ward; `must_act` says that it must be somebody's ward.
     """
 
     client_id: str
@@ -34,5 +35,7 @@ class SigninRequest:
     required_subject: str | None = field(default=None, repr=False)
     provider_hint: str | None = None
     door: str | None = None
+    acting_for: str | None = field(default=None, repr=False)
+    must_act: bool = False
     ui_locales: tuple[str, ...] = ()
     received_at: datetime

@@ -160,8 +160,11 @@ def open_counter(given: Given) -> Counter:
     )
 
 
-def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History) -> Rooms:
-    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
+def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History, who: Question) -> Rooms:
+    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
+
+    `who` asks who a sign-in is about: before all else, as the others ask on behalf of whom it is about.
+    """
     records, letters, events = given.records, counter.letters, given.events
     linking = Linking(
         links=records.links,
@@ -211,7 +214,7 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             sign_ons=sign_ons,
             pending=Shelf(given.sealed, "y", Pending),
         ),
-        questions=_questions(given, counter, sign_ons),
+        questions=(who, *_questions(given, counter, sign_ons)),
     )
 
 

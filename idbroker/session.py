@@ -7,7 +7,11 @@ import secrets
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from idbroker.acting import Acting
 from idbroker.identity import Identity
+
+MOST_GRANTS = 50  # of one client in one sign-on
+MOST_NAMES = 16  # of one eID's session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +24,16 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
-    """One client this session signed in to: the grant, and the `sid` the client knows it by."""
+    """One client this session signed in to: the grant, and the `sid` the client knows it by.
+
+    With `acting` it is about a ward of the person's. `until` is when all of it ends, if that is known beforehand.
+    """
 
     client_id: str
     grant: str
     sid: str
+    acting: Acting | None = field(default=None, repr=False)
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +70,20 @@ class Session:
             return False
         return now - self.seen_at <= settings.idle and now - self.started_at <= settings.absolute
 
-    @property
-    def known_end(self) -> datetime | None:
-        """Return when it ends for certain, so that services can be told at that very moment; None if nobody knows.
-
-        An eID's own limit is none of these: it ends our sign-on, not what services do.
-        """
-        return self.identity.upstream_until if self.identity.assisted is not None else None
-
     def seen(self, now: datetime) -> Session:
         """Return it as used now."""
         return replace(self, seen_at=now)
 
-    def sid(self, client_id: str) -> str:
-        """Return the `sid` one client knows this session by; two clients cannot compare theirs."""
-        return hashlib.sha256(f"{self.key}\n{client_id}".encode()).hexdigest()[:32]
+    def sid(self, client_id: str, ward: str = "") -> str:
+        """Return the `sid` one client knows this session by; two clients cannot compare theirs.
+
+        What is about a ward has one of its own: it may end while what is about the person goes on.
+        """
+        return hashlib.sha256("\n".join((self.key, client_id, *((ward,) if ward else ()))).encode()).hexdigest()[:32]
+
+    def newest(self, client_id: str) -> Reached | None:
+        """Return what it reached last of a client."""
+        return next((reached for reached in reversed(self.reached) if reached.client_id == client_id), None)
 
 
 def rests_of(identity: Identity) -> tuple[Rests, ...]:
@@ -90,6 +98,37 @@ def rests_of(identity: Identity) -> tuple[Rests, ...]:
             logout=identity.upstream_logout,
         ),
     )
+
+
+def goes_on(earlier: Session, session: Session) -> bool:
+    """Tell whether a new sign-on takes an earlier one's place: the same person's, who proved both themselves.
+
+    What staff began on a tablet ends with it: it must neither outlive its half hour in a stronger one, nor be the
+    way in which what the patient had open before comes into the hands of whoever holds the tablet.
+    """
+    assisted = earlier.identity.assisted or session.identity.assisted
+    return earlier.person == session.person and assisted is None
+
+
+def carried(new: tuple[Rests, ...], earlier: tuple[Rests, ...]) -> tuple[Rests, ...]:
+    """Return what a sign-on rests on when it takes another's place: of each eID one session, under all its names."""
+    found = {rests.provider: rests for rests in new}
+    for rests in earlier:
+        known = found.get(rests.provider)
+        names = tuple(dict.fromkeys((*known.names, *rests.names)))[:MOST_NAMES] if known is not None else rests.names
+        found[rests.provider] = replace(known or rests, names=names)
+    return tuple(found.values())
+
+
+def noted(session: Session, reached: Reached) -> Session:
+    """Return the sign-on with one more grant. Every grant counts, not only a client's newest: logout ends them all.
+
+    Beyond the most, a client's oldest is forgotten: by then its access token has expired, and its
+    refresh tokens are ended by the session they rest on.
+    """
+    same = [r.grant for r in session.reached if r.client_id == reached.client_id]
+    stale = set(same[: max(0, len(same) - MOST_GRANTS + 1)])
+    return replace(session, reached=(*(r for r in session.reached if r.grant not in stale), reached))
 
 
 def new_secret() -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from idbroker import policy
+from idbroker.acting import Acting
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.clock import Clock
@@ -15,7 +16,9 @@ from idbroker.errors import StoreError
 from idbroker.events import Event, Events
 from idbroker.evidence import SealedEvidence, proof_of
 from idbroker.farewell import LIFE, Afterwards
-from idbroker.grant import Grant, make_grant
+from idbroker.grant import Grant, Spelled, make_grant
+from idbroker.guardianship.delegation import Delegation, Delegations
+from idbroker.guardianship.rules import own_end
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import levels
@@ -24,14 +27,12 @@ from idbroker.oidc.token import CODE_LIFE
 from idbroker.person import PersonKey, Persons, pairwise_subject, person_keys
 from idbroker.request import SigninRequest
 from idbroker.sealing import Sealer
-from idbroker.session import Reached, Rests, Session, Settings, key_of, rests_of
+from idbroker.session import Reached, Session, Settings, carried, goes_on, key_of, noted, rests_of
 from idbroker.session_index import SessionIndex
 from idbroker.transaction import Transaction
 
 # Longer than a code lives: one that comes late, or again, must still find its family to end it.
 GRANT_LIFE = CODE_LIFE + timedelta(minutes=5)
-MOST_GRANTS = 50  # of one client in one sign-on
-MOST_NAMES = 16  # of one eID's session
 _TRIES = 50
 
 
@@ -53,7 +54,8 @@ class Records(Protocol):
 class Signon:
     """Makes and uses sign-ons.
 
-    `end` ends all that rests on one; `schedule` has every client that one has reached told of its end at a moment.
+    `end` ends all that rests on one; `schedule` has every client that one has reached told of an end that comes by
+    itself. `delegations` finds what acts for a ward, when the right to it has ended.
     `stands` tells whether one that staff made still holds: they, or the patient, may have left the clinic since.
     """
 
@@ -70,8 +72,9 @@ class Signon:
     settings: Settings
     end: Callable[[Session], None]
     keep_evidence: timedelta
+    delegations: Delegations
     test_people: bool = False
-    schedule: Callable[[Session, datetime], None] = lambda _session, _at: None
+    schedule: Callable[[Session], None] = lambda _session: None
     stands: Callable[[Session], bool] = lambda _session: True
 
     # ---- a sign-on that is there -----------------------------------------------------------------
@@ -84,19 +87,33 @@ class Signon:
         return kept if kept.value.identity.assisted is None or self.stands(kept.value) else None
 
     def suffices(self, session: Session, request: SigninRequest, client: Client, clinic: Clinic) -> bool:
-        """Tell whether the sign-on answers the request without a new proof."""
-        case = self.case(request, client, clinic, session.identity)
-        return policy.session_suffices(case, session, self.settings) and self.is_the_one(
-            request, client, session.person
-        )
+        """Tell whether the sign-on answers the request without a new proof.
 
-    def again(self, kept: Kept[Session], request: SigninRequest, client: Client, clinic: Clinic) -> str | None:
-        """Make a grant on the strength of a sign-on; return its code, None if the person signed out meanwhile."""
+        Whether it is about the one whom a hint names is seen later, where a guardian may mean a ward.
+        """
+        case = self.case(request, client, clinic, session.identity)
+        suffices = policy.session_suffices(case, session, self.settings)
+        return suffices and (client.acting != "never" or self.is_the_one(request, client, session.person))
+
+    def again(
+        self,
+        kept: Kept[Session],
+        request: SigninRequest,
+        client: Client,
+        clinic: Clinic,
+        acting: Acting | None = None,
+    ) -> str | None:
+        """Make a grant on the strength of a sign-on; return its code.
+
+        None if the person signed out meanwhile, or it is about another person than the request is for.
+        """
         session = kept.value
-        grant, code = self.new_grant(request, client, clinic, session)
+        if not self.is_the_one(request, client, session.person if acting is None else acting.ward):
+            return None
+        grant, code = self.new_grant(request, client, clinic, session, acting)
         # First, or whoever signs out just now ends all but this one: nothing would ever find it again.
-        if not self._reach(kept, _reached(session, grant)):
-            self.grants.take(grant.id)
+        if not self._reach(kept, _reached(grant, acting)):
+            self.take_back(grant)
             return None
         self.events.record(
             Event(
@@ -106,7 +123,7 @@ class Signon:
                 clinic=clinic.id,
                 provider=session.identity.provider,
                 person=session.person,
-                detail=_door(request),
+                detail={**_door(request), **_ward(acting)},
             )
         )
         return code
@@ -120,7 +137,7 @@ class Signon:
         for _ in range(_TRIES):
             if newest is None:
                 return False  # signed out meanwhile
-            moved = _noted(newest.value.seen(self.clock.now()), reached)
+            moved = noted(newest.value.seen(self.clock.now()), reached)
             self._told_in_time(moved)
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
                 return True
@@ -129,8 +146,8 @@ class Signon:
 
     def _told_in_time(self, session: Session) -> None:
         """See that services will hear of an end that comes by itself; before the code is theirs, or a crash forgets."""
-        if session.known_end is not None:
-            self.schedule(session, session.known_end)
+        if any(reached.until is not None for reached in session.reached):
+            self.schedule(session)
 
     def spent(self, code: str) -> bool:
         """Tell whether a code has been redeemed: a client that gets it again would lose what came of it."""
@@ -144,25 +161,36 @@ class Signon:
         """Return the id of the person, without a word in the trail: somebody is asked something before the grant."""
         return self.persons.meet(person_keys(identity, self.sealer), self.clock.now())
 
-    def meet(self, transaction: Transaction, client: Client, clinic: Clinic, identity: Identity) -> str | None:
+    def meet(
+        self,
+        transaction: Transaction,
+        client: Client,
+        clinic: Clinic,
+        identity: Identity,
+        acting: Acting | None = None,
+    ) -> str | None:
         """Return the person's id, None if the request wants another person; the event says which it was."""
         now, request = self.clock.now(), transaction.request
+
+        def meant(person: str) -> bool:
+            return self.is_the_one(request, client, person if acting is None else acting.ward)
+
         proof, evidence_id = self._proof(identity, now)
 
         def event(person: str) -> Event:
             return Event(
                 at=now,
-                kind="signin.granted" if self.is_the_one(request, client, person) else "signin.other_person",
+                kind="signin.granted" if meant(person) else "signin.other_person",
                 transaction=transaction.id,
                 client=client.id,
                 clinic=clinic.id,
                 provider=identity.provider,
                 person=person,
-                detail={"loa": identity.loa.word, **_door(request), **evidence_id},
+                detail={"loa": identity.loa.word, **_door(request), **_ward(acting), **evidence_id},
             )
 
         person = self.records.signed_in(person_keys(identity, self.sealer), event, now, proof)
-        return person if self.is_the_one(request, client, person) else None
+        return person if meant(person) else None
 
     def _proof(
         self, identity: Identity, now: datetime
@@ -197,8 +225,17 @@ class Signon:
     def take_back(self, grant: Grant) -> None:
         """Forget a grant whose sign-on could not be kept."""
         self.grants.take(grant.id)
+        if grant.ward is not None:
+            self.delegations.done(grant.id)
 
-    def new_grant(self, request: SigninRequest, client: Client, clinic: Clinic, session: Session) -> tuple[Grant, str]:
+    def new_grant(
+        self,
+        request: SigninRequest,
+        client: Client,
+        clinic: Clinic,
+        session: Session,
+        acting: Acting | None = None,
+    ) -> tuple[Grant, str]:
         """Return a grant, which is kept from now on, and its code."""
         code = new_secret(new_family())
         grant = make_grant(
@@ -206,27 +243,58 @@ class Signon:
             client,
             clinic,
             session,
-            subject=self._subject(client, session.person),
-            acr=levels.spell(session.identity.loa, request.acr_values, essential=request.essential_acr),
+            spelled=Spelled(
+                subject=self.subject(client, session.person if acting is None else acting.ward),
+                actor=self.subject(client, session.person),
+                acting=acting,
+                acr=levels.spell(session.identity.loa, request.acr_values, essential=request.essential_acr),
+                until=self._until(client, clinic, session, acting),
+            ),
             code=(code.family, code.digest),
             code_expires_at=self.clock.now() + CODE_LIFE,
         )
+        if acting is not None:
+            # Before the grant is anybody's: whoever ends the right from now on finds it.
+            self.delegations.add(_delegation(grant, acting))
+            self._record_acting(grant, acting)
         self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
 
-    def keep(self, grant: Grant, session: Session, earlier_secret: str | None) -> None:
+    def _until(self, client: Client, clinic: Clinic, session: Session, acting: Acting | None) -> datetime | None:
+        """Return when all that a client is given ends, if that is known: no token lives past it."""
+        identity = session.identity
+        if acting is not None:
+            return min(acting.until, session.started_at + self.settings.absolute)
+        if identity.assisted is not None:
+            return identity.upstream_until
+        return own_end(identity, clinic.limits.but(client.ages), self.clock.now(), clinic.zone)
+
+    def _record_acting(self, grant: Grant, acting: Acting) -> None:
+        """Write into the ward's own trail who acts for them, where, and on whose word."""
+        self.events.record(
+            Event(
+                at=self.clock.now(),
+                kind="acting.granted",
+                client=grant.client_id,
+                clinic=grant.clinic,
+                person=acting.ward,
+                detail={"guardian": grant.person, "relation": acting.relation, "register": acting.register},
+            )
+        )
+
+    def keep(self, grant: Grant, session: Session, earlier_secret: str | None, acting: Acting | None = None) -> None:
         """Keep a new sign-on that has reached a grant; the browser's earlier one ends.
 
         What the earlier one reached goes on into the new if it is the same person's; another person's
         is ended: on a shared computer nothing of who was here before may live on.
         """
         earlier = self.sessions.take(key_of(earlier_secret)) if earlier_secret else None
-        same = earlier is not None and _goes_on(earlier, session)
+        same = earlier is not None and goes_on(earlier, session)
         if earlier is not None and not same:
             self.end(earlier)
         if earlier is not None and same:
-            session = replace(session, reached=earlier.reached, rests=_carried(session.rests, earlier.rests))
-        whole = _noted(session, _reached(session, grant))
+            session = replace(session, reached=earlier.reached, rests=carried(session.rests, earlier.rests))
+        whole = noted(session, _reached(grant, acting))
         self._told_in_time(whole)
         # Before it is there, and looked at again after: whenever the eID says that its session is over, it is heard.
         for forgotten in self.index.note(whole):
@@ -278,12 +346,13 @@ class Signon:
             test_people=self.test_people,
         )
 
-    def _subject(self, client: Client, person: str) -> str:
+    def subject(self, client: Client, person: str) -> str:
+        """Return the name that a client knows a person by."""
         return pairwise_subject(self.subject_secret(), client.subject_sector, person)
 
     def is_the_one(self, request: SigninRequest, client: Client, person: str) -> bool:
         """Tell whether this is the person that the request is for (Core 3.1.2.1, id_token_hint)."""
-        return request.required_subject in (None, self._subject(client, person))
+        return request.required_subject in (None, self.subject(client, person))
 
 
 def _door(request: SigninRequest) -> dict[str, str]:
@@ -291,36 +360,25 @@ def _door(request: SigninRequest) -> dict[str, str]:
     return {} if request.door is None else {"door": request.door}
 
 
-def _goes_on(earlier: Session, session: Session) -> bool:
-    """Tell whether a new sign-on takes an earlier one's place: the same person's, who proved both themselves.
-
-    What staff began on a tablet ends with it: it must neither outlive its half hour in a stronger one, nor be the
-    way in which what the patient had open before comes into the hands of whoever holds the tablet.
-    """
-    assisted = earlier.identity.assisted or session.identity.assisted
-    return earlier.person == session.person and assisted is None
+def _reached(grant: Grant, acting: Acting | None) -> Reached:
+    return Reached(client_id=grant.client_id, grant=grant.id, sid=grant.sid or "", acting=acting, until=grant.until)
 
 
-def _carried(new: tuple[Rests, ...], earlier: tuple[Rests, ...]) -> tuple[Rests, ...]:
-    """Return what a sign-on rests on when it takes another's place: of each eID one session, under all its names."""
-    found = {rests.provider: rests for rests in new}
-    for rests in earlier:
-        known = found.get(rests.provider)
-        names = tuple(dict.fromkeys((*known.names, *rests.names)))[:MOST_NAMES] if known is not None else rests.names
-        found[rests.provider] = replace(known or rests, names=names)
-    return tuple(found.values())
+def _delegation(grant: Grant, acting: Acting) -> Delegation:
+    return Delegation(
+        grant=grant.id,
+        session=grant.session or "",
+        client=grant.client_id,
+        clinic=grant.clinic,
+        sid=grant.sid or "",
+        guardian=grant.person,
+        ward=acting.ward,
+        register=acting.register,
+        check_at=acting.good_until,
+        until=grant.until or acting.until,
+    )
 
 
-def _noted(session: Session, reached: Reached) -> Session:
-    """Return the sign-on with one more grant. Every grant counts, not only a client's newest: logout ends them all.
-
-    Beyond the most, a client's oldest is forgotten: by then its access token has expired, and its
-    refresh tokens are ended by the session they rest on.
-    """
-    same = [r.grant for r in session.reached if r.client_id == reached.client_id]
-    stale = set(same[: max(0, len(same) - MOST_GRANTS + 1)])
-    return replace(session, reached=(*(r for r in session.reached if r.grant not in stale), reached))
-
-
-def _reached(session: Session, grant: Grant) -> Reached:
-    return Reached(client_id=grant.client_id, grant=grant.id, sid=session.sid(grant.client_id))
+def _ward(acting: Acting | None) -> dict[str, str]:
+    """Return what the guardian's trail says of whom they act for."""
+    return {} if acting is None else {"ward": acting.ward}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from idbroker.acting import About, Acting
 from idbroker.identity import Identity
 from idbroker.request import SigninRequest
 from idbroker.visitor import Device, Visitor
@@ -106,7 +107,7 @@ class Proof:
 
     `session` is the key of the sign-on that the proof is of, None for a new one; then nothing about that changes.
     `question` is which one is asked, `at` when the proof came to us. `mark` is of the account as it was then, for
-    a proof by password.
+    a proof by password. `before` is whom it was about when this sign-on last reached the same client.
     """
 
     person: str
@@ -115,6 +116,7 @@ class Proof:
     at: datetime
     session: str | None = None
     mark: str = ""
+    before: Acting | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +137,8 @@ class Transaction:
     that only the provider named in `provider` reads, or the question in `proof`. `outcome` is what the client
     was told at the end, so that a repeated last step gets the same answer. `wish` is what the person came
     for besides signing in: `self` or `child`, to register; `accepted` the version of the clinic's terms that
-    was accepted before the proof; `claimed` the person whose password was typed here, and waits for an eID.
+    was accepted before the proof; `claimed` the person whose password was typed here, and waits for an eID. `about`
+    is who it was said to be about, `away` the register at whose own page the person chooses that.
     """
 
     id: str
@@ -157,6 +160,8 @@ class Transaction:
     wish: str = ""
     accepted: str | None = None
     claimed: str | None = None
+    about: About | None = None
+    away: str | None = None
 
     def proving(
         self,
@@ -191,7 +196,12 @@ class Transaction:
             wait=None,
             notice=None,
             proof=proof,
+            away=None,
         )
+
+    def gone_to(self, register: str, handle: str, state: bytes) -> Transaction:
+        """Move on: the person is known, and chooses at a register's own page who it is about."""
+        return replace(self, away=register, handle=handle, provider_state=state)
 
     def reopened(self, notice: Notice | None) -> Transaction:
         """Move back to the choice, with a notice saying why; the way just tried goes last."""
@@ -207,6 +217,8 @@ class Transaction:
             notice=notice,
             tried=tried,
             proof=None,
+            about=None,
+            away=None,
             # Who comes after somebody who had proved who they are may be another person: they read for themselves.
             accepted=self.accepted if self.proof is None else None,
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from idbroker.client import Client
 from idbroker.clinic import Clinic
-from idbroker.grant import LiveToken, make_grant, proved_claims, released
+from idbroker.grant import LiveToken, Spelled, make_grant, proved_claims, released
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import parse
 from idbroker.request import SigninRequest
@@ -129,9 +129,8 @@ def test_make_grant(wide: Client) -> None:
     )
     clinic = Clinic(id="clinea", name="Clinea", country="DK", providers=("mitid",))
     asked = request(nonce="n", code_challenge=CHALLENGE, scopes=("openid", "profile"))
-    grant = make_grant(
-        asked, wide, clinic, session, subject="s", acr="substantial", code=("f", "d"), code_expires_at=NOW
-    )
+    spelled = Spelled(subject="s", actor="s", acr="substantial")
+    grant = make_grant(asked, wide, clinic, session, spelled=spelled, code=("f", "d"), code_expires_at=NOW)
 
     assert (grant.auth_time, grant.amr, grant.nonce, grant.code_challenge) == (proved_at, ("mfa",), "n", CHALLENGE)
     assert (grant.id, grant.code_digest, grant.session, grant.sid) == ("f", "d", "k", session.sid("portal"))

@@ -17,6 +17,7 @@ from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.records import Records, new_handle
 from idbroker.accounts.registering import Draft, Registering, Ward
+from idbroker.ages import MAJORITY, comes_of_age
 from idbroker.clinic import COUNTRIES
 from idbroker.events import Event, Events
 from idbroker.form import Form
@@ -24,7 +25,6 @@ from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.visit import Visit
 
-_MAJORITY = 18  # in all four countries: a guardian is of age
 _LONGEST_NAME = 80
 _LONGEST_NUMBER = 64
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
@@ -217,14 +217,6 @@ def _is_nobodys(account: Account) -> bool:
     return not any(used) and not account.contacts and not account.disabled and account.name is None
 
 
-def comes_of_age(born: date, age: int) -> date:
-    """Return the day from whose first minute somebody has an age; of the 29 February it is the 1 March."""
-    try:
-        return born.replace(year=born.year + age)
-    except ValueError:
-        return date(born.year + age, 3, 1)
-
-
 def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
     """Return the page that says until when a clinic answers."""
     day = asked_at.astimezone(visit.clinic.zone).date() + timedelta(days=visit.clinic.answer_days)
@@ -234,7 +226,7 @@ def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
 def _may_ask(visit: Visit, proved: Proved) -> bool:
     """Tell whether somebody may speak for a child: shown by an eID to be themselves, and of age."""
     born = proved.identity.birthdate or (proved.identity.number.birthdate if proved.identity.number else None)
-    grown = born is not None and _of_age(visit, born, max(_MAJORITY, visit.clinic.grown_up))
+    grown = born is not None and _of_age(visit, born, max(MAJORITY, visit.clinic.grown_up))
     return proved.identity.loa >= LoA.SUBSTANTIAL and grown
 
 

@@ -48,7 +48,10 @@ class Joining:
     name = "joining"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
-        """Return what stands between this person and this clinic; None when nothing does."""
+        """Return what stands between this person and this clinic; None when nothing does.
+
+        Whom somebody acts for was judged when they were chosen; of the guardian the clinic wants nothing more.
+        """
         if has_died(self.records.enrolments.find(proved.person, visit.clinic.id)):
             return _not_taken(visit)  # whoever uses what is left of an eID or a password is somebody else
         account = self._noted(visit, proved)
@@ -58,7 +61,7 @@ class Joining:
             return None
         if account is not None and not self._is_theirs(visit, proved, account):
             return self._only_claimed(visit, proved, account)
-        if visit.clinic.registration == "unneeded" and not proved.wish:
+        if proved.acts or (visit.clinic.registration == "unneeded" and not proved.wish):
             return None
         return self._standing(visit, proved, account)
 

@@ -60,7 +60,7 @@ class Reconciling:
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
         """Return both sides' addresses; None when they are the same, or were asked about."""
-        found = self._sides(visit, proved)
+        found = None if proved.acts else self._sides(visit, proved)
         state = _Choice(bound=proved.identity.loa < LoA.SUBSTANTIAL)
         return None if found is None else _form(_page(visit, *found, state), state)
 

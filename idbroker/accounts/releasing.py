@@ -11,7 +11,7 @@ from idbroker.accounts.records import Records, new_consent_id
 from idbroker.codec import Codec
 from idbroker.events import Event, Events
 from idbroker.form import Form
-from idbroker.grant import released
+from idbroker.grant import released, whose
 from idbroker.visit import Visit
 
 
@@ -53,7 +53,7 @@ class Releasing:
         return Settled()
 
     def _current(self, visit: Visit, proved: Proved) -> Consent | None:
-        return self.records.consents.current(proved.person, Agreed.RELEASE, visit.client.id)
+        return self.records.consents.current(_whom(proved), Agreed.RELEASE, visit.client.id)
 
     def _covers(self, consent: Consent | None, items: Mapping[str, str], proved: Proved) -> bool:
         if consent is None or not set(items) <= set(consent.items):
@@ -68,7 +68,7 @@ class Releasing:
         items = tuple(sorted({*shown, *(current.items if current else ())}))
         consent = Consent(
             id=new_consent_id(),
-            person=proved.person,
+            person=_whom(proved),
             kind=Agreed.RELEASE,
             about=visit.client.id,
             items=items,
@@ -83,18 +83,29 @@ class Releasing:
                 transaction=visit.transaction,
                 client=visit.client.id,
                 clinic=visit.clinic.id,
-                person=proved.person,
-                detail={"items": " ".join(items), "consent": consent.id},
+                person=_whom(proved),
+                detail={"items": " ".join(items), "consent": consent.id, **_by(proved)},
             )
         )
 
 
+def _whom(proved: Proved) -> str:
+    """Return whose consent it is: what is told of a ward is theirs, whoever says yes for them."""
+    acting = proved.about.acting if proved.about is not None else None
+    return proved.person if acting is None else acting.ward
+
+
+def _by(proved: Proved) -> dict[str, str]:
+    return {"guardian": proved.person} if proved.acts else {}
+
+
 def _items(visit: Visit, proved: Proved) -> dict[str, str]:
     """Return what the grant would release, as a page shows it."""
-    told, in_token = released(proved.identity, visit.client, proved.request)
+    identity = whose(proved.identity, proved.about.acting if proved.about is not None else None)
+    told, in_token = released(identity, visit.client, proved.request)
     items = {name: str(value) for name, value in {**told, **in_token}.items()}
-    if "national_number" in items and proved.identity.number is not None:
-        items["national_number"] = proved.identity.number.display
+    if "national_number" in items and identity.number is not None:
+        items["national_number"] = identity.number.display
     return items
 
 

@@ -173,6 +173,8 @@ def _checked(
         required_subject=_required_subject(asking, hinted_subject),
         provider_hint=idp if idp in providers else None,
         door=_registered_door(asking),
+        acting_for=_acting_for(asking),
+        must_act=asking.claims.essential_act,
         ui_locales=parameters.words("ui_locales")[:16],
         received_at=now,
     )
@@ -185,6 +187,15 @@ def _registered_door(asking: Asking) -> str | None:
     """
     door = asking.parameters.get("door", "")
     return door if door in asking.client.doors else None
+
+
+def _acting_for(asking: Asking) -> str | None:
+    """Return who it is to be about: our own parameter, or the scope that stands for `ask`."""
+    named = asking.parameters.get("acting_for")
+    if named is not None:
+        return named
+    asks = "acting_for" in asking.parameters.words("scope") and "acting_for" in asking.client.scopes
+    return "ask" if asks or asking.claims.essential_act else None
 
 
 def _required_subject(asking: Asking, hinted_subject: Callable[[str, Client], str]) -> str | None:
@@ -286,6 +297,17 @@ def check_essential_acr(asking: Asking) -> None:
         raise OAuthError("unmet_authentication_requirements", "The requested acr is not known here")
 
 
+def check_acting(asking: Asking) -> None:
+    """Refuse to ask for guardians where none may sign in: a service must never take a parent for the child."""
+    wished, essential = asking.parameters.get("acting_for"), asking.claims.essential_act
+    if wished is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", wished):
+        raise OAuthError("invalid_request", "The acting_for parameter is malformed")
+    if asking.client.acting == "never" and (essential or wished not in (None, "self")):
+        raise OAuthError("invalid_request", "The client is not registered for people who act for others")
+    if wished == "self" and (essential or asking.client.acting == "required"):
+        raise OAuthError("invalid_request", "The request wants nobody and somebody to act")
+
+
 Check = Callable[[Asking], None]
 
 CHECKS: tuple[Check, ...] = (
@@ -299,4 +321,5 @@ CHECKS: tuple[Check, ...] = (
     check_max_age,
     check_hints,
     check_essential_acr,
+    check_acting,
 )

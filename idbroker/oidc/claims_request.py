@@ -22,6 +22,7 @@ class ClaimsRequest:
     acr_values: tuple[str, ...] = ()
     essential_acr: bool = False
     subject: str | None = field(default=None, repr=False)
+    essential_act: bool = False
 
 
 def parse_claims(text: str | None) -> ClaimsRequest:
@@ -30,13 +31,15 @@ def parse_claims(text: str | None) -> ClaimsRequest:
         return ClaimsRequest()
     document = _object(text)
     id_token = _members(document, "id_token")
+    userinfo = _members(document, "userinfo")
     acr = id_token.get("acr") or {}
     return ClaimsRequest(
         id_token=tuple(id_token),
-        userinfo=tuple(_members(document, "userinfo")),
+        userinfo=tuple(userinfo),
         acr_values=_values(acr),
         essential_acr=acr.get("essential") is True and bool(_values(acr)),
         subject=_subject(id_token),
+        essential_act=any((place.get("act") or {}).get("essential") is True for place in (id_token, userinfo)),
     )
 
 

@@ -228,8 +228,9 @@ def new_access_token(
 
 
 def acting(grant: Grant) -> Mapping[str, Any]:
-    """Return the claim of who acts for the person, if anybody does and the client may know (RFC 8693, 4.1)."""
-    return {} if grant.act is None else {"act": dict(grant.act)}
+    """Return the claims of who acts for the person, and by which right, if the client may know (RFC 8693, 4.1)."""
+    known = {"act": grant.act, "guardianship": grant.guardianship}
+    return {name: dict(value) for name, value in known.items() if value is not None}
 
 
 def _within(grant: Grant, end: datetime) -> datetime:

@@ -15,6 +15,8 @@ from idbroker.clock import Clock
 from idbroker.events import Event, Events
 from idbroker.evidence import SealedEvidence
 from idbroker.grant import RefreshTokens
+from idbroker.guardianship.delegation import Delegations
+from idbroker.guardianship.records import Guardianships
 from idbroker.messages.message import Outbox
 from idbroker.person import PersonKey
 from idbroker.staff.records import StaffRows
@@ -22,9 +24,11 @@ from idbroker.store.accounts import StoredAccounts
 from idbroker.store.clients import StoredClients
 from idbroker.store.consents import StoredConsents
 from idbroker.store.database import Database, ping
+from idbroker.store.delegations import StoredDelegations
 from idbroker.store.enrolments import StoredEnrolments
 from idbroker.store.events import StoredEvents, insert_event
 from idbroker.store.evidence import StoredEvidence
+from idbroker.store.guardianships import StoredGuardianships
 from idbroker.store.links import StoredLinks
 from idbroker.store.logout_notices import StoredLogoutNotices
 from idbroker.store.many_patients import StoredManyPatients
@@ -52,6 +56,8 @@ class Durable:
     enrolment_rows: EnrolmentRows
     links: Links
     consents: Consents
+    guardianships: Guardianships
+    delegations: Delegations
     staff_rows: StaffRows
     many_patients: StoredManyPatients
     merges: StoredMerges
@@ -115,6 +121,8 @@ def durable(database: Database, clock: Clock, monotonic: Callable[[], float]) ->
         enrolment_rows=StoredEnrolments(database),
         links=StoredLinks(database),
         consents=StoredConsents(database),
+        guardianships=StoredGuardianships(database),
+        delegations=StoredDelegations(database),
         staff_rows=StoredStaff(database),
         many_patients=StoredManyPatients(database),
         merges=StoredMerges(database),

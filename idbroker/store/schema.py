@@ -8,6 +8,7 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     Column,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -24,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions; a test holds the two together.
-REVISION = "0005"
+REVISION = "0006"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -297,4 +298,51 @@ message = Table(
     # What waits, a queue for each channel. What has ended lies in other parts; the end is in it so that rows past
     # theirs are passed over without being read.
     Index("message_queue", "state", "channel", "due_at", "id", "ends_at"),
+)
+
+guardianship = Table(
+    "guardianship",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("clinic", Text, nullable=False),
+    Column("guardian", Text, nullable=False),
+    Column("ward", Text, nullable=False),
+    Column("relation", Text, nullable=False),
+    Column("basis", Text, nullable=False),
+    Column("powers", JSON, nullable=False),
+    Column("until", Date),
+    Column("recorded_at", Moment, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("ended_at", Moment),
+    Column("ended_why", Text, nullable=False),
+    Column("limit_on", Date),
+    Column("told", Integer),
+    Index("guardianship_guardian", "guardian"),
+    Index("guardianship_ward", "ward", "clinic"),
+    Index("guardianship_limit", "limit_on"),
+)
+# One that holds for each clinic, ward and guardian: of two who note it at once, one does.
+Index(
+    "guardianship_holds",
+    guardianship.c.clinic,
+    guardianship.c.ward,
+    guardianship.c.guardian,
+    unique=True,
+    sqlite_where=guardianship.c.ended_at.is_(None),
+    postgresql_where=guardianship.c.ended_at.is_(None),
+)
+
+delegation = Table(
+    "delegation",
+    metadata,
+    Column("grant", Text, primary_key=True),
+    Column("session", Text, nullable=False),
+    Column("client", Text, nullable=False),
+    Column("clinic", Text, nullable=False),
+    Column("sid", Text, nullable=False),
+    Column("guardian", Text, nullable=False, index=True),
+    Column("ward", Text, nullable=False, index=True),
+    Column("register", Text, nullable=False),
+    Column("check_at", Moment, nullable=False, index=True),
+    Column("until", Moment, nullable=False, index=True),
 )

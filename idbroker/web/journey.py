@@ -55,11 +55,7 @@ def journey(site: Site) -> Blueprint:
 
     @routes.route("/callback/<provider>", methods=["GET", "POST"])
     def callback(provider: str) -> Response:
-        if provider not in site.broker.providers:
-            raise NotFound("no such provider")
-        if request.method == "POST":
-            return walk.answered_by_post(provider, posted_fields(MOST_ANSWER))
-        return walk.callback(provider, walk.handed_over(parse_form(request.query_string)))
+        return walk.called_back(provider)
 
     return routes
 
@@ -252,6 +248,8 @@ class _Walk:
         match transaction.stage:
             case Stage.OPEN:
                 return broker.agree(kept, yes=fields.get("do") != "no")
+            case Stage.PROVED if fields.get("do") == "person":
+                return broker.about_another(kept, nonce, session)
             case Stage.PROVED:
                 return broker.answer(kept, reply, nonce, visitor, session)
             case Stage.PROVING if fields.get("do") == "back":
@@ -268,11 +266,30 @@ class _Walk:
             return self._site.broker.again(kept, _ANEW[do] or wait.device, nonce, self._steering.visitor())
         return self._site.waits.finish(kept, self._site.cookies.session(request), patient=True)
 
+    def called_back(self, name: str) -> Response:
+        """Take what an eID, or a register, sent back by the browser."""
+        if name in self._site.registers and request.method == "GET":
+            return self._chosen_elsewhere(name, parse_form(request.query_string))
+        if name not in self._site.broker.providers:
+            raise NotFound("no such provider")
+        if request.method == "POST":
+            return self.answered_by_post(name, posted_fields(MOST_ANSWER))
+        return self.callback(name, self.handed_over(parse_form(request.query_string)))
+
     def callback(self, provider: str, reply: Mapping[str, str]) -> Response:
         """Take what an eID sent back, in the browser that went there and no other."""
         kept, _ = self._steering.load(_named(reply))
         session = self._site.cookies.session(request)
         return self._steering.answer(self._site.broker.resume(kept, provider, dict(reply), _handle(reply), session))
+
+    def _chosen_elsewhere(self, register: str, reply: Parameters) -> Response:
+        """Take what a register's own page sent back. It brings no name of ours: the browser's cookie has it."""
+        name = self._site.cookies.away(request)
+        kept, _ = self._steering.load(name)
+        session = self._site.cookies.session(request)
+        said = {} if reply.duplicates else dict(reply)
+        step = self._site.broker.returned(kept, register, said, self._steering.visitor(), session)
+        return self._steering.answer(step)
 
 
 def _handle(reply: Mapping[str, str]) -> str:

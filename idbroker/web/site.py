@@ -80,6 +80,7 @@ class Site:
     cookies: Cookies
     metadata: Mapping[str, Any]
     ready: Callable[[], None]
+    registers: frozenset[str] = frozenset()
     sandbox: bool = False
     proxies: int = 0
     address_header: str = "Clientaddress"

@@ -45,8 +45,11 @@ class Steering:
     def answer(self, step: Step) -> Response:
         """Lead the browser where the broker says."""
         match step:
-            case GoTo(url=url):
-                return see_other(url)
+            case GoTo(url=url, transaction=transaction):
+                response = see_other(url)
+                if transaction.away is not None:
+                    self._site.cookies.keep_away(response, transaction.id)
+                return response
             case Show(transaction=transaction):
                 return self._shown(transaction)
             case Already(transaction=transaction):

@@ -14,7 +14,7 @@ from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.child import Child
 from idbroker.accounts.joining import Joining
 from idbroker.accounts.letters import Letters, known_by
-from idbroker.accounts.question import Proved, Question, Settled, Stopped
+from idbroker.accounts.question import Onward, Proved, Question, Settled, Stopped
 from idbroker.accounts.reaching import Reaching
 from idbroker.accounts.reconciling import Reconciling
 from idbroker.accounts.records import Enrolments, Records
@@ -55,7 +55,7 @@ class Walk:
     question: Question
     visit: Visit
     proved: Proved
-    now: Form | Settled | Stopped | None = None
+    now: Form | Settled | Stopped | Onward | None = None
 
     def begin(self) -> Walk:
         """Begin, as the broker does."""

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from idbroker.accounts.account import Agreed, Contact, Entry, Standing
-from idbroker.accounts.child import comes_of_age
 from idbroker.accounts.question import Settled
+from idbroker.ages import comes_of_age
 from idbroker.clinic import Clinic
 from idbroker.identity import LoA
 from idbroker.messages.message import Channel

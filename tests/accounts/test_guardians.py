@@ -127,8 +127,8 @@ def test_the_clinics_own_age_counts(asking: AskingHouse) -> None:
     approved(asking)
     at(asking, GROWN)
 
-    assert by_password(asking, replace(AUTOMATIC, child_age=18)).now is None
-    assert by_password(asking, replace(AUTOMATIC, child_age=12)).page == "notaken"
+    assert by_password(asking, replace(AUTOMATIC, ages={"code_until": 18})).now is None
+    assert by_password(asking, replace(AUTOMATIC, ages={"code_until": 12})).page == "notaken"
 
 
 def test_a_grown_child_takes_its_account(asking: AskingHouse) -> None:

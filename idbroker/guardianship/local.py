@@ -1,0 +1,55 @@
+"""The register that clinics keep themselves: what staff, a clinic's program or an approved registration has noted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idbroker.accounts.entries import has_died
+from idbroker.accounts.records import Records
+from idbroker.clinic import Clinic
+from idbroker.guardianship.records import Guardianship, Guardianships
+from idbroker.guardianship.tie import Answer, Guardian, Tie
+from idbroker.numbers import NationalNumber
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalRegister:
+    """Answers from our own tables, so its word is good for this moment only. May raise StoreError.
+
+    Each clinic's notes are its own. The attack: whom one clinic took for a guardian by mistake acts at every other.
+    """
+
+    rows: Guardianships
+    records: Records
+    name = "local"
+
+    def wards(self, guardian: Guardian, clinic: Clinic, now: datetime) -> Answer:
+        """Return everybody for whom this clinic has noted the guardian."""
+        own = (row for row in self.rows.of_guardian(guardian.person) if row.clinic == clinic.id)
+        return Answer(register=self.name, ties=tuple(map(self._tie, own)), asked_at=now, good_until=now)
+
+    def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
+        """Return what this clinic has noted of the guardian and one ward."""
+        person = self.records.accounts.known(ward)
+        rows = self.rows.of_guardian(guardian.person) if person is not None else ()
+        own = (row for row in rows if row.clinic == clinic.id and row.ward == person)
+        return Answer(register=self.name, ties=tuple(map(self._tie, own)), asked_at=now, good_until=now)
+
+    def _tie(self, row: Guardianship) -> Tie:
+        account = self.records.accounts.of(row.ward)
+        enrolment = self.records.enrolments.find(row.ward, row.clinic)
+        entry = enrolment.entry if enrolment is not None else None
+        said = entry or account
+        return Tie(
+            number=(entry.number if entry is not None else None) or (account.number if account is not None else None),
+            person=row.ward,
+            given_name=said.given_name if said is not None else None,
+            family_name=said.family_name if said is not None else None,
+            birthdate=said.birthdate if said is not None else None,
+            relation=row.relation,
+            basis=row.basis,
+            powers=row.powers,
+            until=row.until,
+            deceased=has_died(enrolment),
+        )

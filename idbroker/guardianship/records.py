@@ -1,0 +1,66 @@
+"""What clinics themselves have noted of who may act for whom: the local register's rows, and where they lie."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardianship:
+    """A clinic has noted that somebody may act for somebody, there.
+
+    `relation`, `basis` and `powers` as in `Tie`; `until` is the first day on which it does not hold. `by` is who noted
+    it, as events have it. `limit_on` is the birthday from which it holds no more (None for mandates), and `told` the
+    nearest of the messages before it that went out, in days: the smaller, the later.
+    """
+
+    id: str
+    clinic: str
+    guardian: str
+    ward: str
+    relation: str = "custody"
+    basis: str = "clinic"
+    powers: tuple[str, ...] = ()
+    until: date | None = None
+    recorded_at: datetime
+    by: str
+    ended_at: datetime | None = None
+    ended_why: str = ""
+    limit_on: date | None = None
+    told: int | None = None
+
+
+class Guardianships(Protocol):
+    """The durable side. Every method may raise StoreError."""
+
+    def add(self, row: Guardianship) -> bool:
+        """Keep one; False if this clinic has it already that this guardian may act for this ward."""
+        ...
+
+    def of_guardian(self, guardian: str) -> tuple[Guardianship, ...]:
+        """Return all of a guardian's that have not ended, by clinic and then by age."""
+        ...
+
+    def of_ward(self, ward: str) -> tuple[Guardianship, ...]:
+        """Return all for a ward that have not ended."""
+        ...
+
+    def end(self, clinic: str, ward: str, at: datetime, why: str, guardian: str | None = None) -> int:
+        """End those of a ward at a clinic, of one guardian or of all; return how many."""
+        ...
+
+    def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:
+        """Return up to `most` whose limit is on `before` or earlier and that were told nothing so near to it yet."""
+        ...
+
+    def tell(self, row_id: str, told: int) -> bool:
+        """Note that a message went out; of many callers at once exactly one is told True."""
+        ...
+
+
+def new_id() -> str:
+    """Return an id."""
+    return secrets.token_hex(16)

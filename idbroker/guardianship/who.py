@@ -1,0 +1,269 @@
+"""Who a sign-in is about: asked where the service wants it known, and whenever nobody but a guardian may go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+from idbroker.accounts.question import Onward, Proved, Settled, Stopped
+from idbroker.acting import About, Acting
+from idbroker.ages import age_on, day_of
+from idbroker.clinic import COUNTRIES
+from idbroker.codec import Codec
+from idbroker.errors import Cancelled, ProviderError
+from idbroker.events import Event, Events
+from idbroker.form import Form
+from idbroker.guardianship.judging import NO_RELATION, Judging, Known, Refusal
+from idbroker.guardianship.registers import Found
+from idbroker.guardianship.tie import Away, Guardian
+from idbroker.numbers import NationalNumber, NotANumber, parse
+from idbroker.visit import Visit
+
+MOST_WARDS = 40
+_LONGEST_NUMBER = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """Whom the page offers, in its order; and the register's page that the person was sent to."""
+
+    offered: tuple[Known, ...] = ()
+    away: Away | None = None
+
+
+_codec = Codec(_Shown)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Who:
+    """The question of who it is about.
+
+    `subject` is the name a client knows a person by; `may_try` counts the numbers that somebody types, and says no
+    to who tries too many; `return_url` is ours, by register.
+    """
+
+    judging: Judging
+    events: Events
+    subject: Callable[[str, Visit], str]
+    may_try: Callable[[str, Visit], bool]
+    return_url: Callable[[str], str]
+    name = "who"
+
+    def begin(self, visit: Visit, proved: Proved) -> Form | Settled | None:
+        """Return the page; Settled where it is said already; None where nobody acts for anybody here."""
+        if proved.about is not None or proved.wish or visit.client.acting == "never":
+            return None
+        if not _must(visit, proved) and not _asked(visit, proved):
+            return None
+        wished, guardian = proved.request.acting_for or "", _guardian(visit, proved)
+        if wished not in ("", "ask", "self"):
+            return self._named(visit, proved, guardian, wished)
+        silent = self._as_before(visit, proved, guardian)
+        return silent or self._page(visit, proved, guardian)
+
+    def resume(
+        self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]
+    ) -> Form | Settled | Stopped | Onward:
+        """Go on with what was chosen."""
+        shown, guardian = _codec.unpack(form.state), _guardian(visit, proved)
+        if form.page == "whono":
+            return self._page(visit, proved, guardian)
+        match reply.get("do", ""):
+            case "returned" if shown.away is not None:
+                return self._returned(visit, proved, guardian, shown.away, reply)
+            case "number":
+                return self._typed(visit, proved, guardian, form, reply)
+            case "elsewhere":
+                return self._leave(visit, guardian, form, reply)
+            case _:
+                return self._chosen(visit, proved, guardian, form, shown, reply.get("who", ""))
+
+    # ---- what is said already --------------------------------------------------------------------
+
+    def _named(self, visit: Visit, proved: Proved, guardian: Guardian, wished: str) -> Form | Settled:
+        """Go on with the ward that the service names by its `sub`: judged as if the person had chosen them."""
+        if wished == self.subject(guardian.person, visit) and not _must(visit, proved):
+            return Settled(about=About())
+        before = proved.before
+        if before is not None and self.subject(before.ward, visit) == wished:
+            return self._settled(
+                visit, proved, self.judging.again(before, guardian, visit.client, visit.clinic, visit.now)
+            )
+        found = self.judging.registers.wards(guardian, visit.clinic, visit.now)
+        for verdict in self._verdicts(visit, guardian, found):
+            if self.subject(verdict.ward, visit) == wished:
+                return Settled(about=About(acting=verdict))
+        return self._refused(visit, proved, Refusal(reason=NO_RELATION))
+
+    def _as_before(self, visit: Visit, proved: Proved, guardian: Guardian) -> Settled | None:
+        """Go on as in this sign-on before, where the service may show no page (prompt=none) or names the ward."""
+        before, request = proved.before, proved.request
+        if before is None or request.acting_for == "ask":
+            return None
+        same = request.required_subject == self.subject(before.ward, visit)
+        if not same and not ("none" in request.prompt and request.required_subject is None):
+            return None
+        verdict = self.judging.again(before, guardian, visit.client, visit.clinic, visit.now)
+        return Settled(about=About(acting=verdict)) if isinstance(verdict, Acting) else None
+
+    # ---- the page --------------------------------------------------------------------------------
+
+    def _page(self, visit: Visit, proved: Proved, guardian: Guardian) -> Form | Settled:
+        found = self.judging.registers.wards(guardian, visit.clinic, visit.now)
+        offered = self._offered(visit, guardian, found)
+        unasked = visit.client.acting == "always" and proved.request.acting_for is None
+        if unasked and not offered and not found.down and not self.judging.registers.pages(visit.clinic):
+            return Settled(about=About())  # nobody to choose from: the same for all who have nobody, whatever the cause
+        return self._shown(visit, proved, offered, down=bool(found.down))
+
+    def _shown(self, visit: Visit, proved: Proved, offered: tuple[tuple[Known, Acting], ...], *, down: bool) -> Form:
+        day = day_of(visit.now, visit.clinic.zone)
+        wards = {f"name.{n}": acting.name or "" for n, (_, acting) in enumerate(offered)}
+        ages = {f"age.{n}": _age(acting.birthdate, day) for n, (_, acting) in enumerate(offered)}
+        pages = self.judging.registers.pages(visit.clinic)
+        values = {
+            "self": proved.identity.name or "",
+            "only": "1" if _must(visit, proved) else "",
+            "count": str(len(offered)),
+            "down": "1" if down else "",
+            "elsewhere": pages[0].name if pages and not down else "",
+            "title": pages[0].title if pages and not down else "",
+            "clinic": visit.clinic.name,
+            "country": visit.clinic.country,
+            **wards,
+            **ages,
+        }
+        return Form(page="who", state=_codec.pack(_Shown(offered=tuple(known for known, _ in offered))), values=values)
+
+    def _offered(self, visit: Visit, guardian: Guardian, found: Found) -> tuple[tuple[Known, Acting], ...]:
+        """Return whom the person may choose. A register that does not answer might bar any of them: then nobody."""
+        if found.down:
+            return ()
+        return tuple(
+            (known, verdict)
+            for known, verdict in self.judging.each(found, guardian, visit.client, visit.clinic, visit.now)
+            if isinstance(verdict, Acting)
+        )[:MOST_WARDS]
+
+    def _verdicts(self, visit: Visit, guardian: Guardian, found: Found) -> tuple[Acting, ...]:
+        return tuple(acting for _, acting in self._offered(visit, guardian, found))
+
+    # ---- what was chosen -------------------------------------------------------------------------
+
+    def _chosen(
+        self, visit: Visit, proved: Proved, guardian: Guardian, form: Form, shown: _Shown, who: str
+    ) -> Form | Settled:
+        if who == "self" and not _must(visit, proved):
+            return Settled(about=About())
+        index = int(who) if who.isascii() and who.isdecimal() and len(who) <= 2 else -1
+        if not 0 <= index < len(shown.offered):
+            return replace(form, errors={"who": "a.e.none"})
+        # Again, and now: midnight may have passed, and much else, since the page was shown.
+        known = shown.offered[index]
+        verdict = self.judging.judged(known, guardian, visit.client, visit.clinic, visit.now)
+        if isinstance(verdict, Acting) and visit.now >= known.good_until:
+            verdict = self.judging.again(verdict, guardian, visit.client, visit.clinic, visit.now)
+        return self._settled(visit, proved, verdict)
+
+    def _typed(
+        self, visit: Visit, proved: Proved, guardian: Guardian, form: Form, reply: Mapping[str, str]
+    ) -> Form | Settled:
+        """Go on with a number that was typed: of a child whom no register lists unasked, or of somebody's else.
+
+        The attack: a stranger types a ward's number. Every register is asked whatever any of them says, and the page
+        is the same for all causes, so that it tells neither who is whose child nor why somebody is not shown.
+        """
+        number = _read(visit, reply)
+        if number is None:
+            typed = {"number": reply.get("number", "")[:_LONGEST_NUMBER], "country": _country(visit, reply)}
+            return replace(form, values={**form.values, **typed}, errors={"number": "p.e.id"})
+        if not self.may_try(guardian.person, visit):
+            return self._refused(visit, proved, Refusal(reason="too_many"))
+        verdict = self.judging.of_number(number, guardian, visit.client, visit.clinic, visit.now)
+        return self._settled(visit, proved, verdict)
+
+    def _leave(self, visit: Visit, guardian: Guardian, form: Form, reply: Mapping[str, str]) -> Form | Onward:
+        pages = {page.name: page for page in self.judging.registers.pages(visit.clinic)}
+        page = pages.get(reply.get("register", "")) or next(iter(pages.values()), None)
+        if page is None:
+            return form
+        try:
+            away = page.leave(guardian, visit.clinic, self.return_url(page.name), visit.now)
+        except ProviderError:
+            return replace(form, values={**form.values, "down": "1", "elsewhere": ""})
+        shown = replace(_codec.unpack(form.state), away=away)
+        return Onward(url=away.url, register=page.name, state=_codec.pack(shown))
+
+    def _returned(
+        self, visit: Visit, proved: Proved, guardian: Guardian, away: Away, reply: Mapping[str, str]
+    ) -> Form | Settled:
+        """Go on with what was chosen at the register's own page."""
+        said = {name: value for name, value in reply.items() if name != "do"}
+        try:
+            page = self.judging.registers.page(away.register)
+            answer = page.returned(guardian, visit.clinic, away, said, visit.now)
+        except Cancelled:
+            return self._page(visit, proved, guardian)
+        except ProviderError:
+            return self._shown(visit, proved, (), down=True)
+        ties = self.judging.known(Found(answers=(answer,)))
+        return self._settled(visit, proved, self.judging.best(ties, guardian, visit.client, visit.clinic, visit.now))
+
+    def _settled(self, visit: Visit, proved: Proved, verdict: Acting | Refusal) -> Form | Settled:
+        if isinstance(verdict, Refusal):
+            return self._refused(visit, proved, verdict)
+        return Settled(about=About(acting=verdict))
+
+    def _refused(self, visit: Visit, proved: Proved, refusal: Refusal) -> Form:
+        """Return the one page of all refusals; the reason goes into the trail of the guardian, and of the ward."""
+        detail = {"reason": refusal.reason, **({"ward": refusal.ward} if refusal.ward else {})}
+        self._record(visit, proved, "acting.refused", proved.person, detail)
+        if refusal.ward is not None:
+            self._record(visit, proved, "acting.refused", refusal.ward, {"reason": refusal.reason})
+        values = {"clinic": visit.clinic.name, "phone": visit.clinic.phone or ""}
+        return Form(page="whono", state=_codec.pack(_Shown()), values=values)
+
+    def _record(self, visit: Visit, proved: Proved, kind: str, person: str, detail: Mapping[str, str]) -> None:
+        self.events.record(
+            Event(
+                at=visit.now,
+                kind=kind,
+                transaction=visit.transaction,
+                client=visit.client.id,
+                clinic=visit.clinic.id,
+                provider=proved.identity.provider,
+                person=person,
+                detail=detail,
+            )
+        )
+
+
+def _guardian(visit: Visit, proved: Proved) -> Guardian:
+    return Guardian(person=proved.person, identity=proved.identity, language=visit.language)
+
+
+def _must(visit: Visit, proved: Proved) -> bool:
+    """Tell whether it must be about somebody else: the service, or this request, takes nobody for themselves."""
+    return visit.client.acting == "required" or proved.request.must_act
+
+
+def _asked(visit: Visit, proved: Proved) -> bool:
+    wished = proved.request.acting_for
+    return wished != "self" and (wished is not None or visit.client.acting == "always")
+
+
+def _age(born: date | None, day: date) -> str:
+    return "" if born is None else str(age_on(born, day))
+
+
+def _country(visit: Visit, reply: Mapping[str, str]) -> str:
+    country = reply.get("country", "")
+    return country if country in COUNTRIES else visit.clinic.country
+
+
+def _read(visit: Visit, reply: Mapping[str, str]) -> NationalNumber | None:
+    try:
+        return parse(reply.get("number", ""), _country(visit, reply), now=day_of(visit.now, visit.clinic.zone))
+    except NotANumber:
+        return None

@@ -1,0 +1,72 @@
+"""Who may act for whom, as clinics have noted it, in the durable store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, and_, bindparam, or_, select, text, update
+
+from idbroker.guardianship.records import Guardianship
+from idbroker.store.database import Database
+from idbroker.store.schema import guardianship as table
+
+_QUOTED = '"{}"'  # `by` is a word of SQL's own
+COLUMNS = tuple(table.columns.keys())
+# In words, which both databases understand: SQLAlchemy's own needs each one's dialect to be loaded.
+ADD = text(
+    f"INSERT INTO guardianship ({', '.join(map(_QUOTED.format, COLUMNS))}) "  # noqa: S608 - names of ours
+    f"VALUES ({', '.join(map(':{}'.format, COLUMNS))}) ON CONFLICT DO NOTHING"
+).bindparams(*(bindparam(column.name, type_=column.type) for column in table.columns))
+HOLDS = table.c.ended_at.is_(None)
+
+
+class StoredGuardianships:
+    """`Guardianships` in a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(self, row: Guardianship) -> bool:
+        """Keep one; False if it is there already: of two who note it at once, the index lets one."""
+        values = {name: getattr(row, name) for name in COLUMNS} | {"powers": list(row.powers)}
+        with self._database.connected() as connection:
+            return connection.execute(ADD, values).rowcount == 1
+
+    def of_guardian(self, guardian: str) -> tuple[Guardianship, ...]:
+        """Return all of a guardian's that have not ended, by clinic and then by age."""
+        wanted = select(table).where(table.c.guardian == guardian, HOLDS)
+        return self._read(wanted.order_by(table.c.clinic, table.c.limit_on, table.c.id))
+
+    def of_ward(self, ward: str) -> tuple[Guardianship, ...]:
+        """Return all for a ward that have not ended."""
+        return self._read(select(table).where(table.c.ward == ward, HOLDS).order_by(table.c.clinic, table.c.id))
+
+    def end(self, clinic: str, ward: str, at: datetime, why: str, guardian: str | None = None) -> int:
+        """End those of a ward at a clinic, of one guardian or of all; return how many."""
+        whose = [table.c.clinic == clinic, table.c.ward == ward, HOLDS]
+        whose += [] if guardian is None else [table.c.guardian == guardian]
+        with self._database.connected() as connection:
+            return connection.execute(update(table).where(*whose).values(ended_at=at, ended_why=why)).rowcount
+
+    def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:
+        """Return up to `most` whose limit is on `before` or earlier and that were told nothing so near to it yet."""
+        untold = or_(table.c.told.is_(None), table.c.told > told_above)
+        wanted = select(table).where(HOLDS, table.c.limit_on <= before, untold)
+        return self._read(wanted.order_by(table.c.limit_on, table.c.id).limit(most))
+
+    def tell(self, row_id: str, told: int) -> bool:
+        """Note that a message went out; of many callers at once exactly one is told True."""
+        untold = and_(table.c.id == row_id, or_(table.c.told.is_(None), table.c.told > told))
+        with self._database.connected() as connection:
+            return connection.execute(update(table).where(untold).values(told=told)).rowcount == 1
+
+    def _read(self, wanted: Select[Any]) -> tuple[Guardianship, ...]:
+        rows = self._database.reading(lambda connection: connection.execute(wanted).mappings().all())
+        return tuple(map(_row, rows))
+
+
+def _row(row: RowMapping) -> Guardianship:
+    values: Mapping[str, Any] = {**row, "powers": tuple(row["powers"])}
+    return Guardianship(**values)
