@@ -15,7 +15,7 @@ from flask import Flask
 from idbroker import config, logs
 from idbroker.accounts.records import Accounts, Enrolments, Records
 from idbroker.asking import Asking
-from idbroker.backchannel import Backchannel, notices_for, timed_notices_for
+from idbroker.backchannel import Backchannel
 from idbroker.broker import Broker
 from idbroker.client import ConfiguredClients
 from idbroker.clock import Clock, SystemClock
@@ -203,10 +203,12 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         tokens=tokens,
         clients=clients,
         providers=made,
-        notify=lambda session: durable.logout_notices.add(notices_for(session, clients, clock.now())),
+        notify=backchannel.tell,
         wake=backchannel.wake,
         once=once(transient, clock),
         events=durable.events,
+        delegations=durable.delegations,
+        notify_one=backchannel.tell_of,
         ended=foyer.assisting.ended,
     )
     wards = open_wards(
@@ -316,7 +318,7 @@ def make_site(house: House) -> Site:
         end=house.signout.end_all,
         keep_evidence=house.settings.evidence.keep,
         test_people=house.sandbox or house.settings.server.test_people,
-        schedule=lambda session: durable.logout_notices.add(timed_notices_for(session, house.clients)),
+        schedule=house.backchannel.tell_in_time,
         delegations=durable.delegations,
         stands=house.offices.assisting.stands,
     )
@@ -389,8 +391,7 @@ def config_path(given: str | None = None) -> Path:
 
 def wsgi() -> Flask:
     """Return the application a WSGI server loads in each worker."""
-    path = config_path()
-    settings = config.load(path)
+    settings = config.load(path := config_path())
     logs.set_up(settings.log.level, settings.log.format)
     house = open_house(settings, path.parent)
     atexit.register(house.close)

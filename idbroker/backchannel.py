@@ -19,6 +19,7 @@ from idbroker.client import Client, Clients
 from idbroker.clock import Clock
 from idbroker.couriers import Courier, Rests
 from idbroker.events import Event, Events
+from idbroker.guardianship.delegation import Delegation
 from idbroker.oidc.jose import Signer
 from idbroker.oidc.logout_token import logout_token
 from idbroker.person import pairwise_subject
@@ -109,9 +110,16 @@ def timed_notices_for(session: Session, clients: Clients) -> tuple[LogoutNotice,
     )
 
 
-def notice_for(reached: Reached, person: str, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
-    """Return the notice that one client's part of a session has ended; none where it does not want to be told."""
-    return (_notice(reached, person, due_at),) if _address(clients.find(reached.client_id)) is not None else ()
+def notices_of(delegation: Delegation, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
+    """Return the notice that what acts for a ward has ended; none where the client does not want to be told."""
+    notice = LogoutNotice(
+        client_id=delegation.client,
+        sid=delegation.sid,
+        person=delegation.ward,
+        due_at=due_at,
+        ends_at=due_at + TRIED_FOR,
+    )
+    return (notice,) if _address(clients.find(delegation.client)) is not None else ()
 
 
 def _notice(reached: Reached, person: str, due_at: datetime) -> LogoutNotice:
@@ -154,6 +162,20 @@ class Backchannel(Courier[LogoutNotice]):
     def _begin_anew(self) -> None:
         super()._begin_anew()
         self._rests = Rests()
+
+    # ---- what ends -------------------------------------------------------------------------------
+
+    def tell(self, session: Session) -> None:
+        """Have every client that a session reached told of its end, now."""
+        self.outbox.add(notices_for(session, self.clients, self.clock.now()))
+
+    def tell_in_time(self, session: Session) -> None:
+        """Have every client whose part of a session ends by itself told of that when it does."""
+        self.outbox.add(timed_notices_for(session, self.clients))
+
+    def tell_of(self, delegation: Delegation) -> None:
+        """Have one client told that what acts for a ward has ended, now."""
+        self.outbox.add(notices_of(delegation, self.clients, self.clock.now()))
 
     # ---- many notices ----------------------------------------------------------------------------
 

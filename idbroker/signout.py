@@ -13,6 +13,7 @@ from idbroker.clock import Clock
 from idbroker.errors import NotFound, ProviderError, StoreError, Untrusted
 from idbroker.events import Event, Events
 from idbroker.farewell import LIFE, Afterwards, Errand, Farewell
+from idbroker.guardianship.delegation import Delegation, Delegations
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc.logout import LogoutRequest
 from idbroker.providers import Federated, Leaving, Message, Post, Provider, Redirect, Summons
@@ -32,6 +33,7 @@ class Signout:
 
     `notify` makes sure that every client a sign-on reached will be told of its end, however often it is
     called; `wake` has that begin now. `ended` is told of each end, for whoever began the sign-on for somebody else.
+    `delegations` are what acts for wards; `notify_one` tells the one client that one of them has ended.
     """
 
     issuer: str
@@ -47,6 +49,8 @@ class Signout:
     wake: Callable[[], None]
     once: Callable[[str, datetime], bool]
     events: Events
+    delegations: Delegations
+    notify_one: Callable[[Delegation], None]
     ended: Callable[[Session, datetime], None] = lambda _session, _now: None
 
     def must_confirm(self, request: LogoutRequest, session: Session) -> bool:
@@ -128,6 +132,32 @@ class Signout:
                 if reached.client_id == client_id:
                     self.tokens.end_family(reached.grant)
         self.tokens.end_person(person, client_id=client_id)
+
+    def end_acting(self, ward: str, why: str, *, clinic: str | None = None, guardian: str | None = None) -> int:
+        """End what acts for a ward, at one clinic or at all, by one guardian or by any; return how much that was.
+
+        The guardian stays signed on: for themselves, and for others. The client hears of it as of a logout.
+        """
+        found = [one for one in self.delegations.of_ward(ward, clinic) if guardian is None or one.guardian == guardian]
+        for one in found:
+            self.end_delegation(one, why)
+        return len(found)
+
+    def end_delegation(self, delegation: Delegation, why: str) -> None:
+        """End one: its tokens first, then whoever holds them is told, and only then it is forgotten."""
+        self.tokens.end_family(delegation.grant)
+        self.notify_one(delegation)
+        event = Event(
+            at=self.clock.now(),
+            kind="acting.ended",
+            client=delegation.client,
+            clinic=delegation.clinic,
+            person=delegation.ward,
+            detail={"why": why, "guardian": delegation.guardian},
+        )
+        self.events.record(event)
+        self.delegations.done(delegation.grant)
+        self.wake()
 
     def of_person(self, person: str) -> tuple[Session, ...]:
         """Return a person's sign-ons, the newest first."""

@@ -63,7 +63,7 @@ BY_TABLE = {
     ("[clinics.NAME]", "id"): "the table's name",
     ('kind = "borgeradgang"', "levels"): "NSIS'",
 }
-CHANNELS = {"email", "sms"}  # which a broker of eIDs alone does not need
+CHANNELS = {"email", "sms", "registers"}  # which a broker of eIDs alone does not need
 SHARED = "### What SAML eIDs share"
 UNITS = ((86400, "days"), (3600, "h"), (60, "min"), (1, "s"))
 
