@@ -324,21 +324,26 @@ def test_time_does_not_tell_who_has_an_account(tmp_path: Path, clock: StoppedClo
     slow = Settings(memory_kib=16384, passes=2, address=10_000, clinic=100_000)
     with desk_house(tmp_path, clock, slow) as house:
         house.account()
-        took: dict[NationalNumber, list[float]] = {ANNA: [], EMIL: []}
-        worked: dict[NationalNumber, list[float]] = {ANNA: [], EMIL: []}
-        for turn in range(100):
-            for number in (ANNA, EMIL)[:: 1 if turn % 2 else -1]:  # what comes first is not always the same
-                began, cpu = time.perf_counter(), time.process_time()
-                assert tried(house, number=number) == WrongPassword(left=None)
-                worked[number].append(time.process_time() - cpu)
-                took[number].append(time.perf_counter() - began)
-                house.desk.reopen(number)
+        # A difference that is ours shows every time; one that is the machine's, which others use too, does not.
+        assert any(_alike(house) for _ in range(3))
 
+
+def _alike(house: DeskHouse) -> bool:
+    """Tell whether a hundred tries for each of two numbers show no difference."""
+    took: dict[NationalNumber, list[float]] = {ANNA: [], EMIL: []}
+    worked: dict[NationalNumber, list[float]] = {ANNA: [], EMIL: []}
+    for turn in range(100):
+        for number in (ANNA, EMIL)[:: 1 if turn % 2 else -1]:  # what comes first is not always the same
+            began, cpu = time.perf_counter(), time.process_time()
+            assert tried(house, number=number) == WrongPassword(left=None)
+            worked[number].append(time.process_time() - cpu)
+            took[number].append(time.perf_counter() - began)
+            house.desk.reopen(number)
     # Of the work, for others use this machine too: theirs is in the time, but not in the rank of either.
     middles = [statistics.median(times) for times in worked.values()]
     assert min(middles) > 0.015
-    assert max(middles) < 1.05 * min(middles)
-    assert abs(deviation(took[ANNA], took[EMIL])) < 4  # standard deviations: by chance once in 15 000 runs
+    same_work = max(middles) < 1.05 * min(middles)
+    return same_work and abs(deviation(took[ANNA], took[EMIL])) < 4  # by chance once in 15 000
 
 
 def test_time_does_not_tell_who_has_an_old_password(tmp_path: Path, clock: StoppedClock) -> None:
