@@ -35,6 +35,8 @@ _HEADINGS = {
     "consent": "n.h1",
     "terms": "n.terms.h1",
     "register": "r.h1",
+    "who": "a.h1",
+    "whono": "a.h1",
     "forgot": "f.h1",
     "sent": "f.sent.h1",
     "set": "f.h1",
