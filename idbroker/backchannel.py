@@ -97,12 +97,13 @@ def notices_for(session: Session, clients: Clients, due_at: datetime) -> tuple[L
     )
 
 
-def timed_notices_for(session: Session, clients: Clients) -> tuple[LogoutNotice, ...]:
-    """Return a notice for each client whose part of a session ends by itself, due then.
+def timed_notices_for(session: Session, clients: Clients, now: datetime) -> tuple[LogoutNotice, ...]:
+    """Return a notice for each client whose part of a session will end by itself, due then.
 
     At that moment nobody presses anything, and no worker looks: midnight of a birthday, half an hour of a tablet.
     """
-    known = {(reached.client_id, reached.sid): reached for reached in session.reached if reached.until is not None}
+    ending = (reached for reached in session.reached if reached.until is not None and reached.until > now)
+    known = {(reached.client_id, reached.sid): reached for reached in ending}
     return tuple(
         _notice(reached, session.person, reached.until)
         for reached in known.values()
@@ -171,7 +172,7 @@ class Backchannel(Courier[LogoutNotice]):
 
     def tell_in_time(self, session: Session) -> None:
         """Have every client whose part of a session ends by itself told of that when it does."""
-        self.outbox.add(timed_notices_for(session, self.clients))
+        self.outbox.add(timed_notices_for(session, self.clients, self.clock.now()))
 
     def tell_of(self, delegation: Delegation) -> None:
         """Have one client told that what acts for a ward has ended, now."""

@@ -198,12 +198,17 @@ class Signon:
         """Return what seals the evidence of a person, if any is to be kept, and what the event says of it."""
         return proof_of(identity.evidence, identity.provider, now, keep=self.keep_evidence, sealer=self.sealer)
 
-    def new_session(self, secret: str, person: str, identity: Identity, language: str) -> Session:
+    def new_session(
+        self, secret: str, person: str, identity: Identity, language: str, ends: datetime | None = None
+    ) -> Session:
         """Return a new sign-on: a new id at every proof, so that none can be fixed beforehand (ASVS 7.2.4).
 
-        What the eID signed stays behind: it is kept elsewhere, for the auditor, or not at all.
+        What the eID signed stays behind: it is kept elsewhere, for the auditor, or not at all. `ends` is when it is
+        over for a reason of ours, as an eID's own limit is.
         """
         now = self.clock.now()
+        limits = [end for end in (identity.upstream_until, ends) if end is not None]
+        identity = replace(identity, upstream_until=min(limits, default=None))
         return Session(
             key=key_of(secret),
             person=person,
@@ -260,6 +265,10 @@ class Signon:
         self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
 
+    def own_end(self, client: Client, clinic: Clinic, identity: Identity) -> datetime | None:
+        """Return when a child's own sign-in by password is over here, if it is one: the whole of it, My page too."""
+        return own_end(identity, clinic.limits.but(client.ages), self.clock.now(), clinic.zone)
+
     def _until(self, client: Client, clinic: Clinic, session: Session, acting: Acting | None) -> datetime | None:
         """Return when all that a client is given ends, if that is known: no token lives past it."""
         identity = session.identity
@@ -267,7 +276,7 @@ class Signon:
             return min(acting.until, session.started_at + self.settings.absolute)
         if identity.assisted is not None:
             return identity.upstream_until
-        return own_end(identity, clinic.limits.but(client.ages), self.clock.now(), clinic.zone)
+        return self.own_end(client, clinic, identity)
 
     def _record_acting(self, grant: Grant, acting: Acting) -> None:
         """Write into the ward's own trail who acts for them, where, and on whose word."""

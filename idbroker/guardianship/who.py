@@ -219,12 +219,12 @@ class Who:
         """Return the one page of all refusals; the reason goes into the trail of the guardian, and of the ward."""
         detail = {"reason": refusal.reason, **({"ward": refusal.ward} if refusal.ward else {})}
         self._record(visit, proved, "acting.refused", proved.person, detail)
-        if refusal.ward is not None:
-            self._record(visit, proved, "acting.refused", refusal.ward, {"reason": refusal.reason})
+        # Of nobody we know, too: a write more or less would tell by its time who is somewhere a patient.
+        self._record(visit, proved, "acting.refused", refusal.ward, {"reason": refusal.reason})
         values = {"clinic": visit.clinic.name, "phone": visit.clinic.phone or ""}
         return Form(page="whono", state=_codec.pack(_Shown()), values=values)
 
-    def _record(self, visit: Visit, proved: Proved, kind: str, person: str, detail: Mapping[str, str]) -> None:
+    def _record(self, visit: Visit, proved: Proved, kind: str, person: str | None, detail: Mapping[str, str]) -> None:
         self.events.record(
             Event(
                 at=visit.now,
