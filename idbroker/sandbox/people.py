@@ -7,15 +7,23 @@ from typing import Any
 
 from idbroker.identity import LoA
 from idbroker.sandbox.people_accounts import account_people
+from idbroker.sandbox.people_families import family_people
 from idbroker.sandbox.settings import CLINEA, NEUROREG
 from idbroker.sandbox.sim_person import LISTED, SimPerson, cpr, hetu, years_before
 
 __all__ = ["LISTED", "SimPerson", "cast", "cpr", "hetu", "years_before"]
 
 
-def cast(today: date) -> tuple[SimPerson, ...]:
-    """Return everybody; those whose story is an age are that old `today`."""
-    return (*_danes(today), *_swedes(), *_finns(today), *_app_users(), *account_people(today))
+def cast(today: date, finnish: date | None = None) -> tuple[SimPerson, ...]:
+    """Return everybody; those whose story is an age are that old `today`, Finns on the `finnish` day if it is another.
+
+    Finland is an hour ahead: for that hour it is tomorrow there.
+    """
+    finnish = finnish or today
+    return (
+        *_danes(today), *_swedes(), *_finns(finnish), *_app_users(), *account_people(today),
+        *family_people(today, finnish),
+    )  # fmt: skip
 
 
 def _dane(
@@ -49,7 +57,7 @@ def _dane(
 
 def _danes(today: date) -> tuple[SimPerson, ...]:
     emil, lars = years_before(today, 9, 100), years_before(today, 15, 1)
-    acted_for = "Nine years old, has no MitID: his mother Anna acts for him"
+    acted_for = "Nine years old, has no MitID: his mother Anna can make a login for him"
     agent = "Proves substantial, never high; Gerda gave her a power of attorney"
     return (
         _dane(
@@ -60,10 +68,18 @@ def _danes(today: date) -> tuple[SimPerson, ...]:
             "An ordinary adult, mother of Emil",
             relations={"emil": "child"},
         ),
-        _dane("emil", "Emil Prøvesen", emil, 103, acted_for, eids=(), relations={"anna": "parent"}),
+        _dane("emil", "Emil Prøvesen", emil, 103, acted_for, eids=(), relations={"anna": "parent", "jorn": "none"}),
         _dane("lars", "Lars Femtenberg", lars, 105, "Turned 15 yesterday"),
         _dane("nora", "Nora Udennummer", date(1991, 11, 2), None, "Has MitID but no CPR number"),
-        _dane("petra", "Petra Skærmet", date(1978, 7, 21), 102, "Her name and address are protected", protected=True),
+        _dane(
+            "petra",
+            "Petra Skærmet",
+            date(1978, 7, 21),
+            102,
+            "Her name and address are protected, and those of Pil, her child",
+            protected=True,
+            relations={"pil": "child"},
+        ),
         _dane("ludvig", "Ludvig Lavsen", date(1969, 5, 9), 107, "Proves only the level low", loa=LoA.LOW),
         _dane(
             "susan",
@@ -100,7 +116,7 @@ def _swedes() -> tuple[SimPerson, ...]:
             number="198706192393",
             clinics=(NEUROREG,),
             loa=LoA.SUBSTANTIAL,
-            relations={"saga": "child"},
+            relations={"saga": "child", "alma": "child"},
             story="An ordinary adult with BankID and Freja, father of Saga",
         ),
         SimPerson(
@@ -110,7 +126,7 @@ def _swedes() -> tuple[SimPerson, ...]:
             country="SE",
             born=date(2020, 5, 4),
             number="202005042383",
-            relations={"bjorn": "parent"},
+            relations={"bjorn": "parent", "klara": "parent", "barbro": "grandparent"},
             story="A child, born in 2020: her father Björn acts for her",
         ),
         SimPerson(

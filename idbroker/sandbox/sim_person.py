@@ -24,6 +24,22 @@ LISTED = frozenset(
         "199804012384",
         "199908072391",
         "202005042383",
+        # Families.
+        "195809262743",
+        "198405149280",
+        "198406079288",
+        "198602029996",
+        "198801082382",
+        "198801162390",
+        "198802192388",
+        "198803162398",
+        "201602292383",
+        "201710152396",
+        "201806232383",
+        "201903122396",
+        "202104142381",
+        "202104142399",
+        "202109082384",
     }
 )
 _HETU_CHECKS = "0123456789ABCDEFHJKLMNPRSTUVWXY"
@@ -37,8 +53,9 @@ class SimPerson:
     `eids` are the provider values of the ways this person has. `loa` is the highest level those give.
     `habit` is what the person does at an eID whatever button is pressed for them: `approve` unless
     the story is another. `relations` says by another person's id what that person is to this one
-    (`child`, `parent`, `none` for a child this person may not act for, `principal` for somebody who gave
-    this one a power of attorney, `agent` the other way). `freja_level` and `freja_loa`
+    (`child`, `parent`, `grandchild`, `grandparent`, `none` for a child this person may not act for, `in_care` for one
+    under a care order, `principal` for somebody who gave this one a power of attorney, `agent` the other way);
+    what the registers make of it is in custody.py. `freja_level` and `freja_loa`
     are Freja's own words for how well it knows this person: BASIC, EXTENDED or PLUS, and LOA1, LOA2,
     LOA3, or LOA3_NR for somebody who does not live in Sweden. `foreign_id` is what suomi.fi calls
     somebody by who has no Finnish number: by eIDAS with the two countries before it (`ES/FI/...`).

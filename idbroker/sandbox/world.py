@@ -10,10 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from wsgiref.types import WSGIApplication
+from zoneinfo import ZoneInfo
 
 from flask import Flask
 
 from idbroker import config
+from idbroker.ages import day_of
 from idbroker.app import House, make_site, open_house, open_keys
 from idbroker.client import Client, secret_digest
 from idbroker.clock import Clock, MovableClock
@@ -29,6 +31,7 @@ from idbroker.rotation import plan_rotation
 from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, suomifi
 from idbroker.sandbox.bankid import SimBankID, make_bankid
 from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
+from idbroker.sandbox.custody import Custodies
 from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.freja import SimFreja, make_freja
 from idbroker.sandbox.gateways import SimSms, make_gateways
@@ -96,6 +99,7 @@ class World:
     faults: Faults
     inbox: Inbox
     people: tuple[SimPerson, ...] = field(repr=False)
+    custody: Custodies = field(repr=False)
     house: House
     web: Flask
     mitid: WSGIApplication
@@ -159,8 +163,9 @@ class World:
 def make_world(folder: Path, addresses: Addresses) -> World:
     """Make a world in a folder: keys, stores, people, broker and simulators. OperatorError if it cannot be."""
     clock = MovableClock()
-    people = cast(clock.now().date())
+    people = cast(*(day_of(clock.now(), ZoneInfo(zone)) for zone in ("Europe/Copenhagen", "Europe/Helsinki")))
     check_cast(people)
+    custody = Custodies(people)
     faults = Faults(
         {
             "mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES, "suomifi": suomifi.LIES,
@@ -217,6 +222,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         faults=faults,
         inbox=inbox,
         people=people,
+        custody=custody,
         house=house,
         web=web,
         mitid=_mitid(people, clock, faults, addresses, house),
