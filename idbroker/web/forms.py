@@ -35,13 +35,13 @@ _HEADINGS = {
     "consent": "n.h1",
     "terms": "n.terms.h1",
     "register": "r.h1",
-    "who": "a.h1",
-    "whono": "a.h1",
     "forgot": "f.h1",
     "sent": "f.sent.h1",
     "set": "f.h1",
     "setdone": "f.done",
     "linkgone": "f.gone.h1",
+    "who": "a.h1",
+    "whono": "a.no.h1",
     "mecontact": "me.contact.h1",
     "meapp": "me.app.h1",
     "mepassword": "f.h1",
@@ -49,8 +49,8 @@ _HEADINGS = {
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
 _TITLES = {"give": "s.as.h1"}  # a title stays in the browser's history: no patient's name on staff's way
-_DONE = ("waiting", "notaken")  # their own button leads to the service, and they wait for nobody
-_ORDER = ("choice", "login", "number", "given", "family", "email", "phone", "current", "password", "code")
+_DONE = ("waiting", "notaken", "whono")  # their own button leads to the service, and they wait for nobody
+_ORDER = ("who", "choice", "login", "number", "given", "family", "email", "phone", "current", "password", "code")
 _IDS = {"number": "pid"}
 _NUMBER = {"number": "number", "country": "country", "mask": "mask"}
 _TYPED = {
@@ -61,6 +61,7 @@ _TYPED = {
     "child": {**_NUMBER, "given": "name", "family": "family"},
     "differ": {"choice": "choice", "email": "own_email", "phone": "own_phone"},
     "register": {"who": "who"},
+    "who": {**_NUMBER, "who": "who"},
     "staff": {"login": "login"},
     "assistedwho": {"number": "number", "mask": "mask"},
 }

@@ -88,7 +88,7 @@ class Screens:
         others = [name for name in self._site.broker.ways(transaction) if name != transaction.provider]
         shut = bool(form.values.get("locked"))
         view = views.FormView(
-            frame=self._frame(transaction, client, clinic),
+            frame=replace(self._frame(transaction, client, clinic), about=_acted_for(transaction)),
             action=f"/t/{transaction.id}/{form.page}",
             nonce=nonce,
             page=form.page,
@@ -98,7 +98,9 @@ class Screens:
             ways=tuple(views.way(name, self._title(name)) for name in others) if shut else (),
             elsewhere=f"/t/{transaction.id}/choose",
         )
-        origins = [origin for name in others for origin in self._site.origins(name)] if shut else []
+        # Chromium holds the way to a register's own page against form-action, as the way to an eID.
+        onward = others if shut else [form.values["elsewhere"]] if form.values.get("elsewhere") else []
+        origins = [origin for name in onward for origin in self._site.origins(name)]
         return self._page(self._site.pages.form(view), [origin_of(transaction.request.redirect_uri), *origins])
 
     def _as_now(self, values: Mapping[str, str]) -> Mapping[str, str]:
@@ -359,6 +361,12 @@ def state_of(wait: PendingWait) -> views.WaitState:
     if wait.says == _RETURN:
         return views.WaitState.RETURNING
     return views.WaitState(wait.progress.value)
+
+
+def _acted_for(transaction: Transaction) -> str | None:
+    """Return the name of whom this sign-in is about, when that is somebody else; "" for one without a name."""
+    about = transaction.about
+    return (about.acting.name or "") if about is not None and about.acting is not None else None
 
 
 def _terms(form: PendingForm, clinic: Clinic, language: str) -> Mapping[str, str]:

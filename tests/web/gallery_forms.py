@@ -24,6 +24,7 @@ class Filled:
     errors: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     posts: bool = True
+    about: str | None = None
 
 
 def _filled(page: str, values: Mapping[str, str] | None = None, **errors: str) -> Filled:
@@ -53,6 +54,23 @@ _CONSENT = {
     "value.national_number_country": "DK",
     "purpose": "at vise dine recepter",
 }
+_WHO = {
+    "self": "Anna Åberg",
+    "only": "",
+    "count": "3",
+    "down": "",
+    "elsewhere": "",
+    "title": "",
+    "clinic": "Lægerne på Åboulevarden",
+    "country": "DK",
+    "name.0": "Bo Åberg",
+    "age.0": "9",
+    "name.1": "Chrêstiane-Ågot Håkansdatter O’Neill-Åberg af Kællingehæle",
+    "age.1": "1",
+    "name.2": "",
+    "age.2": "0",
+}
+_ALONE = {**_WHO, "count": "0"}
 _NEW = {"number": "010772-••••", "least": "12"}
 
 _OWN = {"path": "/me/aaboulevarden", "client": "me.aaboulevarden"}
@@ -137,6 +155,19 @@ FORMS: Mapping[str, Filled] = {
     "differ-none": _filled("differ", _DIFFER, choice="k.e.choice"),
     "differ-other": _filled("differ", {**_DIFFER, "choice": "other", "own_email": "anna"}, email="r.e.mail"),
     "consent": _filled("consent", _CONSENT),
+    "consent-acting": Filled(page="consent", values=_CONSENT, about="Bo Åberg"),
+    "terms-acting": Filled(page="terms", values={"version": "3", "text": TERMS}, about=""),
+    "who": _filled("who", _WHO),
+    "who-none": _filled("who", _WHO, who="a.e.none"),
+    "who-number": _filled("who", {**_WHO, "number": "0105", "country": "SE"}, number="p.e.id"),
+    "who-chosen": _filled("who", {**_WHO, "who": "1"}),
+    "who-must": _filled("who", {**_WHO, "only": "1"}, who="a.e.none"),
+    "who-nobody": _filled("who", {**_ALONE, "only": "1"}),
+    "who-elsewhere": _filled("who", {**_ALONE, "elsewhere": "powers", "title": "Suomi.fi e-Authorizations"}),
+    "who-only-elsewhere": _filled("who", {**_ALONE, "only": "1", "elsewhere": "powers", "title": "Suomi.fi-valtuudet"}),
+    "who-down": _filled("who", {**_ALONE, "down": "1"}),
+    "who-only-down": _filled("who", {**_ALONE, "only": "1", "down": "1"}),
+    "whono": _filled("whono", {"clinic": "Lægerne på Åboulevarden", "phone": "+45 33 12 34 56"}),
     "terms": _filled("terms", {"version": "3", "text": TERMS}),
     "register": _filled("register", {"age": "15", "eids": "MitID, Freja eID Plus"}),
     "forgot": _filled("forgot", {"back_href": "/t/abc/choose"}),
