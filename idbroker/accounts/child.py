@@ -1,24 +1,27 @@
-"""Registering a child: by somebody who has shown who they are, and never without the clinic's approval.
+"""Registering a child: by somebody who has shown who they are, and whom a register or the clinic takes for a guardian.
 
-Nobody has told us yet whose children are whose, so what a guardian says is a claim. It is told to the clinic,
-changes nothing that is there already, and opens nothing until the clinic has approved this very guardian.
+What a guardian says is a claim. It is told to the clinic, changes nothing that is there already, and opens nothing
+until this very guardian is approved: by the clinic, or, where the clinic takes people at once, by a register's word.
 """
 
 from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
-from idbroker.accounts.account import Account, Contact, Enrolment, Entry, Standing
+from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.claimed import CHECKED, child_account, child_enrolment, guardian_account
 from idbroker.accounts.entries import has_died, is_own
+from idbroker.accounts.families import Approves, Families, Kinship, KnownChild, NoFamilies, Word
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
-from idbroker.accounts.records import Records, new_handle
+from idbroker.accounts.records import Records
 from idbroker.accounts.registering import Draft, Registering, Ward
-from idbroker.ages import MAJORITY, comes_of_age
+from idbroker.ages import MAJORITY, age_on, comes_of_age, day_of
 from idbroker.clinic import COUNTRIES
+from idbroker.codec import Codec
 from idbroker.events import Event, Events
 from idbroker.form import Form
 from idbroker.identity import LoA
@@ -30,91 +33,193 @@ _LONGEST_NUMBER = 64
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 
 
+BY_REGISTER = "register"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """The children that the page offers, in its order."""
+
+    children: tuple[KnownChild, ...] = ()
+
+
+_codec = Codec(_Listed)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Child:
-    """The question of who came to register a child. It has no end but the way back to the service."""
+    """The question of who came to register a child. It has no end but the way back to the service.
+
+    `families` is what registers know; `approving` answers for a clinic that takes people at once.
+    """
 
     records: Records
     events: Events
     registering: Registering
+    families: Families = field(default_factory=NoFamilies)
+    approving: Approves | None = None
     name = "child"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
-        """Return the page that asks who the child is."""
+        """Return the page that asks who the child is: one that a register knows as theirs, or another."""
         if proved.wish != "child":
             return None
         if not visit.clinic.takes_registrations or not _may_ask(visit, proved):
             return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
-        return _child_page(visit, {})
+        known = self.families.children(proved.person, proved.identity, visit)
+        listed = tuple(child for child in known if not _mistake_of(visit, proved, child.number))
+        return _child_page(visit, _Listed(children=listed), {})
 
     def resume(self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]) -> Form | Settled | Stopped:
         """Go on with what was filled in."""
-        if form.page in ("waiting", "notaken"):
+        if form.page in ("waiting", "notaken", "childdone"):
             return form
         if not visit.clinic.takes_registrations:
             return Form(page="notaken", state=b"", values={"clinic": visit.clinic.name})
         if form.page == "child":
-            return self._told_who(visit, proved, reply)
+            return self._told_who(visit, proved, _listed(form), reply)
         result = self.registering.resume(visit, proved, form, reply)
         if isinstance(result, Form):
             return result
         mistake = _mistake_of(visit, proved, result.ward.number) if result.ward else "p.e.id"
         if result.ward is None or mistake:
-            return _child_page(visit, {}, {"number": mistake})  # midnight passed: they have come of age
+            return _child_page(visit, _Listed(), {}, {"number": mistake})  # midnight passed: they have come of age
         return self._ask_clinic(visit, proved, result, result.ward)
 
-    def _told_who(self, visit: Visit, proved: Proved, reply: Mapping[str, str]) -> Form:
-        if reply.get("do"):
-            return _child_page(visit, reply)  # another country's number: the same page, with what was typed
+    def _told_who(self, visit: Visit, proved: Proved, listed: _Listed, reply: Mapping[str, str]) -> Form:
+        if reply.get("do") not in (None, "", "typed"):
+            return _child_page(visit, listed, reply)  # another country's number: the same page, with what was typed
+        if listed.children and reply.get("do") != "typed" and not (_typed(reply) and not reply.get("who")):
+            return self._chosen(visit, proved, listed, reply)
         names = {field: tidy(reply.get(field, "")) for field in ("given", "family")}
         errors = {field: f"r.e.{field}" for field, text in names.items() if not text}
         number = _read(visit, reply)
         mistake = "p.e.id" if number is None else _mistake_of(visit, proved, number)
         if number is None or mistake or errors:
-            return _child_page(visit, reply, {**({"number": mistake} if mistake else {}), **errors})
-        ward = Ward(number=number, given_name=names["given"], family_name=names["family"])
+            return _child_page(visit, listed, reply, {**({"number": mistake} if mistake else {}), **errors})
+        return self._contacts(
+            visit, proved, Ward(number=number, given_name=names["given"], family_name=names["family"])
+        )
+
+    def _chosen(self, visit: Visit, proved: Proved, listed: _Listed, reply: Mapping[str, str]) -> Form:
+        """Go on with a child of the list. What the register says is asked again before anything is written."""
+        who = reply.get("who", "")
+        index = int(who) if who.isascii() and who.isdecimal() and len(who) <= 2 else -1
+        if not 0 <= index < len(listed.children):
+            return _child_page(visit, listed, reply, {"who": "r.e.who"})
+        child = listed.children[index]
+        mistake = _mistake_of(visit, proved, child.number)
+        if mistake:
+            return _child_page(visit, listed, reply, {"who": mistake})
+        ward = Ward(number=child.number, given_name=tidy(child.given_name), family_name=tidy(child.family_name))
+        return self._contacts(visit, proved, ward)
+
+    def _contacts(self, visit: Visit, proved: Proved, ward: Ward) -> Form:
         mine = self.records.accounts.of(proved.person)
         return self.registering.begin(visit, Draft(reached=reached(mine.contacts if mine else ()), ward=ward))
 
     # ---- the claim -------------------------------------------------------------------------------
 
     def _ask_clinic(self, visit: Visit, proved: Proved, draft: Draft, ward: Ward) -> Form:
-        """Ask the clinic, unless the child is known there: the page is the same, and tells nobody who is."""
+        """Ask the clinic, unless the child is known there: the page is the same, and tells nobody who is.
+
+        Nor who is barred: the clinic is asked nothing then, and the reason is in the trail. Only where a register
+        has said that this is their child does the page say more.
+        """
+        kinship = self.families.about(proved.person, proved.identity, ward.number, visit)
         person = self.records.accounts.person(ward.number, visit.now)
+        self._keep_guardian(visit, proved, draft)
+        self.registering.agreeing.accept(visit, proved)
+        if kinship.word is Word.BARRED:
+            self._refused(visit, proved, person, kinship.reason)
+            return waiting(visit, visit.now, "child")
+        kept = self._claimed(visit, proved, ward, person, kinship)
+        theirs = kept is not None and kept.guardian == proved.person and kept.standing is not Standing.DECLINED
+        if theirs and self._keep_child(child_account(visit, proved, draft, ward, person), kinship):
+            self._record(visit, "account.made", proved, person)
+        if kinship.vouched and kept is not None and visit.clinic.registration == "automatic":
+            return self._taken(visit, proved, ward, kept)
+        return waiting(visit, visit.now, "child")
+
+    def _claimed(self, visit: Visit, proved: Proved, ward: Ward, person: str, kinship: Kinship) -> Enrolment | None:
+        """Put the claim to the clinic where it may be put; return how the child stands there then."""
+        account = self.records.accounts.of(person)
+        at_once = kinship.vouched and visit.clinic.registration == "automatic"
+        unused = at_once and (account is None or not account.in_use)
         wanted: Enrolment | None = None
 
         def ask(before: Enrolment | None) -> Enrolment | None:
             nonlocal wanted
-            wanted = _claim(before, _enrolment(visit, proved, ward, person))
+            fresh = child_enrolment(visit, proved, ward, person, vouched=kinship.vouched)
+            wanted = _claim(before, fresh, vouched=kinship.vouched, unused=unused)
             return wanted
 
         kept = self.records.enrolments.change(person, visit.clinic.id, ask)
         asked = wanted is not None and kept is wanted
         self._record(visit, "enrolment.asked" if asked else "enrolment.known", proved, person)
-        theirs = kept is not None and kept.guardian == proved.person and kept.standing is not Standing.DECLINED
-        if theirs and self._keep_child(_account(visit, proved, draft, ward, person)):
-            self._record(visit, "account.made", proved, person)
-        self._keep_guardian(visit, proved, draft)
-        self.registering.agreeing.accept(visit, proved)
-        return waiting(visit, visit.now, "child")
+        return kept
 
-    def _keep_child(self, fresh: Account) -> bool:
-        """Make the child's account, unless there is one that is anybody's: that is not touched."""
+    def _taken(self, visit: Visit, proved: Proved, ward: Ward, kept: Enrolment) -> Form:
+        """Approve a guardian for whom a register has spoken, at a clinic that takes people at once."""
+        if kept.guardian == proved.person and kept.standing is Standing.ASKED and self.approving is not None:
+            self.approving.approve(kept.person, visit.clinic.id, BY_REGISTER, visit.now)
+        now = self.records.enrolments.find(kept.person, visit.clinic.id)
+        if now is None or now.standing is not Standing.APPROVED:
+            return waiting(visit, visit.now, "child")
+        mine = now.guardian == proved.person
+        if mine and ward.number.birthdate is not None:
+            self.families.note(proved.person, kept.person, ward.number.birthdate, visit)
+        account = self.records.accounts.of(kept.person)
+        login = mine and account is not None and account.guardian == proved.person
+        values = {
+            "clinic": visit.clinic.name,
+            "name": ward.name,
+            "number": ward.number.masked,
+            "age": str(visit.clinic.grown_up),
+            "login": "1" if login and account is not None and account.password else "",
+            "nologin": "1" if login and account is not None and not account.password else "",
+        }
+        return Form(page="childdone", state=b"", values=values)
+
+    def _refused(self, visit: Visit, proved: Proved, ward: str, reason: str) -> None:
+        """Tell the trail of both that a register said no; the detail of each names the other."""
+        self._record(visit, "acting.refused", proved, ward, {"reason": reason})
+        self._record(visit, "acting.refused", proved, proved.person, {"reason": reason, "ward": ward})
+
+    def _keep_child(self, fresh: Account, kinship: Kinship) -> bool:
+        """Make the child's account, unless there is one that is anybody's: that is not touched.
+
+        What somebody else has put in, whom no clinic has approved, stands in nobody's way whom a register knows.
+        """
         if self.records.accounts.add(fresh):
             return True
-        kept = self.records.accounts.change(fresh.person, lambda there: fresh if _is_nobodys(there) else None)
+        enrolments = self.records.enrolments.of(fresh.person)
+        ended = False
+
+        def make(there: Account) -> Account | None:
+            nonlocal ended
+            ended = kinship.vouched and there.guardian != fresh.guardian and not vouched(there, enrolments)
+            return fresh if ended or _is_nobodys(there) else None
+
+        kept = self.records.accounts.change(fresh.person, make)
+        if ended:
+            # A link or a code that lies in the other's mailbox would open what is the guardian's now.
+            self.records.links.end_all(fresh.person)
+            self.registering.reaching.codes.revoke(fresh.person)
         return kept is fresh
 
     def _keep_guardian(self, visit: Visit, proved: Proved, draft: Draft) -> None:
         """Keep where the guardian is reached, for the clinic's answer; what they gave before stays."""
         number, contacts = proved.identity.number, draft.reached.contacts
-        if number is not None and self.records.accounts.add(_guardians(visit, proved, number, contacts)):
+        if number is not None and self.records.accounts.add(guardian_account(visit, proved, number, contacts)):
             return
         self.records.accounts.change(
             proved.person, lambda before: None if before.reachable else replace(before, contacts=contacts)
         )
 
-    def _record(self, visit: Visit, kind: str, proved: Proved, person: str) -> None:
+    def _record(
+        self, visit: Visit, kind: str, proved: Proved, person: str, detail: Mapping[str, str] | None = None
+    ) -> None:
         self.events.record(
             Event(
                 at=visit.now,
@@ -124,7 +229,7 @@ class Child:
                 clinic=visit.clinic.id,
                 provider=proved.identity.provider,
                 person=person,
-                detail={"guardian": proved.person},
+                detail={**({} if person == proved.person else {"guardian": proved.person}), **(detail or {})},
             )
         )
 
@@ -191,15 +296,23 @@ def reclaimed(account: Account) -> Account:
     )
 
 
-def _claim(before: Enrolment | None, wanted: Enrolment) -> Enrolment | None:
+def _claim(
+    before: Enrolment | None, wanted: Enrolment, *, vouched: bool = False, unused: bool = False
+) -> Enrolment | None:
     """Return what a claim makes of the enrolment that is there; None where that stays.
 
     What is asked or approved stays: a stranger's claim must neither end what the child has nor take it over. But
     that the clinic declined a stranger is no answer to somebody else: or whoever claims first, and falsely, keeps
     the parents out for good. What it declined to the child itself, or to this very guardian, stays declined.
+    For whom a register has `vouched` a stranger's claim makes room that nobody has answered yet; and the clinic's own
+    approval of a child that nobody speaks for, where nobody has its account in use (`unused`).
     """
     if before is None:
         return wanted
+    if vouched and before.standing is Standing.ASKED and before.guardian not in (None, wanted.guardian):
+        return None if before.entry is not None and before.entry.checked == CHECKED else _onto(before, wanted)
+    if unused and before.standing is Standing.APPROVED and before.guardian is None and not has_died(before):
+        return _onto(before, wanted)
     if before.standing is Standing.DECLINED and before.guardian not in (None, wanted.guardian):
         return _onto(before, wanted)
     return _onto(before, wanted) if before.standing is Standing.KNOWN and not has_died(before) else None
@@ -259,8 +372,18 @@ def tidy(name: str) -> str:
     return " ".join(seen.split())[:_LONGEST_NAME]
 
 
-def _child_page(visit: Visit, reply: Mapping[str, str], errors: Mapping[str, str] | None = None) -> Form:
-    country = reply.get("country", "")
+def _listed(form: Form) -> _Listed:
+    return _codec.unpack(form.state) if form.state else _Listed()
+
+
+def _typed(reply: Mapping[str, str]) -> bool:
+    return any(reply.get(name, "").strip() for name in ("number", "given", "family"))
+
+
+def _child_page(
+    visit: Visit, listed: _Listed, reply: Mapping[str, str], errors: Mapping[str, str] | None = None
+) -> Form:
+    country, day = reply.get("country", ""), day_of(visit.now, visit.clinic.zone)
     values = {
         "number": reply.get("number", "")[:_LONGEST_NUMBER],
         "country": country if country in COUNTRIES else visit.clinic.country,
@@ -269,57 +392,8 @@ def _child_page(visit: Visit, reply: Mapping[str, str], errors: Mapping[str, str
         "family": tidy(reply.get("family", "")),
         "mask": "1" if reply.get("mask") else "",
     }
-    return Form(page="child", state=b"", values=values, errors=errors or {})
-
-
-def _enrolment(visit: Visit, proved: Proved, ward: Ward, person: str) -> Enrolment:
-    return Enrolment(
-        person=person,
-        clinic=visit.clinic.id,
-        standing=Standing.ASKED,
-        asked_at=visit.now,
-        provider=proved.identity.provider,
-        guardian=proved.person,
-        client=visit.client.id,
-        language=visit.language,
-        handle=new_handle(),
-        entry=Entry(
-            number=ward.number,
-            given_name=ward.given_name,
-            family_name=ward.family_name,
-            birthdate=ward.number.birthdate,
-            entered_at=visit.now,
-            by="guardian",
-        ),
-    )
-
-
-def _guardians(visit: Visit, proved: Proved, number: NationalNumber, contacts: tuple[Contact, ...]) -> Account:
-    return Account(
-        person=proved.person,
-        number=number,
-        given_name=proved.identity.given_name,
-        family_name=proved.identity.family_name,
-        birthdate=proved.identity.birthdate or number.birthdate,
-        language=visit.language,
-        contacts=contacts,
-        confirmed_at=visit.now,
-        created_at=visit.now,
-    )
-
-
-def _account(visit: Visit, proved: Proved, draft: Draft, ward: Ward, person: str) -> Account:
-    return Account(
-        person=person,
-        number=ward.number,
-        given_name=ward.given_name,
-        family_name=ward.family_name,
-        birthdate=ward.number.birthdate,
-        language=visit.language,
-        password=draft.password,
-        password_set_at=visit.now if draft.password else None,
-        contacts=draft.reached.contacts,
-        confirmed_at=visit.now,
-        guardian=proved.person,
-        created_at=visit.now,
-    )
+    if listed.children:
+        values |= {"count": str(len(listed.children)), "who": reply.get("who", "")[:2]}
+        values |= {f"name.{n}": child.name for n, child in enumerate(listed.children)}
+        values |= {f"age.{n}": str(age_on(child.birthdate, day)) for n, child in enumerate(listed.children)}
+    return Form(page="child", state=_codec.pack(listed), values=values, errors=errors or {})
