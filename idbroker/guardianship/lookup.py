@@ -1,15 +1,29 @@
-"""A register of a region's or a hospital's own, asked over HTTPS in a small protocol of ours (docs/integrating.md)."""
+"""A register of a region's or a hospital's own, asked over HTTPS in a small protocol of ours (docs/registers.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 
-from idbroker.guardianship.tie import Register
+from idbroker.ages import day_of
+from idbroker.clinic import Clinic
+from idbroker.errors import ConfigError, Unreachable, Untrusted
+from idbroker.guardianship._lookup import read
+from idbroker.guardianship.tie import Answer, Guardian, Register
+from idbroker.numbers import NationalNumber
 
 Http = Callable[..., requests.Session]
+
+_TIMEOUT = (3.05, 5.0)  # seconds to connect, and for each read: somebody waits
+_WHOLE = timedelta(seconds=8)
+_LONGEST_TOKEN = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +36,84 @@ class Settings:
 
 def mistakes(settings: Settings) -> tuple[str, ...]:
     """Return what is wrong with the settings."""
-    checks = {"address must be https (http only on localhost)": settings.address.startswith("http")}
+    try:
+        parts = urlsplit(settings.address)
+        host = parts.hostname
+    except ValueError:
+        return ("address must be an address, like https://register.example.org/guardians",)
+    # Who is whose child would be read by whoever is on the way, and the token with it.
+    safe = parts.scheme == "https" or (parts.scheme == "http" and _is_here(host))
+    plain = bool(host) and parts.username is None and not parts.fragment and settings.address.isprintable()
+    checks = {
+        "address must be https (http only on localhost)": safe,
+        "address must be an address, like https://register.example.org/guardians": plain,
+    }
     return tuple(what for what, good in checks.items() if not good)
 
 
 def make(name: str, settings: Settings, http: Http) -> Register:
-    """Return the register."""
-    raise NotImplementedError
+    """Return the register. ConfigError for a token that does not read: it is read once."""
+    session = http(timeout=_TIMEOUT, deadline=_WHOLE)
+    return LookupRegister(name=name, address=settings.address, token=_token(name, settings.token_file), session=session)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookupRegister:
+    """Asks one register. Numbers stand in the body, never in a URL, which others write down."""
+
+    name: str
+    address: str
+    token: str = field(repr=False)
+    session: requests.Session = field(repr=False)
+
+    def wards(self, guardian: Guardian, clinic: Clinic, now: datetime) -> Answer:
+        """Return everybody that the register has for a guardian. Unreachable and Untrusted are its failures."""
+        return self._asked(guardian, None, clinic, now)
+
+    def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
+        """Return what it has of a guardian and one ward: nothing else that it may say is looked at."""
+        return self._asked(guardian, ward, clinic, now)
+
+    def _asked(self, guardian: Guardian, ward: NationalNumber | None, clinic: Clinic, now: datetime) -> Answer:
+        number = guardian.identity.number
+        if number is None:  # nobody that a register knows
+            return Answer(register=self.name, asked_at=now, good_until=now)
+        question = {"guardian": _named(number), **({} if ward is None else {"ward": _named(ward)})}
+        ties, life = read(self._sent(question), day_of(now, clinic.zone))
+        if ward is not None:
+            ties = tuple(tie for tie in ties if tie.number is not None and tie.number.key == ward.key)
+        return Answer(register=self.name, ties=ties, asked_at=now, good_until=now + life)
+
+    def _sent(self, question: Mapping[str, Any]) -> bytes:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        try:
+            response = self.session.post(self.address, json=question, headers=headers)
+        except requests.RequestException as error:
+            raise Unreachable(type(error).__name__) from error
+        if response.status_code != requests.codes.ok:
+            raise Unreachable(f"HTTP {response.status_code}")
+        if response.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            raise Untrusted("an answer that is no JSON")
+        return response.content
+
+
+def _named(number: NationalNumber) -> dict[str, str]:
+    return {"country": number.country, "number": number.value}
+
+
+def _token(name: str, file: str) -> str:
+    try:
+        token = Path(file).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([(f"registers.{name}", f"token_file does not read: {file}")]) from error
+    # It stands in a header: a line more would be another header.
+    if not 0 < len(token) <= _LONGEST_TOKEN or not token.isprintable() or " " in token:
+        raise ConfigError([(f"registers.{name}", "token_file must hold one token, on one line")])
+    return token
+
+
+def _is_here(host: str | None) -> bool:
+    try:
+        return host == "localhost" or ip_address(host or "").is_loopback
+    except ValueError:
+        return False

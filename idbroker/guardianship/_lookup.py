@@ -1,0 +1,124 @@
+"""What a register says in the lookup protocol, read with one reading only (docs/registers.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+
+from idbroker.errors import Untrusted
+from idbroker.guardianship.tie import CUSTODY, MANDATE, Tie
+from idbroker.numbers import NotANumber, parse
+
+LARGEST = 256 * 1024
+MOST_WARDS = 100
+LONGEST_LIFE = 3600  # seconds; what a court said an hour ago is asked for again
+_STRICT = ConfigDict(strict=True, extra="ignore")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+_Name = Annotated[str, Field(min_length=1, max_length=200)]
+_Word = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,31}$")]
+_Power = Annotated[str, Field(min_length=1, max_length=200)]
+_Day = Annotated[str, Field(max_length=10)]
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ward:
+    """One ward, as it is written. Words for why somebody is barred that we do not know are not guessed at."""
+
+    country: Literal["DK", "SE", "FI"]
+    number: Annotated[str, Field(max_length=64)] = field(repr=False)
+    given_name: _Name | None = field(default=None, repr=False)
+    family_name: _Name | None = field(default=None, repr=False)
+    birthdate: _Day | None = field(default=None, repr=False)
+    relation: _Word = CUSTODY
+    powers: Annotated[list[_Power], Field(max_length=50)] = field(default_factory=list)
+    until: _Day | None = None
+    protected: bool = False
+    deceased: bool = False
+    barred: Literal["", "care_order", "no_custody", "withdrawn", "shared_out"] = ""
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    wards: Annotated[list[_Ward], Field(max_length=MOST_WARDS)]
+    expires_in: Annotated[int, Field(ge=0, le=LONGEST_LIFE)]
+
+
+_said = TypeAdapter(_Said)
+
+
+def read(body: bytes, day: date) -> tuple[tuple[Tie, ...], timedelta]:
+    """Return the ties of an answer, and how long they are good. `day` is today where the clinic is.
+
+    Untrusted, without a word of what stood there, for whatever two programs could read differently.
+    """
+    if len(body) > LARGEST:
+        raise Untrusted("an answer that is too large")
+    try:
+        _check_json(body)
+        said = _said.validate_json(body)
+        ties = tuple(_tie(ward, day) for ward in said.wards)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
+        raise Untrusted(f"not as the protocol says: {place}") from None
+    except NotANumber as error:
+        raise Untrusted("a ward's number is none") from error
+    except (ValueError, RecursionError) as error:
+        raise Untrusted("not the JSON of the protocol") from error
+    if len({tie.number.key for tie in ties if tie.number is not None}) != len(ties):
+        raise Untrusted("a ward stands twice")
+    return ties, timedelta(seconds=said.expires_in)
+
+
+def _check_json(body: bytes) -> None:
+    """Refuse what parsers read differently: a member twice, other encodings, NaN. ValueError."""
+    json.loads(body.decode("utf-8"), object_pairs_hook=_no_doubles, parse_constant=_no_constant)
+
+
+def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a member stands twice")
+    return found
+
+
+def _no_constant(_: str) -> Any:
+    raise ValueError("no JSON number")
+
+
+def _tie(ward: _Ward, day: date) -> Tie:
+    return Tie(
+        number=parse(ward.number, ward.country, now=day),
+        given_name=None if ward.given_name is None else _text(ward.given_name),
+        family_name=None if ward.family_name is None else _text(ward.family_name),
+        birthdate=_read_day(ward.birthdate),
+        relation=ward.relation,
+        basis="power_of_attorney" if ward.relation == MANDATE else "register",
+        powers=tuple(map(_text, ward.powers)),
+        until=_read_day(ward.until),
+        protected=ward.protected,
+        deceased=ward.deceased,
+        barred=ward.barred,
+    )
+
+
+def _text(value: str) -> str:
+    """Return a text that stands on pages and in tokens as it is: no control characters, nothing that turns it round."""
+    if not value.isprintable():
+        raise ValueError("not printable")
+    return value
+
+
+def _read_day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    if not _DAY.fullmatch(text):
+        raise ValueError("not a day")
+    return date.fromisoformat(text)
