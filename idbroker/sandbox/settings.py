@@ -8,6 +8,7 @@ from typing import Any
 
 from idbroker.patients.assisting import PROVIDER as ASSISTED
 from idbroker.providers import kinds
+from idbroker.sandbox.register import NAME as FAMILIES
 from idbroker.sandbox.texts import APP_TERMS, PURPOSE, TERMS
 
 PATIENTPORTALEN = "patientportalen"
@@ -53,16 +54,18 @@ def document(
     secrets: Mapping[str, str],
     jwks: Mapping[str, Mapping[str, Any]],
     channels: Mapping[str, Mapping[str, Any]],
+    registers: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the document that `config.read` checks.
 
     `eids` are the provider tables of the other simulators but for the kind, by kind: their addresses
     and files. `secrets` are digests and `jwks` key sets, by client. `channels` are the tables of the mail
-    server and the SMS gateway.
+    server and the SMS gateway, `registers` those of the registers of guardians.
     """
     return {
         "server": {"issuer": issuer, "workers": 1},
         **channels,
+        "registers": registers,
         # As little as is allowed: nobody waits for a password here, and nothing is worth stealing.
         "passwords": {"memory_kib": 19456, "passes": 2},
         # All people of the sandbox have one browser address and one series of phone numbers: what is capped for
@@ -89,6 +92,8 @@ def document(
                 # As in its guide: the clinic approves, codes go by e-mail, children are under 15.
                 "registration": "approval",
                 "codes": ["email"],
+                # Asked when somebody registers a child: nobody acts for anybody here.
+                "registers": [FAMILIES],
                 "password": _PASSWORD,
                 "terms": {"version": "2026-1", "texts": TERMS},
                 "phone": "+45 70 00 00 02",
@@ -126,6 +131,7 @@ def document(
                 "name": "Region Jämtland Härjedalen",
                 "country": "SE",
                 "providers": ["bankid", "freja"],
+                "registers": [FAMILIES],
                 "phone": "+46 980 31 92 10",
                 "help_url": f"{portals}/{MINHALSA}/hjalp",
             },
@@ -195,8 +201,10 @@ def document(
                 "clinic": "region",
                 "auth_method": "private_key_jwt",
                 "jwks": jwks[MINHALSA],
-                "scopes": ["openid", "profile", "national_number"],
+                "scopes": ["openid", "profile", "national_number", "acting_for"],
                 "national_number": True,
+                # Whoever has a child to book for is asked whom it is about.
+                "acting": "always",
             },
             NEUROREG: {
                 **_addresses(portals, NEUROREG),

@@ -13,6 +13,7 @@ from wsgiref.types import WSGIApplication
 from zoneinfo import ZoneInfo
 
 from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from idbroker import config
 from idbroker.ages import day_of
@@ -28,7 +29,7 @@ from idbroker.person import person_keys
 from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
-from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, suomifi
+from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, register, suomifi
 from idbroker.sandbox.bankid import SimBankID, make_bankid
 from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
 from idbroker.sandbox.custody import Custodies
@@ -41,6 +42,7 @@ from idbroker.sandbox.mitid import SimClient, make_mitid
 from idbroker.sandbox.orders import Phone
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.sandbox.portal.key import PortalKey, new_portal_key
+from idbroker.sandbox.register import SimRegister, make_register
 from idbroker.sandbox.seeding import Meet, Seeding, invite
 from idbroker.sandbox.settings import KEYED, MITID_CLIENT, OWN_CLINIC, PROGRAMS, SECRET, STAFFED, document
 from idbroker.sandbox.staff import AtWork, at_work, hire
@@ -170,13 +172,15 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         {
             "mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES, "suomifi": suomifi.LIES,
             "borgeradgang": borgeradgang.LIES, "email": mailserver.LIES, "sms": gateways.LIES,
+            register.NAME: register.LIES,
         }
     )  # fmt: skip
     credentials = Credentials(
         secrets={portal: secrets.token_urlsafe(32) for portal in (*SECRET, *PROGRAMS)},
         keys={portal: new_portal_key() for portal in KEYED},
     )
-    inbox, sms_token = Inbox(clock), secrets.token_urlsafe(32)
+    inbox, sms_token, register_token = Inbox(clock), secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    families = SimRegister(people=people, custody=custody, faults=faults, token=register_token)
     sim_bankid = make_bankid(
         people, clock, faults, app_link=f"{addresses.phone}/bankid", folder=_folder(folder / "bankid")
     )
@@ -199,6 +203,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
         jwks={portal: key.jwks for portal, key in credentials.keys.items()},
         channels=channels(addresses, sms_token),
+        registers={register.NAME: register.table(addresses.sms, register_token, folder)},
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
@@ -230,7 +235,11 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         freja=sim_freja,
         suomifi=sim_suomifi,
         borgeradgang=sim_borgeradgang,
-        sms=make_gateways(SimSms(inbox=inbox, faults=faults, secret=sms_token)),
+        # Both are other companies' machines, which nobody opens in a browser: one port does.
+        sms=DispatcherMiddleware(
+            make_gateways(SimSms(inbox=inbox, faults=faults, secret=sms_token)),
+            {register.MOUNT: make_register(families)},
+        ),
         mail=SimMail(inbox=inbox, faults=faults),
     )
 
