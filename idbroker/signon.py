@@ -17,7 +17,7 @@ from idbroker.events import Event, Events
 from idbroker.evidence import SealedEvidence, proof_of
 from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, Spelled, make_grant
-from idbroker.guardianship.delegation import Delegation, Delegations
+from idbroker.guardianship.delegation import SETTLED, Delegation, Delegations
 from idbroker.guardianship.rules import own_end
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept, Shelf
@@ -260,14 +260,15 @@ class Signon:
         )
         if acting is not None:
             # Before the grant is anybody's: whoever ends the right from now on finds it.
-            self.delegations.add(_delegation(grant, acting))
+            self.delegations.add(_delegation(grant, acting, self.clock.now()))
             self._record_acting(grant, acting)
         self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
 
     def own_end(self, client: Client, clinic: Clinic, identity: Identity) -> datetime | None:
         """Return when a child's own sign-in by password is over here, if it is one: the whole of it, My page too."""
-        return own_end(identity, clinic.limits.but(client.ages), self.clock.now(), clinic.zone)
+        # As of the proof: a page left open across midnight must not make a grown person's sign-on of a child's.
+        return own_end(identity, clinic.limits.but(client.ages), identity.proved_at, clinic.zone)
 
     def _until(self, client: Client, clinic: Clinic, session: Session, acting: Acting | None) -> datetime | None:
         """Return when all that a client is given ends, if that is known: no token lives past it."""
@@ -373,7 +374,7 @@ def _reached(grant: Grant, acting: Acting | None) -> Reached:
     return Reached(client_id=grant.client_id, grant=grant.id, sid=grant.sid or "", acting=acting, until=grant.until)
 
 
-def _delegation(grant: Grant, acting: Acting) -> Delegation:
+def _delegation(grant: Grant, acting: Acting, now: datetime) -> Delegation:
     return Delegation(
         grant=grant.id,
         session=grant.session or "",
@@ -383,7 +384,7 @@ def _delegation(grant: Grant, acting: Acting) -> Delegation:
         guardian=grant.person,
         ward=acting.ward,
         register=acting.register,
-        check_at=acting.good_until,
+        check_at=max(acting.good_until, now + SETTLED),
         until=grant.until or acting.until,
     )
 

@@ -131,6 +131,7 @@ class Signout:
             for reached in session.reached:
                 if reached.client_id == client_id:
                     self.tokens.end_family(reached.grant)
+            self._forget_acting(session, "asked", client_id)
         self.tokens.end_person(person, client_id=client_id)
 
     def end_acting(self, ward: str, why: str, *, clinic: str | None = None, guardian: str | None = None) -> int:
@@ -143,21 +144,30 @@ class Signout:
             self.end_delegation(one, why)
         return len(found)
 
-    def end_delegation(self, delegation: Delegation, why: str) -> None:
+    def end_delegation(self, delegation: Delegation, why: str, reason: str = "") -> None:
         """End one: its tokens first, then whoever holds them is told, and only then it is forgotten."""
         self.tokens.end_family(delegation.grant)
         self.notify_one(delegation)
-        event = Event(
-            at=self.clock.now(),
-            kind="acting.ended",
-            client=delegation.client,
-            clinic=delegation.clinic,
-            person=delegation.ward,
-            detail={"why": why, "guardian": delegation.guardian},
-        )
-        self.events.record(event)
+        detail = {"why": why, "reason": reason, "guardian": delegation.guardian}
+        self._acting_ended(delegation.client, delegation.clinic, delegation.ward, detail)
         self.delegations.done(delegation.grant)
         self.wake()
+
+    def _forget_acting(self, session: Session, why: str, client_id: str | None = None) -> None:
+        """Forget what acts for wards by a sign-on that is over, at one client or at all: nothing is left to judge."""
+        for reached in session.reached:
+            meant = client_id in (None, reached.client_id)
+            if meant and reached.acting is not None and self.delegations.done(reached.grant):
+                client = self.clients.find(reached.client_id)
+                clinic = client.clinic if client is not None else None
+                detail = {"why": why, "guardian": session.person}
+                self._acting_ended(reached.client_id, clinic, reached.acting.ward, detail)
+
+    def _acting_ended(self, client: str, clinic: str | None, ward: str, detail: Mapping[str, str]) -> None:
+        """Write into the ward's own trail that somebody acts for them no more."""
+        said = {name: word for name, word in detail.items() if word}
+        now = self.clock.now()
+        self.events.record(Event(at=now, kind="acting.ended", client=client, clinic=clinic, person=ward, detail=said))
 
     def of_person(self, person: str) -> tuple[Session, ...]:
         """Return a person's sign-ons, the newest first."""
@@ -192,6 +202,7 @@ class Signout:
         for family in dict.fromkeys(reached.grant for reached in session.reached):
             self.tokens.end_family(family)
         self.tokens.end_session(session.key)
+        self._forget_acting(session, why)
         event = Event(
             at=self.clock.now(),
             kind="session.ended",

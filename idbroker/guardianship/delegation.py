@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+SETTLED = timedelta(seconds=20)  # by then what was granted is part of its sign-on, or was taken back
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delegation:

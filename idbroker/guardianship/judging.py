@@ -19,6 +19,7 @@ from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber
 
 NO_RELATION = "no_relation"
+DOWN = "register_down"
 _TAKEN = frozenset({Standing.APPROVED, Standing.KNOWN})
 
 
@@ -106,18 +107,26 @@ class Judging:
     ) -> Acting | Refusal:
         """Return whether a guardian may act for somebody by number: every register is asked, whatever any says."""
         found = self.registers.about(guardian, number, clinic, now)
-        return self.best(self.known(found), guardian, client, clinic, now, number)
+        verdict = self.best(self.known(found), guardian, client, clinic, now, number)
+        return _unless_down(found, verdict, verdict.ward)
 
     def again(
         self, acting: Acting, guardian: Guardian, client: Client, clinic: Clinic, now: datetime
     ) -> Acting | Refusal:
-        """Judge anew what was judged before: at the register that said so, if its word is no longer good."""
+        """Judge anew what was judged before: at the registers, where their word is no longer good."""
+        verdict, found = self.heard(acting, guardian, client, clinic, now)
+        return _unless_down(found, verdict, acting.ward)
+
+    def heard(
+        self, acting: Acting, guardian: Guardian, client: Client, clinic: Clinic, now: datetime
+    ) -> tuple[Acting | Refusal, Found]:
+        """Judge anew, and return what the registers said, too: one that is down might have said otherwise."""
         if acting.number is None:
             found = self.registers.wards(guardian, clinic, now)
         else:
             found = self.registers.about(guardian, acting.number, clinic, now)
         same = [known for known in self.known(found) if self._person(known.tie) == acting.ward]
-        return self.best(same, guardian, client, clinic, now)
+        return self.best(same, guardian, client, clinic, now), found
 
     def best(
         self,
@@ -148,6 +157,11 @@ class Judging:
         if tie.number is None:
             raise ValueError("a tie without a number is of somebody we know")
         return self.records.accounts.person(tie.number, now)
+
+
+def _unless_down(found: Found, verdict: Acting | Refusal, ward: str | None) -> Acting | Refusal:
+    """Refuse while any register does not answer: it might be the one that bars."""
+    return Refusal(reason=DOWN, ward=ward) if found.down else verdict
 
 
 def _name_of(tie: Tie, person: str | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from idbroker.accounts.question import Onward, Proved, Settled, Stopped
 from idbroker.acting import About, Acting
@@ -14,13 +14,14 @@ from idbroker.codec import Codec
 from idbroker.errors import Cancelled, ProviderError
 from idbroker.events import Event, Events
 from idbroker.form import Form
-from idbroker.guardianship.judging import NO_RELATION, Judging, Known, Refusal
+from idbroker.guardianship.judging import DOWN, NO_RELATION, Judging, Known, Refusal
 from idbroker.guardianship.registers import Found
 from idbroker.guardianship.tie import Away, Guardian
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.visit import Visit
 
 MOST_WARDS = 40
+JUST_ASKED = timedelta(seconds=20)  # a word that is good for its moment only is so for this long
 _LONGEST_NUMBER = 64
 
 
@@ -52,15 +53,19 @@ class Who:
 
     def begin(self, visit: Visit, proved: Proved) -> Form | Settled | None:
         """Return the page; Settled where it is said already; None where nobody acts for anybody here."""
-        if proved.about is not None or proved.wish or visit.client.acting == "never":
-            return None
-        if not _must(visit, proved) and not _asked(visit, proved):
+        if proved.about is not None:
+            return self._again(visit, proved, proved.about.acting)
+        if proved.wish or visit.client.acting == "never":
             return None
         wished, guardian = proved.request.acting_for or "", _guardian(visit, proved)
         if wished not in ("", "ask", "self"):
             return self._named(visit, proved, guardian, wished)
-        silent = self._as_before(visit, proved, guardian)
-        return silent or self._page(visit, proved, guardian)
+        hinted = self._hinted(visit, proved, guardian)
+        if hinted is not None:
+            return hinted
+        if self._names_another(visit, proved, guardian) or not (_must(visit, proved) or _asked(visit, proved)):
+            return None
+        return self._as_before(visit, proved, guardian) or self._page(visit, proved, guardian)
 
     def resume(
         self, visit: Visit, proved: Proved, form: Form, reply: Mapping[str, str]
@@ -68,7 +73,7 @@ class Who:
         """Go on with what was chosen."""
         shown, guardian = _codec.unpack(form.state), _guardian(visit, proved)
         if form.page == "whono":
-            return self._page(visit, proved, guardian)
+            return self._page(visit, proved, guardian, shortcut=False)
         match reply.get("do", ""):
             case "returned" if shown.away is not None:
                 return self._returned(visit, proved, guardian, shown.away, reply)
@@ -94,25 +99,54 @@ class Who:
         for verdict in self._verdicts(visit, guardian, found):
             if self.subject(verdict.ward, visit) == wished:
                 return Settled(about=About(acting=verdict))
-        return self._refused(visit, proved, Refusal(reason=NO_RELATION))
+        return self._refused(visit, proved, Refusal(reason=DOWN if found.down else NO_RELATION))
+
+    def _hinted(self, visit: Visit, proved: Proved, guardian: Guardian) -> Settled | None:
+        """Go on with the one whom the service's hint names: who signed in, or whom it was about before, there."""
+        hint, before = proved.request.required_subject, proved.before
+        if hint is None or proved.request.acting_for is not None:
+            return None
+        if hint == self.subject(guardian.person, visit) and not _must(visit, proved):
+            return Settled(about=About())
+        if before is None or hint != self.subject(before.ward, visit):
+            return None
+        return self._renewed(visit, guardian, before)
+
+    def _names_another(self, visit: Visit, proved: Proved, guardian: Guardian) -> bool:
+        """Tell whether a service that may show no page wants somebody whom this sign-on was never about, there."""
+        hint = proved.request.required_subject
+        silent = "none" in proved.request.prompt and proved.request.acting_for is None
+        return silent and hint is not None and hint != self.subject(guardian.person, visit)
 
     def _as_before(self, visit: Visit, proved: Proved, guardian: Guardian) -> Settled | None:
-        """Go on as in this sign-on before, where the service may show no page (prompt=none) or names the ward."""
+        """Go on as in this sign-on before, where the service may show no page (prompt=none) and names nobody."""
         before, request = proved.before, proved.request
-        if before is None or request.acting_for == "ask":
+        if before is None or request.acting_for == "ask" or request.required_subject is not None:
             return None
-        same = request.required_subject == self.subject(before.ward, visit)
-        if not same and not ("none" in request.prompt and request.required_subject is None):
-            return None
+        return self._renewed(visit, guardian, before) if "none" in request.prompt else None
+
+    def _renewed(self, visit: Visit, guardian: Guardian, before: Acting) -> Settled | None:
         verdict = self.judging.again(before, guardian, visit.client, visit.clinic, visit.now)
         return Settled(about=About(acting=verdict)) if isinstance(verdict, Acting) else None
 
+    def _again(self, visit: Visit, proved: Proved, acting: Acting | None) -> Form | Settled | None:
+        """Judge once more what was said, where time has passed since: another question's page may have lain open.
+
+        The attack: consent is asked for at 23:50, and given after midnight, when the child has grown up.
+        """
+        if acting is None or visit.now < min(max(acting.good_until, acting.checked_at + JUST_ASKED), acting.until):
+            return None
+        guardian = _guardian(visit, proved)
+        return self._settled(visit, proved, self.judging.again(acting, guardian, visit.client, visit.clinic, visit.now))
+
     # ---- the page --------------------------------------------------------------------------------
 
-    def _page(self, visit: Visit, proved: Proved, guardian: Guardian) -> Form | Settled:
+    def _page(self, visit: Visit, proved: Proved, guardian: Guardian, *, shortcut: bool = True) -> Form | Settled:
         found = self.judging.registers.wards(guardian, visit.clinic, visit.now)
         offered = self._offered(visit, guardian, found)
-        unasked = visit.client.acting == "always" and proved.request.acting_for is None
+        # A service that renews in silence what was about a ward must not come to be about the guardian.
+        renews = proved.before is not None and "none" in proved.request.prompt
+        unasked = visit.client.acting == "always" and proved.request.acting_for is None and not renews and shortcut
         if unasked and not offered and not found.down and not self.judging.registers.pages(visit.clinic):
             return Settled(about=About())  # nobody to choose from: the same for all who have nobody, whatever the cause
         return self._shown(visit, proved, offered, down=bool(found.down))
@@ -159,12 +193,18 @@ class Who:
         index = int(who) if who.isascii() and who.isdecimal() and len(who) <= 2 else -1
         if not 0 <= index < len(shown.offered):
             return replace(form, errors={"who": "a.e.none"})
-        # Again, and now: midnight may have passed, and much else, since the page was shown.
-        known = shown.offered[index]
-        verdict = self.judging.judged(known, guardian, visit.client, visit.clinic, visit.now)
-        if isinstance(verdict, Acting) and visit.now >= known.good_until:
-            verdict = self.judging.again(verdict, guardian, visit.client, visit.clinic, visit.now)
-        return self._settled(visit, proved, verdict)
+        return self._settled(visit, proved, self._as_now(visit, guardian, shown.offered[index]))
+
+    def _as_now(self, visit: Visit, guardian: Guardian, known: Known) -> Acting | Refusal:
+        """Judge what was shown again, by all registers: midnight may have passed since, or another has barred it."""
+        found = self.judging.registers.wards(guardian, visit.clinic, visit.now)
+        shown = self.judging.judged(known, guardian, visit.client, visit.clinic, visit.now)
+        if found.down:
+            return Refusal(reason=DOWN, ward=shown.ward)
+        verdicts = self.judging.each(found, guardian, visit.client, visit.clinic, visit.now)
+        now = next((v for _, v in verdicts if v.ward is not None and v.ward == shown.ward), None)
+        gone = Refusal(reason=NO_RELATION, ward=shown.ward)
+        return now or (shown if isinstance(shown, Refusal) else gone)
 
     def _typed(
         self, visit: Visit, proved: Proved, guardian: Guardian, form: Form, reply: Mapping[str, str]
