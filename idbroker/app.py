@@ -211,10 +211,8 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         notify_one=backchannel.tell_of,
         ended=foyer.assisting.ended,
     )
-    wards = open_wards(
-        given, counter.throttle, durable.guardianships, durable.delegations, lambda: keyring.secret(Use.SUBJECT)
-    )
-    rooms = open_rooms(given, counter, signout, durable.events, wards.who)
+    wards = open_wards(given, counter.throttle, durable, lambda: keyring.secret(Use.SUBJECT), signout)
+    rooms = open_rooms(given, counter, signout, durable.events, wards.who, wards.noting.answered)
     return House(
         settings=settings,
         clock=clock,
@@ -237,7 +235,9 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         given=given,
         rooms=rooms,
         wards=wards,
-        offices=open_offices(given, counter, rooms, foyer, made, signout, durable.events, durable, durable.merges),
+        offices=open_offices(
+            given, counter, rooms, foyer, made, signout, durable.events, durable, durable.merges, wards.noting
+        ),
         words=words,
         upstreams=upstreams,
         sandbox=sandbox,

@@ -20,6 +20,7 @@ from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
 from idbroker.patients.merging import MergeRows, Merging
+from idbroker.patients.noting import Noting
 from idbroker.patients.pairing import Pairing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.queue import Queue
@@ -64,6 +65,7 @@ class Offices:
     calls: Calls
     filing: Filing
     merging: Merging
+    noting: Noting
 
     def routes(
         self, given: Given, asset: Callable[[str], str], webhooks: Webhooks, *, sandbox: bool
@@ -79,6 +81,7 @@ class Offices:
             assisting=self.assisting,
             calls=self.calls,
             merging=self.merging,
+            noting=self.noting,
             looks=Looks(given.words, asset, sandbox=sandbox),
         )
         engines = Engines(
@@ -86,6 +89,7 @@ class Offices:
             queue=self.queue,
             access=self.access,
             filing=self.filing,
+            noting=self.noting,
             clients=given.clients,
             clinics=given.settings.clinics,
             webhooks=webhooks,
@@ -110,17 +114,18 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
     history: History,
     witness: Witness,
     merges: MergeRows,
+    noting: Noting,
 ) -> Offices:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
 
-    `witness` keeps an event together with what proves it.
+    `witness` keeps an event together with what proves it; `noting` knows who may act for whom.
     """
     return Offices(
         members=foyer.members,
         entrance=foyer.entrance,
         roster=_roster(given, counter, foyer.entrance),
         organisation=_organisation(given),
-        register=_register(given, counter, sign_ons, history),
+        register=_register(given, counter, sign_ons, history, noting),
         queue=Queue(
             records=counter.records,
             approving=rooms.approving,
@@ -136,8 +141,10 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
             sealer=given.sealer,
             letters=counter.letters,
             sign_ons=sign_ons,
+            end_acting=noting.end_acting,
         ),
-        filing=Filing(records=counter.records, clients=given.clients, sign_ons=sign_ons, events=given.events),
+        filing=Filing(records=counter.records, noting=noting, events=given.events),
+        noting=noting,
     )
 
 
@@ -211,7 +218,7 @@ def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
     )
 
 
-def _register(given: Given, counter: Counter, sign_ons: SignOns, history: History) -> Register:
+def _register(given: Given, counter: Counter, sign_ons: SignOns, history: History, noting: Noting) -> Register:
     return Register(
         records=counter.records,
         clients=given.clients,
@@ -220,6 +227,7 @@ def _register(given: Given, counter: Counter, sign_ons: SignOns, history: Histor
         history=history,
         sign_ons=sign_ons,
         tallies=given.tallies,
+        noting=noting,
     )
 
 

@@ -12,7 +12,7 @@ from idbroker import config
 from idbroker.accounts import warning
 from idbroker.accounts.activation import Activation
 from idbroker.accounts.agreeing import Agreeing
-from idbroker.accounts.approving import Approving
+from idbroker.accounts.approving import Answering, Approving
 from idbroker.accounts.child import Child
 from idbroker.accounts.choosing import Begun
 from idbroker.accounts.desk import Desk
@@ -160,10 +160,13 @@ def open_counter(given: Given) -> Counter:
     )
 
 
-def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History, who: Question) -> Rooms:
+def open_rooms(
+    given: Given, counter: Counter, sign_ons: SignOns, history: History, who: Question, answered: Answering
+) -> Rooms:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
 
-    `who` asks who a sign-in is about: before all else, as the others ask on behalf of whom it is about.
+    `who` asks who a sign-in is about: before all else, as the others ask on behalf of whom it is about. `answered` is
+    told of each answer of a clinic's to somebody who asked.
     """
     records, letters, events = given.records, counter.letters, given.events
     linking = Linking(
@@ -204,6 +207,7 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             links=records.links,
             letters=letters,
             events=events,
+            answered=answered,
         ),
         own=OwnPage(
             records=records,

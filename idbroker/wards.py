@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
+from idbroker.accounts.own import SignOns
 from idbroker.errors import ConfigError
 from idbroker.guardianship.delegation import Delegations
 from idbroker.guardianship.judging import Judging
@@ -18,8 +19,11 @@ from idbroker.guardianship.registers import Registers
 from idbroker.guardianship.tie import Answer
 from idbroker.guardianship.who import Who
 from idbroker.keeping import Shelf
+from idbroker.numbers import NationalNumber, parse
 from idbroker.otp.throttle import Limit, Throttle
-from idbroker.person import pairwise_subject
+from idbroker.patients.merging import MergeRows
+from idbroker.patients.noting import EndActing, Noting
+from idbroker.person import number_row, pairwise_subject
 from idbroker.rooms import Given
 from idbroker.visit import Visit
 
@@ -35,16 +39,42 @@ class Wards:
     guardianships: Guardianships
     delegations: Delegations
     who: Who
+    noting: Noting
+
+
+class Tables(Protocol):
+    """What of the durable store guardianship needs."""
+
+    @property
+    def guardianships(self) -> Guardianships:
+        """What clinics have noted."""
+        ...
+
+    @property
+    def delegations(self) -> Delegations:
+        """What acts for a ward now."""
+        ...
+
+    @property
+    def merges(self) -> MergeRows:
+        """Persons as they lie there."""
+        ...
+
+
+class Ending(SignOns, Protocol):
+    """Ends what people have here, and what acts for them."""
+
+    @property
+    def end_acting(self) -> EndActing:
+        """End what acts for a ward."""
+        ...
 
 
 def open_wards(
-    given: Given,
-    throttle: Throttle,
-    guardianships: Guardianships,
-    delegations: Delegations,
-    subject_secret: Callable[[], bytes],
+    given: Given, throttle: Throttle, tables: Tables, subject_secret: Callable[[], bytes], ending: Ending
 ) -> Wards:
     """Return it. ConfigError for registers whose settings cannot work."""
+    guardianships, delegations = tables.guardianships, tables.delegations
     named = _named(given)
     registers = Registers(
         always=(LocalRegister(rows=guardianships, records=given.records), Powers()),
@@ -60,7 +90,36 @@ def open_wards(
         may_try=lambda person, visit: _may_try(throttle, person, visit),
         return_url=lambda name: f"{given.settings.server.issuer}/callback/{name}",
     )
-    return Wards(registers=registers, judging=judging, guardianships=guardianships, delegations=delegations, who=who)
+    noting = Noting(
+        records=given.records,
+        rows=guardianships,
+        delegations=delegations,
+        clinics=given.settings.clinics,
+        clients=given.clients,
+        sign_ons=ending,
+        events=given.events,
+        end_acting=ending.end_acting,
+        number_of=lambda person, now: _number_of(given, tables.merges, person, now),
+    )
+    return Wards(
+        registers=registers,
+        judging=judging,
+        guardianships=guardianships,
+        delegations=delegations,
+        who=who,
+        noting=noting,
+    )
+
+
+def _number_of(given: Given, rows: MergeRows, person: str, now: datetime) -> NationalNumber | None:
+    """Return a number that a person is recognised by, whether they have ever come here or not."""
+    found = rows.person(person)
+    sealed = [(key.digest, key.sealed) for key in found.keys if key.kind == "number"] if found is not None else []
+    for digest, value in sealed:
+        if value is not None:
+            country, _, text = given.sealer.open(value, number_row(digest)).decode().partition(":")
+            return parse(text, country, now=now.date())
+    return None
 
 
 def _may_try(throttle: Throttle, person: str, visit: Visit) -> bool:

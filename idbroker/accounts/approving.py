@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 
 _AGAIN = timedelta(hours=1)
+Answering = Callable[[Enrolment, str, datetime], None]  # the enrolment as it stands, and the decider's role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +27,18 @@ class Decided:
 
 @dataclass(frozen=True, kw_only=True)
 class Approving:
-    """Decides. Both raise NotFound where nobody has asked, and may raise StoreError."""
+    """Decides. Both raise NotFound where nobody has asked, and may raise StoreError.
+
+    `answered` is told of each answer, by whoever keeps who may act for whom: an approval of a child's registration is
+    of the guardian too.
+    """
 
     accounts: Accounts
     enrolments: Enrolments
     links: Links
     letters: Letters
     events: Events
+    answered: Answering = lambda _enrolment, _role, _now: None
 
     def approve(self, person: str, clinic: str, by: str, now: datetime, *, role: str = "") -> Decided:
         """Let a person use a clinic, and tell them. `role` is the decider's, for the trail."""
@@ -81,7 +88,8 @@ class Approving:
         if mine:
             self._record(kept, now, f"enrolment.{kept.standing}", role)
         if kept.decided_at is not None and now - kept.decided_at <= _AGAIN:
-            # Not only by the first: its letter may have met a store that was away. The same letter goes once.
+            # Not only by the first: what follows may have met a store that was away. Done again, nothing is new.
+            self.answered(kept, role, now)
             self._tell(kept)
         return Decided(enrolment=kept, first=mine)
 

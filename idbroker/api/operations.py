@@ -15,6 +15,7 @@ from idbroker.client import Client, Clients
 from idbroker.clinic import Clinics
 from idbroker.patients.access import Access
 from idbroker.patients.filing import Filing
+from idbroker.patients.noting import Noting
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.staff.member import Actor, Role
@@ -58,6 +59,7 @@ class Engines:
     queue: Queue
     access: Access
     filing: Filing
+    noting: Noting
     clients: Clients
     clinics: Clinics
     webhooks: Webhooks | None = None

@@ -9,6 +9,7 @@ from idbroker.office.provider import Organisation
 from idbroker.patients.access import Access
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.merging import Merging
+from idbroker.patients.noting import Noting
 from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.patients.telephone import Calls
@@ -29,4 +30,5 @@ class Desk:
     assisting: Assisting
     calls: Calls
     merging: Merging
+    noting: Noting
     looks: Looks

@@ -36,11 +36,12 @@ class PersonRows:
     account: AccountRow | None
     enrolments: tuple[EnrolmentRow, ...]
     consents: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
 
     @property
     def state(self) -> tuple[object, ...]:
         """Return what is the same as long as nobody has changed them."""
-        enrolled = tuple(sorted((one.clinic, one.revision) for one in self.enrolments))
+        enrolled = *sorted((one.clinic, one.revision) for one in self.enrolments), *self.ties
         return frozenset(key.digest for key in self.keys), self.account and self.account.revision, enrolled
 
 
@@ -61,8 +62,8 @@ class MergeRow:
 class Change:
     """What is written at once, if the two are still as they were `before`. `words` are what enrolments are found by.
 
-    `consents` go from one person to the other, by id. `merge` is a new record; `ends` one that is undone by this.
-    With `only_at` it is written only if the trail has neither at another clinic.
+    `consents` go to a person, by id; `ties`, who may act for whom, from the one named first to the other. `merge` is a
+    new record, `ends` one that is undone by this. With `only_at` it is written only if neither is anywhere else.
     """
 
     before: tuple[PersonRows, PersonRows]
@@ -71,6 +72,7 @@ class Change:
     enrolments: Mapping[tuple[str, str], EnrolmentRow | None] = field(repr=False)
     words: Mapping[tuple[str, str], tuple[bytes, ...]] = field(repr=False)
     consents: tuple[tuple[str, str], ...] = ()
+    ties: tuple[tuple[str, str, str], ...] = ()
     merge: MergeRow | None = None
     ends: str | None = None
     events: tuple[Event, ...] = ()
@@ -86,7 +88,7 @@ class MergeRows(Protocol):
         ...
 
     def elsewhere(self, person: str, clinic: str) -> bool:
-        """Tell whether the trail has this person at another clinic."""
+        """Tell whether another clinic has this person: in its trail, or in who may act for whom."""
         ...
 
     def write(self, change: Change) -> bool:
@@ -104,11 +106,12 @@ class MergeRows(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Before:
-    """What it takes to undo one: both as they were, the consents that went over, and how it was right after."""
+    """What it takes to undo one: both as they were, what went over by its ids, and how it was right after."""
 
     survivor: Side
     absorbed: Side
     consents: tuple[str, ...] = ()
+    ties: tuple[str, ...] = ()
     revisions: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -141,6 +144,7 @@ class Merging:
     sealer: Sealer
     letters: Letters
     sign_ons: SignOns
+    end_acting: Callable[[str, str], int] = lambda _ward, _why: 0
 
     def join_patients(self, actor: Actor, handle: str, other: str, now: datetime) -> Merged | NotDone:
         """Join two patients of a clinic, after a change of number. NotAllowed to who is no administrator.
@@ -196,7 +200,8 @@ class Merging:
             plan = undone(before.survivor, before.absorbed)
             events = _events("patient.unmerged", actor, (before.survivor, before.absorbed), row.id, now)
             self._end(row.survivor, row.absorbed)
-            if self.rows.write(self._change(sides, plan, back, now, events, ends=row.id)):
+            ties = tuple((one, row.survivor, row.absorbed) for one in before.ties)
+            if self.rows.write(replace(self._change(sides, plan, back, now, events, ends=row.id), ties=ties)):
                 self._told(actor, before.survivor, before.absorbed, row, now)
                 return _merged(row, first=True)
         raise StoreError("too many changes at once")
@@ -238,7 +243,8 @@ class Merging:
         plan = planned(survivor, absorbed, exchanged=actor.id != OPERATOR)
         over = self._consents(mine, theirs)
         change = self._change((mine, theirs), plan, tuple((one, mine.person) for one in over), now)
-        kept = Before(survivor=survivor, absorbed=absorbed, consents=over, revisions=_after(change))
+        kept = Before(survivor=survivor, absorbed=absorbed, consents=over, ties=theirs.ties, revisions=_after(change))
+        change = replace(change, ties=tuple((one, theirs.person, mine.person) for one in theirs.ties))
         merge = uuid.uuid4().hex
         sealed = self.sealer.seal(Codec(Before).pack(kept), merge_row(merge))
         row = MergeRow(
@@ -339,6 +345,7 @@ class Merging:
     def _end(self, *persons: str) -> None:
         for person in persons:
             self.sign_ons.end_person(person, "merged")
+            self.end_acting(person, "merged")
 
     def _told(self, actor: Actor, survivor: Side, absorbed: Side, row: MergeRow, now: datetime) -> None:
         """Write to every address of both that anybody knows, in the name of a clinic that has them."""
@@ -361,9 +368,7 @@ def _confirmed(account: Account | None) -> str | None:
 def _after(change: Change) -> dict[str, int]:
     """Return the revisions of all that a change writes; nought for what is gone."""
     accounts = {f"{person}|": row.revision if row else 0 for person, row in change.accounts.items()}
-    enrolments = {
-        f"{person}|{clinic}": row.revision if row else 0 for (person, clinic), row in change.enrolments.items()
-    }
+    enrolments = {f"{person}|{at}": row.revision if row else 0 for (person, at), row in change.enrolments.items()}
     return accounts | enrolments
 
 

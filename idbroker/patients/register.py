@@ -16,6 +16,7 @@ from idbroker.errors import BrokerError, NotAllowed, NotFound, StoreError
 from idbroker.events import Event, Events
 from idbroker.keeping import Tallies
 from idbroker.numbers import NationalNumber
+from idbroker.patients.noting import Noting
 from idbroker.patients.patient import Conflict, NotDone, Patient, Sheet, TooManyLooks
 from idbroker.patients.trail import record
 from idbroker.patients.writing import another, entered, replaced, said, taken, written
@@ -45,6 +46,7 @@ class Register:
     history: History
     sign_ons: SignOns
     tallies: Tallies
+    noting: Noting
 
     # ---- finding ---------------------------------------------------------------------------------
 
@@ -135,12 +137,14 @@ class Register:
     def died(self, actor: Actor, handle: str, on: date, now: datetime) -> Patient:
         """Note a death: nobody signs in to this clinic's services as this person any more; what runs ends at once.
 
+        So does what others may do here for the dead, and what the dead might do for others.
         NotAllowed to who is no administrator. Noted again, it ends again what has begun meanwhile.
         """
         patient = self._noted_death(actor, handle, on, now)
         for client in self.clients.all():
             if client.clinic == actor.clinic:
                 self.sign_ons.end_client(patient.enrolment.person, client.id)
+        self.noting.died(actor, patient.enrolment.person, now)
         return patient
 
     def lives(self, actor: Actor, handle: str, now: datetime) -> Patient:

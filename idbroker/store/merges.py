@@ -12,8 +12,11 @@ from sqlalchemy import (
     String,
     Text,
     bindparam,
+    case,
     delete,
+    exists,
     insert,
+    or_,
     select,
     update,
 )
@@ -24,7 +27,19 @@ from idbroker.patients.merging import Change, MergeRow, PersonRows
 from idbroker.person import PersonKey
 from idbroker.store.database import Database
 from idbroker.store.events import insert_event
-from idbroker.store.schema import Moment, account, consent, enrolment, event, finding, link, merge, person, person_key
+from idbroker.store.schema import (
+    Moment,
+    account,
+    consent,
+    enrolment,
+    event,
+    finding,
+    guardianship,
+    link,
+    merge,
+    person,
+    person_key,
+)
 from idbroker.store.sealed import data_key_of
 
 OF = bindparam("of", type_=String)
@@ -64,6 +79,38 @@ FORGET_ENROLMENT = delete(enrolment).where(
 )
 FORGET_LINKS = delete(link).where(link.c.person == OF)
 GIVE = update(consent).where(consent.c.id == bindparam("is", type_=String)).values(person=bindparam("to", type_=Text))
+# Who may act for whom, by id, from one person to the other. The same guardian of the same ward holds at a clinic once,
+# and nobody is their own: what would be either ends.
+HAS, GETS = bindparam("has", type_=Text), bindparam("gets", type_=Text)
+THIS = guardianship.c.id == bindparam("is", type_=String)
+GUARDIAN = case((guardianship.c.guardian == HAS, GETS), else_=guardianship.c.guardian)
+WARD = case((guardianship.c.ward == HAS, GETS), else_=guardianship.c.ward)
+TIES = (
+    select(guardianship.c.id)
+    .where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF))
+    .order_by(guardianship.c.id)
+)
+TIED_ELSEWHERE = TIES.where(guardianship.c.clinic != bindparam("at", type_=Text)).limit(1)
+TWIN = guardianship.alias()
+END_TWIN = (
+    update(guardianship)
+    .where(
+        THIS,
+        guardianship.c.ended_at.is_(None),
+        or_(
+            GUARDIAN == WARD,
+            exists().where(
+                TWIN.c.id != guardianship.c.id,
+                TWIN.c.ended_at.is_(None),
+                TWIN.c.clinic == guardianship.c.clinic,
+                TWIN.c.guardian == GUARDIAN,
+                TWIN.c.ward == WARD,
+            ),
+        ),
+    )
+    .values(ended_at=bindparam("now", type_=Moment), ended_why="merged")
+)
+TIE = update(guardianship).where(THIS).values(guardian=GUARDIAN, ward=WARD)
 FIND = select(*(column for column in merge.columns if column.name != "data_key"))
 HOLDS = merge.c.undone_at.is_(None)
 UNDO = (
@@ -84,7 +131,7 @@ class StoredMerges:
         return self._database.reading(lambda connection: _person(connection, person))
 
     def elsewhere(self, person: str, clinic: str) -> bool:
-        """Tell whether the trail has this person at another clinic."""
+        """Tell whether another clinic has this person: in its trail, or in who may act for whom."""
         return self._database.reading(lambda connection: _is_elsewhere(connection, person, clinic))
 
     def find(self, merge_id: str) -> MergeRow | None:
@@ -134,6 +181,9 @@ def _write(connection: Connection, change: Change, both: list[str]) -> None:
     _add(connection, change)
     for consent_id, to in change.consents:
         connection.execute(GIVE, {"is": consent_id, "to": to})
+    for tie, has, gets in change.ties:
+        connection.execute(END_TWIN, {"is": tie, "has": has, "gets": gets, "now": change.at})
+        connection.execute(TIE, {"is": tie, "has": has, "gets": gets})
     if change.merge is not None:
         # Whoever waited here for another who joined the same two.
         _check(connection.execute(_between(*both)).first() is None)
@@ -167,7 +217,12 @@ def _add(connection: Connection, change: Change) -> None:
 
 
 def _is_elsewhere(connection: Connection, person_id: str, clinic: str | None) -> bool:
-    return clinic is not None and connection.execute(ELSEWHERE, {"of": person_id, "at": clinic}).first() is not None
+    """Tell it. A guardian need not be in any trail.
+
+    The attack: an administrator joins their own number with a guardian's, and acts for children at another clinic.
+    """
+    given = {"of": person_id, "at": clinic}
+    return clinic is not None and any(connection.execute(one, given).first() for one in (ELSEWHERE, TIED_ELSEWHERE))
 
 
 def _check(same: bool) -> None:
@@ -195,6 +250,7 @@ def _person(connection: Connection, person_id: str) -> PersonRows | None:
             for row in connection.execute(ENROLMENTS, of)
         ),
         consents=tuple(connection.execute(CONSENTS, of).scalars()),
+        ties=tuple(connection.execute(TIES, of).scalars()),
     )
 
 

@@ -37,6 +37,7 @@ def failing(api: Api) -> Api:
         queue=offices.queue,
         access=offices.access,
         filing=offices.filing,
+        noting=offices.noting,
         clients=given.clients,
         clinics=given.settings.clinics,
     )
