@@ -12,6 +12,7 @@ import structlog
 
 from idbroker import policy
 from idbroker.accounts.question import Onward, Proved, Settled, Stopped
+from idbroker.acting import Acting
 from idbroker.asking import FRESH, Asking, form_of, pending
 from idbroker.asking import Asked as Question
 from idbroker.client import Client
@@ -24,6 +25,7 @@ from idbroker.keeping import Kept
 from idbroker.oidc import levels
 from idbroker.patients.assisting import PROVIDER
 from idbroker.providers import App, Asked, Provider
+from idbroker.request import SigninRequest
 from idbroker.session import Session
 from idbroker.steps import TOO_LOW, GoTo, Show, Step, new_ref, notice_of
 from idbroker.transaction import Notice, Proof, Transaction
@@ -98,7 +100,6 @@ class Moves(Endings):
             return transaction, False
         now, identity = self.clock.now(), session.identity
         mark = self.asking.mark(session.person, identity)
-        newest = session.newest(client.id)
         proof = Proof(
             person=session.person,
             identity=identity,
@@ -106,12 +107,20 @@ class Moves(Endings):
             at=now,
             session=session.key,
             mark=mark,
-            before=newest.acting if newest is not None else None,
+            before=self._before(session, client, transaction.request),
         )
         settled, asked = self._first(transaction, proof)
         if asked is not None and self.asking.needs_fresh(asked) and now - identity.proved_at > FRESH:
             raise StaleProof
         return (settled, False) if asked is None else (_asking(settled, proof, asked), True)
+
+    def _before(self, session: Session, client: Client, request: SigninRequest) -> Acting | None:
+        """Return whom it was about before at this client: the one whom the request names, else the newest."""
+        named = request.acting_for or request.required_subject
+        acted = [one.acting for one in session.reached if one.client_id == client.id and one.acting is not None]
+        meant = (acting for acting in reversed(acted) if self.signon.subject(client, acting.ward) == named)
+        newest = session.newest(client.id)
+        return next(meant, newest.acting if newest is not None else None)
 
     def _first(self, transaction: Transaction, proof: Proof) -> tuple[Transaction, Question | None]:
         """Return what is to be asked first, and the transaction with what has its answer unasked."""
