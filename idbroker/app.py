@@ -212,7 +212,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         ended=foyer.assisting.ended,
     )
     wards = open_wards(given, counter.throttle, durable, lambda: keyring.secret(Use.SUBJECT), signout)
-    rooms = open_rooms(given, counter, signout, durable.events, wards.who, wards.noting.answered)
+    rooms = open_rooms(given, counter, signout, durable.events, wards.who, wards.noting.answered, wards.families)
     return House(
         settings=settings,
         clock=clock,
@@ -372,7 +372,7 @@ def make_site(house: House) -> Site:
         proxies=house.settings.server.proxies,
         address_header=house.settings.server.address_header,
         streams=min(8, house.settings.server.threads // 4),
-        origins=lambda name: house.providers[name].origins if name in house.providers else (),
+        origins=lambda name: getattr({**house.providers, **house.wards.registers.elsewhere}.get(name), "origins", ()),
     )
 
 

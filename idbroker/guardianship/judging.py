@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from idbroker.accounts.account import Standing
@@ -126,7 +126,7 @@ class Judging:
         else:
             found = self.registers.about(guardian, acting.number, clinic, now)
         same = [known for known in self.known(found) if self._person(known.tie) == acting.ward]
-        return self.best(same, guardian, client, clinic, now), found
+        return _still_named(self.best(same, guardian, client, clinic, now), acting), found
 
     def best(
         self,
@@ -157,6 +157,13 @@ class Judging:
         if tie.number is None:
             raise ValueError("a tie without a number is of somebody we know")
         return self.records.accounts.person(tie.number, now)
+
+
+def _still_named(verdict: Acting | Refusal, before: Acting) -> Acting | Refusal:
+    """Keep the name that was told when the ward was chosen: asked again, some registers say yes or no and no more."""
+    if isinstance(verdict, Refusal) or verdict.name is not None:
+        return verdict
+    return replace(verdict, given_name=before.given_name, family_name=before.family_name)
 
 
 def _unless_down(found: Found, verdict: Acting | Refusal, ward: str | None) -> Acting | Refusal:

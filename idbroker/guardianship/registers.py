@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -46,9 +46,23 @@ class Registers:
         """Return what every register of the clinic says of a guardian and one ward."""
         return self._all(clinic, guardian, ward.key, now, lambda one: one.about(guardian, ward, clinic, now))
 
-    def pages(self, clinic: Clinic) -> tuple[Elsewhere, ...]:
-        """Return the clinic's registers that have people choose at a page of their own."""
-        return tuple(self.elsewhere[name] for name in clinic.registers if name in self.elsewhere)
+    def chosen(self, answer: Answer, guardian: Guardian, clinic: Clinic, now: datetime) -> Found:
+        """Take what was chosen at a register's own page, and ask all others about the same wards: any of them may bar.
+
+        It is kept for its stated life, as what was asked is.
+        """
+        wards = dict.fromkeys(tie.number for tie in answer.ties if tie.number is not None)
+        for number in wards:
+            own = replace(answer, ties=tuple(tie for tie in answer.ties if tie.number == number))
+            self._keep(_name(answer.register, clinic, guardian, number.key), own, now)
+        found = [self.about(guardian, number, clinic, now) for number in wards]
+        others = (other for one in found for other in one.answers if other.register != answer.register)
+        down = dict.fromkeys(name for one in found for name in one.down)
+        return Found(answers=(answer, *others), down=tuple(down))
+
+    def pages(self, clinic: Clinic, guardian: Guardian) -> tuple[Elsewhere, ...]:
+        """Return the clinic's registers that have people choose at a page of their own, and can know this one."""
+        return tuple(one for one in self._pages(clinic) if one.knows(guardian))
 
     def page(self, name: str) -> Elsewhere:
         """Return one of them. NotFound when the configuration has it no more."""
@@ -58,8 +72,11 @@ class Registers:
         return found
 
     def _of(self, clinic: Clinic) -> tuple[Register, ...]:
-        named = (*(self.by_name.get(name) for name in clinic.registers), *self.pages(clinic))
+        named = (*(self.by_name.get(name) for name in clinic.registers), *self._pages(clinic))
         return (*self.always, *(one for one in named if one is not None))
+
+    def _pages(self, clinic: Clinic) -> tuple[Elsewhere, ...]:
+        return tuple(self.elsewhere[name] for name in clinic.registers if name in self.elsewhere)
 
     def _all(
         self, clinic: Clinic, guardian: Guardian, about: str, now: datetime, ask: Callable[[Register], Answer]
@@ -84,11 +101,19 @@ class Registers:
         now: datetime,
         ask: Callable[[Register], Answer],
     ) -> Answer:
-        name = hashlib.sha256(f"{register.name}\n{clinic.id}\n{guardian.person}\n{about}".encode()).hexdigest()
+        name = _name(register.name, clinic, guardian, about)
         kept = self.kept.get(name)
         if kept is not None and kept.value.asked_at <= now < kept.value.good_until:
             return kept.value
         answer = ask(register)
+        self._keep(name, answer, now)
+        return answer
+
+    def _keep(self, name: str, answer: Answer, now: datetime) -> None:
         if answer.good_until > now:
             self.kept.put(name, answer, answer.good_until - now)
-        return answer
+
+
+def _name(register: str, clinic: Clinic, guardian: Guardian, about: str) -> str:
+    """Return what an answer is kept by: whose, to which clinic, of whom, about whom."""
+    return hashlib.sha256(f"{register}\n{clinic.id}\n{guardian.person}\n{about}".encode()).hexdigest()

@@ -114,6 +114,15 @@ class Elsewhere(Register, Protocol):
         """What people call it."""
         ...
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The web origins that a form post may lead to when it leads to its page."""
+        ...
+
+    def knows(self, guardian: Guardian) -> bool:
+        """Tell whether it can know somebody: who has no number of its country is not sent there."""
+        ...
+
     def leave(self, guardian: Guardian, clinic: Clinic, return_url: str, now: datetime) -> Away:
         """Begin: return where to send the browser."""
         ...

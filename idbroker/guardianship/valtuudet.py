@@ -181,11 +181,9 @@ class Valtuudet:
             raise Untrusted("valtuudet: another person came back than left")
         with self._ended(begun.session, now):
             token = self.hypa.token(_code(reply), begun.return_url, now)
-            principals = self.hypa.chosen(begun.session, token, now)
-            ties = tuple(self._tie(begun.session, one, token, clinic, now) for one in principals)
-        if not ties:
-            raise Cancelled("valtuudet: nobody was chosen")
-        return self._answer(ties, now)
+            principal = _only(self.hypa.chosen(begun.session, token, now))
+            found = self._tie(begun.session, principal, token, clinic, now)
+        return self._answer((found,), now)
 
     def _tie(self, session: str, principal: Principal, token: str, clinic: Clinic, now: datetime) -> Tie:
         try:
@@ -230,6 +228,15 @@ class Valtuudet:
 def _hetu(guardian: Guardian) -> str | None:
     number = guardian.identity.number
     return number.value if number is not None and number.kind == HETU else None
+
+
+def _only(principals: tuple[Principal, ...]) -> Principal:
+    """Return who was chosen: a sign-in is about one person, and which of several is not ours to say."""
+    if not principals:
+        raise Cancelled("valtuudet delegate: nobody was chosen")
+    if len(principals) > 1:
+        raise Untrusted("valtuudet delegate: several were chosen")
+    return principals[0]
 
 
 def _code(reply: Mapping[str, str]) -> str:

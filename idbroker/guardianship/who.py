@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+import structlog
+
 from idbroker.accounts.question import Onward, Proved, Settled, Stopped
 from idbroker.acting import About, Acting
 from idbroker.ages import age_on, day_of
@@ -23,6 +25,7 @@ from idbroker.visit import Visit
 MOST_WARDS = 40
 JUST_ASKED = timedelta(seconds=20)  # a word that is good for its moment only is so for this long
 _LONGEST_NUMBER = 64
+_log = structlog.get_logger("idbroker.guardianship")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,15 +150,23 @@ class Who:
         # A service that renews in silence what was about a ward must not come to be about the guardian.
         renews = proved.before is not None and "none" in proved.request.prompt
         unasked = visit.client.acting == "always" and proved.request.acting_for is None and not renews and shortcut
-        if unasked and not offered and not found.down and not self.judging.registers.pages(visit.clinic):
+        if unasked and not offered and not found.down and not self.judging.registers.pages(visit.clinic, guardian):
             return Settled(about=About())  # nobody to choose from: the same for all who have nobody, whatever the cause
-        return self._shown(visit, proved, offered, down=bool(found.down))
+        return self._shown(visit, proved, guardian, offered, down=bool(found.down))
 
-    def _shown(self, visit: Visit, proved: Proved, offered: tuple[tuple[Known, Acting], ...], *, down: bool) -> Form:
+    def _shown(
+        self,
+        visit: Visit,
+        proved: Proved,
+        guardian: Guardian,
+        offered: tuple[tuple[Known, Acting], ...],
+        *,
+        down: bool,
+    ) -> Form:
         day = day_of(visit.now, visit.clinic.zone)
         wards = {f"name.{n}": acting.name or "" for n, (_, acting) in enumerate(offered)}
         ages = {f"age.{n}": _age(acting.birthdate, day) for n, (_, acting) in enumerate(offered)}
-        pages = self.judging.registers.pages(visit.clinic)
+        pages = self.judging.registers.pages(visit.clinic, guardian)
         values = {
             "self": proved.identity.name or "",
             "only": "1" if _must(visit, proved) else "",
@@ -224,13 +235,14 @@ class Who:
         return self._settled(visit, proved, verdict)
 
     def _leave(self, visit: Visit, guardian: Guardian, form: Form, reply: Mapping[str, str]) -> Form | Onward:
-        pages = {page.name: page for page in self.judging.registers.pages(visit.clinic)}
+        pages = {page.name: page for page in self.judging.registers.pages(visit.clinic, guardian)}
         page = pages.get(reply.get("register", "")) or next(iter(pages.values()), None)
         if page is None:
             return form
         try:
             away = page.leave(guardian, visit.clinic, self.return_url(page.name), visit.now)
-        except ProviderError:
+        except ProviderError as error:
+            _log.warning("register_failed", register=page.name, code=error.code, detail=error.detail)
             return replace(form, values={**form.values, "down": "1", "elsewhere": ""})
         shown = replace(_codec.unpack(form.state), away=away)
         return Onward(url=away.url, register=page.name, state=_codec.pack(shown))
@@ -244,10 +256,14 @@ class Who:
             page = self.judging.registers.page(away.register)
             answer = page.returned(guardian, visit.clinic, away, said, visit.now)
         except Cancelled:
-            return self._page(visit, proved, guardian)
-        except ProviderError:
-            return self._shown(visit, proved, (), down=True)
-        ties = self.judging.known(Found(answers=(answer,)))
+            return self._page(visit, proved, guardian, shortcut=False)
+        except ProviderError as error:
+            _log.warning("register_failed", register=away.register, code=error.code, detail=error.detail)
+            return self._shown(visit, proved, guardian, (), down=True)
+        found = self.judging.registers.chosen(answer, guardian, visit.clinic, visit.now)
+        if found.down:
+            return self._shown(visit, proved, guardian, (), down=True)
+        ties = self.judging.known(found)
         return self._settled(visit, proved, self.judging.best(ties, guardian, visit.client, visit.clinic, visit.now))
 
     def _settled(self, visit: Visit, proved: Proved, verdict: Acting | Refusal) -> Form | Settled:

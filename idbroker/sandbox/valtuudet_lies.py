@@ -42,6 +42,7 @@ ANSWERS: Mapping[str, Mapping[str, Callable[[Json], Json]]] = {
         "nobody": lambda _: [],
         "stranger": lambda said: [{**one, "personId": "010190-999Z"} for one in said],
         "path_person": lambda said: [{**one, "personId": "../../../oauth"} for one in said],
+        "two": lambda said: [*said, {"personId": _NEVER_CHOSEN, "name": ""}],
         "many": lambda said: said * 41,
         "unchosen": lambda said: [{**one, "personId": _NEVER_CHOSEN} for one in said],
     },
