@@ -11,6 +11,7 @@ from idbroker.events import Event
 from idbroker.staff.records import Members
 from idbroker.web.mine import TOLD, is_told
 
+_COLLEAGUES = ("guardianship.", "acting.")  # told to a person as theirs, to colleagues as the patient's
 _OURS = ("patient", "guardian", "operator")
 _PARTS = {
     "name": "r.name",
@@ -27,7 +28,7 @@ _PARTS = {
 
 def key_of(event: Event) -> str:
     """Return the text of what happened: as the person reads it, but of what staff did in the words of colleagues."""
-    if not event.kind.startswith("patient."):
+    if not event.kind.startswith(("patient.", *_COLLEAGUES)):
         return f"me.ev.{event.kind}"
     return f"s.ev.{event.kind}" if event.kind in TOLD else "s.ev.patient"
 
