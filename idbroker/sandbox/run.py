@@ -82,7 +82,7 @@ def running(host: str, port: int, home: Path) -> Iterator[Running]:
         stack.enter_context(_serving(issuer, scenes.application(lambda scene: scene.issuer)))
         stack.enter_context(_serving(portals, scenes.application(lambda scene: scene.portals)))
         stack.enter_context(_serving(mitid, scenes.application(lambda scene: scene.mitid)))
-        stack.enter_context(_serving(suomifi, scenes.application(lambda scene: scene.world.suomifi.app)))
+        stack.enter_context(_serving(suomifi, scenes.application(lambda scene: scene.world.suomi)))
         stack.enter_context(_serving(borgeradgang, scenes.application(lambda scene: scene.world.borgeradgang.app)))
         stack.enter_context(_serving(sms, scenes.application(lambda scene: scene.world.sms)))
         stack.enter_context(serving_mail(mail, lambda: scenes.now.world.mail))

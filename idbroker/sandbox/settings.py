@@ -152,6 +152,7 @@ def document(
                 "country": "FI",
                 "providers": ["suomifi"],
                 "languages": ["fi", "sv", "en"],
+                "registers": ["valtuudet"],
                 "phone": "+358 9 000 0000",
                 "help_url": f"{portals}/{VIDEOVISIT}/ohje",
             },
@@ -236,8 +237,10 @@ def document(
                 "clinic": "hyvinvointialue",
                 "auth_method": "private_key_jwt",
                 "jwks": jwks[VIDEOVISIT],
-                "scopes": ["openid", "profile", "national_number"],
+                "scopes": ["openid", "profile", "national_number", "acting_for"],
                 "national_number": True,
+                # A visit may be a child's: whoever comes is asked, and chooses at Suomi.fi.
+                "acting": "always",
             },
         },
     }

@@ -38,7 +38,7 @@ SKEW = timedelta(minutes=5)
 _PLACES = ("/service/", "/oauth/")
 _LIE_CLOCK = timedelta(minutes=10)
 
-__all__ = ["LIES", "SimService", "SimValtuudet", "beside", "make_valtuudet"]
+__all__ = ["LIES", "PROVIDER", "SimService", "SimValtuudet", "beside", "make_valtuudet", "table"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +103,19 @@ def make_valtuudet(
         oauth_password_file=files["oauth-password"],
         rest_key_file=files["rest-key"],
     )
+
+
+def table(sim: SimValtuudet, address: str) -> Mapping[str, Any]:
+    """Return the table of `[registers.valtuudet]`. Its word is good for less than in life: changes are seen at once."""
+    return {
+        "kind": PROVIDER,
+        "address": address,
+        "client_id": sim.service.client_id,
+        "api_key_file": str(sim.api_key_file),
+        "oauth_password_file": str(sim.oauth_password_file),
+        "rest_key_file": str(sim.rest_key_file),
+        "life": "30 s",
+    }
 
 
 def beside(sim: SimValtuudet, other: WSGIApplication) -> WSGIApplication:

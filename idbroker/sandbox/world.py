@@ -29,7 +29,7 @@ from idbroker.person import person_keys
 from idbroker.providers import Described, Provider
 from idbroker.registration import Mistake
 from idbroker.rotation import plan_rotation
-from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, register, suomifi
+from idbroker.sandbox import bankid, borgeradgang, freja, gateways, mailserver, mitid, register, suomifi, valtuudet
 from idbroker.sandbox.bankid import SimBankID, make_bankid
 from idbroker.sandbox.borgeradgang import SimGateway, make_borgeradgang
 from idbroker.sandbox.custody import Custodies
@@ -55,6 +55,7 @@ from idbroker.sandbox.tables import (
     freja_table,
     suomifi_table,
 )
+from idbroker.sandbox.valtuudet import SimValtuudet, beside, make_valtuudet
 from idbroker.web.front import make_web
 
 # Nobody outside has cached a key set of the sandbox for a day: here a rotation takes effect at once.
@@ -108,6 +109,7 @@ class World:
     bankid: SimBankID
     freja: SimFreja
     suomifi: SimSuomiFi
+    valtuudet: SimValtuudet
     borgeradgang: SimGateway
     sms: WSGIApplication
     mail: SimMail
@@ -116,6 +118,11 @@ class World:
     def phones(self) -> Mapping[str, Phone]:
         """Return the apps that are on people's phones, by provider."""
         return {"bankid": self.bankid.phone, "freja": self.freja.phone}
+
+    @property
+    def suomi(self) -> WSGIApplication:
+        """Return what the servers of Suomi.fi answer: e-Identification and e-Authorizations."""
+        return beside(self.valtuudet, self.suomifi.app)
 
     def staff(self) -> tuple[AtWork, ...]:
         """Return who works at the clinics, with what they type now. Raises StoreError."""
@@ -172,7 +179,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         {
             "mitid": mitid.LIES, "bankid": bankid.LIES, "freja": freja.LIES, "suomifi": suomifi.LIES,
             "borgeradgang": borgeradgang.LIES, "email": mailserver.LIES, "sms": gateways.LIES,
-            register.NAME: register.LIES,
+            register.NAME: register.LIES, valtuudet.PROVIDER: valtuudet.LIES,
         }
     )  # fmt: skip
     credentials = Credentials(
@@ -190,6 +197,10 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     sim_borgeradgang = make_borgeradgang(
         people, clock, faults, addresses.borgeradgang, ours, folder=_folder(folder / "borgeradgang")
     )
+    sim_valtuudet = make_valtuudet(
+        people, custody, clock, faults, (f"{addresses.issuer}/callback/{valtuudet.PROVIDER}",),
+        folder=_folder(folder / valtuudet.PROVIDER),
+    )  # fmt: skip
     settings = document(
         issuer=addresses.issuer,
         portals=addresses.portals,
@@ -203,7 +214,10 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         secrets={portal: secret_digest(secret) for portal, secret in credentials.secrets.items()},
         jwks={portal: key.jwks for portal, key in credentials.keys.items()},
         channels=channels(addresses, sms_token),
-        registers={register.NAME: register.table(addresses.sms, register_token, folder)},
+        registers={
+            register.NAME: register.table(addresses.sms, register_token, folder),
+            valtuudet.PROVIDER: valtuudet.table(sim_valtuudet, addresses.suomifi),
+        },
     )
     house = open_house(config.read(settings), folder, clock=clock, sandbox=True)
     house.durable.migrate()
@@ -234,6 +248,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
         bankid=sim_bankid,
         freja=sim_freja,
         suomifi=sim_suomifi,
+        valtuudet=sim_valtuudet,
         borgeradgang=sim_borgeradgang,
         # Both are other companies' machines, which nobody opens in a browser: one port does.
         sms=DispatcherMiddleware(
