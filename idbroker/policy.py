@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from idbroker.ages import age_on, comes_of_age, day_of
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.grant import wants_number
+from idbroker.guardianship.rules import birth_of, by_password, may_enter
 from idbroker.identity import Identity, LoA
 from idbroker.request import SigninRequest
 from idbroker.session import Session, Settings
@@ -94,6 +96,34 @@ def assisted_elsewhere(case: Case) -> Decision | None:
     return None if here and case.client.assisted != "never" else Refuse("assisted_elsewhere")
 
 
+def too_young(case: Case) -> Decision | None:
+    """Refuse a child who signs in themselves in a way that is not theirs yet (docs/decisions/0029).
+
+    Of whom no age is known nothing is said here: it is the eIDs' issuers who keep children out of those, and refusing
+    everybody whose eID tells no birth date would refuse grown people. What acts for a child asks for its age always.
+    That guardians act at a service too changes nothing for the child. Staff who vouch for a child see it.
+    """
+    born = birth_of(case.identity)
+    if born is None or case.identity.assisted is not None:
+        return None
+    limits, day = case.clinic.limits.but(case.client.ages), day_of(case.now, case.clinic.zone)
+    allowed = may_enter(limits, age_on(born, day), by_eid=not by_password(case.identity))
+    return None if allowed else Refuse("too_young")
+
+
+def outgrown(case: Case) -> Decision | None:
+    """Let what a child proved by password before its birthday count no more on that day.
+
+    The attack: a guardian who has the password waits on a page past midnight, and goes on as a grown person.
+    """
+    born = birth_of(case.identity)
+    if born is None or not by_password(case.identity):
+        return None
+    grown = comes_of_age(born, case.clinic.limits.but(case.client.ages).code_until)
+    proved, day = (day_of(at, case.clinic.zone) for at in (case.identity.proved_at, case.now))
+    return Refuse("outgrown") if proved < grown <= day else None
+
+
 def level_too_low(case: Case) -> Decision | None:
     """Require the level by what was received, never by what was asked (ASVS 6.8.4)."""
     if case.identity.loa < case.request.minimum:
@@ -119,6 +149,8 @@ RULES: tuple[Callable[[Case], Decision | None], ...] = (
     test_person,
     provider_not_accepted,
     assisted_elsewhere,
+    too_young,
+    outgrown,
     proof_too_old,
     level_too_low,
 )

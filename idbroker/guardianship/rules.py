@@ -92,10 +92,10 @@ def outgrown(claim: Claim) -> str:
     """End custody at 00:00 of the birthday; somebody whose age cannot be seen is nobody's child."""
     if claim.tie.relation == MANDATE:
         return ""
-    born, until = claim.tie.born, claim.limits.guardian_until
-    if not until:
+    if not claim.limits.guardian_until:
         return "no_guardians"
-    return "age" if born is None or is_of_age(born, until, claim.day) else ""
+    grown = _grown(claim)
+    return "age" if grown is None or claim.day >= grown else ""
 
 
 def lapsed(claim: Claim) -> str:
@@ -128,13 +128,15 @@ RULES: tuple[Callable[[Claim], str], ...] = (
 )
 
 
+def _grown(claim: Claim) -> date | None:
+    """Return the birthday from which custody holds no more; None for a mandate, and where no age can be seen."""
+    born = claim.tie.born if claim.tie.relation != MANDATE else None
+    return None if born is None else comes_of_age(born, claim.limits.guardian_until)
+
+
 def _until(claim: Claim) -> datetime:
-    ends = [claim.now + LONGEST]
-    if claim.tie.relation != MANDATE and claim.tie.born is not None:
-        ends.append(first_minute(comes_of_age(claim.tie.born, claim.limits.guardian_until), claim.zone))
-    if claim.tie.until is not None:
-        ends.append(first_minute(claim.tie.until, claim.zone))
-    return min(ends)
+    days = (day for day in (_grown(claim), claim.tie.until) if day is not None)
+    return min([claim.now + LONGEST, *(first_minute(day, claim.zone) for day in days)])
 
 
 # ---- signing in oneself ------------------------------------------------------------------------------
@@ -152,13 +154,24 @@ def guardian_enters(limits: Ages, age: int) -> bool:
     return age < limits.guardian_until
 
 
+def by_password(identity: Identity) -> bool:
+    """Tell whether a proof is number, password and code, which a guardian may have set up: no eID, and not staff."""
+    # An eID may prove the level low too; it says when it told us, and we do not.
+    return identity.loa is LoA.LOW and identity.upstream_issued is None and identity.assisted is None
+
+
+def birth_of(identity: Identity) -> date | None:
+    """Return when who signed in was born: as was proved, else as the number says."""
+    return identity.birthdate or (identity.number.birthdate if identity.number is not None else None)
+
+
 def own_end(identity: Identity, limits: Ages, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when a child's own sign-in by password ends by itself: local midnight of the birthday; None for others.
 
     The attack: a guardian who knows the password of the sign-in they once set up stays signed in as a grown person.
     """
-    born = identity.birthdate or (identity.number.birthdate if identity.number is not None else None)
-    if identity.loa is not LoA.LOW or identity.assisted is not None or born is None:
+    born = birth_of(identity)
+    if born is None or not by_password(identity):
         return None
     grown = comes_of_age(born, limits.code_until)
     return first_minute(grown, zone) if day_of(now, zone) < grown else None

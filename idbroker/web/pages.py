@@ -183,7 +183,8 @@ class Pages:
         values = {name: named(value) for name, value in names.items() if value}
         bare = f"{notice.key}.nophone"
         key = bare if not frame.phone and self._words.knows(bare) else notice.key
-        return self._say(frame)(key, **values)
+        besides = (self._say(frame)(key, age=age) for key, age in notice.besides)
+        return Markup(" ").join((self._say(frame)(key, age=notice.age, **values), *besides))
 
     def _plain(self, view: WayBackView, h1: str, *texts: str, onward: str) -> str:
         say = self._say(view.frame)

@@ -20,7 +20,7 @@ from idbroker.providers import App
 from idbroker.request import SigninRequest
 from idbroker.transaction import Notice, PendingForm, PendingWait, Transaction
 from idbroker.turns import TRANSACTION_LIFE
-from idbroker.web import views
+from idbroker.web import views, young
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
 from idbroker.words import negotiate
@@ -69,9 +69,7 @@ class Screens:
             ways=tuple(
                 views.way(name, self._title(name), note_down=name == down, last_used=name == last) for name in names
             ),
-            notice=views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
-            if notice and notice.key != "c.down"
-            else None,
+            notice=self._notice(notice, names, client, clinic) if notice and notice.key != "c.down" else None,
             register=clinic.takes_registrations,
             child_age=clinic.grown_up,
             wish=transaction.wish,
@@ -226,6 +224,11 @@ class Screens:
             open_until=transaction.opened_at + TRANSACTION_LIFE if live else None,
             zone=clinic.zone,
         )
+
+    def _notice(self, notice: Notice, names: Sequence[str], client: Client, clinic: Clinic) -> views.Notice:
+        view = views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
+        levels = {name: known.loa for name, known in self._site.broker.providers.items()}
+        return young.spelled_out(view, client, clinic, levels, names, notice.provider or "")
 
     def _named_in(self, notice: Notice) -> str | None:
         """Return what an eID is called in a notice: where it is about the app, as the app is called."""

@@ -58,11 +58,16 @@ class Way:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Why the person is here again: a text's key, the name of the eID it is about, the code to tell us."""
+    """Why the person is here again: a text's key, the name of the eID it is about, the code to tell us.
+
+    `age` is for the text, where it speaks of one; `besides` are sentences after it, each with an age of its own.
+    """
 
     key: str
     eid: str | None = None
     ref: str | None = None
+    age: int | None = None
+    besides: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
