@@ -80,7 +80,7 @@ class Tokens:
         found = self.refresh_tokens.find(request.token.digest)
         kept = token.check_refresh(found, client, now)
         grant = _GRANTS.unpack(self.sealer.open(kept.grant, kept.digest.encode()))
-        if grant.ended(now):
+        if grant.ended(now) or not token.takes(client, grant):
             raise OAuthError("invalid_grant", "The refresh token is not valid", detail="what it rests on is over")
         # A scope taken from the client since is not given again.
         still = tuple(scope for scope in grant.scopes if scope in client.scopes)
@@ -97,6 +97,21 @@ class Tokens:
             self.end_family(grant.id)
             raise OAuthError("invalid_grant", "The refresh token is not valid", detail="revoked meanwhile")
         return self._response(grant, client, access, again, now, renewed=True)
+
+    def presented(self, client: Client, text: str) -> tuple[Grant, LiveToken] | None:
+        """Return what a living access token of this client's own stands for; None for any other."""
+        found = self._live(text)
+        return found if found is not None and found[0].client_id == client.id else None
+
+    def issue(self, client: Client, grant: Grant) -> Mapping[str, Any] | None:
+        """Give the one access token of a grant whose code nobody has; None if the family has ended meanwhile."""
+        now = self.clock.now()
+        kept = self.grants.get(grant.id)
+        access = self._access_token(grant, client, grant.scopes, now)
+        life = client.access_token_life + GRANT_SLACK
+        if kept is None or not self.grants.swap(grant.id, kept.raw, kept.value.spent(access.kept), life):
+            return None
+        return self._response(grant, client, access, None, now, renewed=True)
 
     def _access_token(self, grant: Grant, client: Client, scopes: tuple[str, ...], now: datetime) -> token.AccessToken:
         signer = self.keys.signing(client.id_token_alg) if client.access_token == "jwt" else None

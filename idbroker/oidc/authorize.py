@@ -13,6 +13,7 @@ from idbroker.errors import BadLink, OAuthError
 from idbroker.oidc import levels
 from idbroker.oidc.claims_request import ClaimsRequest, parse_claims
 from idbroker.oidc.parameters import Parameters, refuse_duplicates
+from idbroker.oidc.token import is_acting_for
 from idbroker.registration import RESPONSE_MODES, SCOPES
 from idbroker.request import SigninRequest
 
@@ -190,10 +191,15 @@ def _registered_door(asking: Asking) -> str | None:
 
 
 def _acting_for(asking: Asking) -> str | None:
-    """Return who it is to be about: our own parameter, or the scope that stands for `ask`."""
+    """Return who it is to be about: our own parameter, or the scope that stands for `ask`.
+
+    A hint without a page says it, too: a portal that always asks for the scope renews all the same.
+    """
     named = asking.parameters.get("acting_for")
     if named is not None:
         return named
+    if "id_token_hint" in asking.parameters and "none" in asking.parameters.words("prompt"):
+        return None
     asks = "acting_for" in asking.parameters.words("scope") and "acting_for" in asking.client.scopes
     return "ask" if asks or asking.claims.essential_act else None
 
@@ -300,7 +306,7 @@ def check_essential_acr(asking: Asking) -> None:
 def check_acting(asking: Asking) -> None:
     """Refuse to ask for guardians where none may sign in: a service must never take a parent for the child."""
     wished, essential = asking.parameters.get("acting_for"), asking.claims.essential_act
-    if wished is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", wished):
+    if wished is not None and not is_acting_for(wished):
         raise OAuthError("invalid_request", "The acting_for parameter is malformed")
     if asking.client.acting == "never" and (essential or wished not in (None, "self")):
         raise OAuthError("invalid_request", "The client is not registered for people who act for others")

@@ -53,6 +53,8 @@ def document(issuer: str, *, languages: Collection[str] = LANGUAGE_TAGS) -> Mapp
             "acr",
             "amr",
             "sid",
+            "act",
+            "guardianship",
             "name",
             "given_name",
             "family_name",
@@ -61,6 +63,8 @@ def document(issuer: str, *, languages: Collection[str] = LANGUAGE_TAGS) -> Mapp
             "national_number_country",
         ],
         "claims_parameter_supported": True,
+        # Our own: who a sign-in is about (docs/integrating.md). Whoever does not know it ignores it (RFC 8414, 2).
+        "acting_for_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "backchannel_logout_supported": True,

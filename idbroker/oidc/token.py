@@ -18,7 +18,9 @@ from idbroker.oidc import jose
 from idbroker.oidc.parameters import Parameters, refuse_duplicates
 from idbroker.oidc.secret import Secret, inside_jwt, new_secret, read_secret
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials", EXCHANGE)
 CODE_LIFE = timedelta(seconds=60)
 ID_TOKEN_LIFE = timedelta(minutes=10)
 
@@ -47,7 +49,22 @@ class ClientRequest:
     scopes: tuple[str, ...]
 
 
-def parse(parameters: Parameters, client: Client) -> CodeRequest | RefreshRequest | ClientRequest:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeRequest:
+    """An access token presented for another of the same client, about `acting_for` (RFC 8693, 2.1).
+
+    `acting_for` is `self` or the `sub` of a ward; `scopes` those wished, none for all.
+    """
+
+    subject_token: str = field(repr=False)
+    acting_for: str = field(repr=False)
+    scopes: tuple[str, ...]
+
+
+TokenRequest = CodeRequest | RefreshRequest | ClientRequest | ExchangeRequest
+
+
+def parse(parameters: Parameters, client: Client) -> TokenRequest:
     """Return what an authenticated client asks. Raises OAuthError (RFC 6749, 5.2)."""
     refuse_duplicates(parameters)
     grant_type = parameters.get("grant_type")
@@ -65,7 +82,40 @@ def parse(parameters: Parameters, client: Client) -> CodeRequest | RefreshReques
         return RefreshRequest(token=_presented(parameters, "refresh_token"), scopes=parameters.words("scope"))
     if grant_type == "client_credentials":
         return _own_request(parameters, client)
+    if grant_type == EXCHANGE:
+        return _exchange_request(parameters, client)
     raise OAuthError("unsupported_grant_type", "This grant_type is not supported")
+
+
+def _exchange_request(parameters: Parameters, client: Client) -> ExchangeRequest:
+    """Return what is to be exchanged.
+
+    Not by a client that proves nothing: whoever is shown its token, an API say, could exchange it for one about
+    everybody else of the same guardian's (RFC 8693, 5).
+    """
+    if client.auth_method == "none" or client.acting == "never":
+        raise OAuthError("unauthorized_client", "The client is not registered for token exchange")
+    _check_understood(parameters)
+    subject_token, acting_for = parameters.get("subject_token"), parameters.get("acting_for")
+    if subject_token is None or acting_for is None:
+        raise OAuthError("invalid_request", "The subject_token or acting_for parameter is missing")
+    if acting_for == "ask" or not is_acting_for(acting_for):
+        raise OAuthError("invalid_request", "The acting_for parameter is malformed")
+    if acting_for == "self" and client.acting == "required":
+        raise OAuthError("invalid_request", "The client takes nobody for themselves")
+    return ExchangeRequest(subject_token=subject_token, acting_for=acting_for, scopes=parameters.words("scope"))
+
+
+def _check_understood(parameters: Parameters) -> None:
+    """Refuse what means something that we do not do: leaving it out would give another token than was asked for."""
+    if "resource" in parameters or "audience" in parameters:
+        raise OAuthError("invalid_target", "Tokens are exchanged for the client itself only")  # RFC 8693, 2.2.2
+    if "actor_token" in parameters or "actor_token_type" in parameters:
+        raise OAuthError("invalid_request", "The actor is who signed in: no actor_token is taken")
+    if parameters.get("subject_token_type") != ACCESS_TOKEN:
+        raise OAuthError("invalid_request", "The subject_token_type must be that of access tokens")
+    if parameters.get("requested_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+        raise OAuthError("invalid_request", "The requested_token_type must be that of access tokens")
 
 
 def _own_request(parameters: Parameters, client: Client) -> ClientRequest:
@@ -140,6 +190,12 @@ def check_until(redemption: Redemption) -> None:
         raise _invalid("what it rests on is over")
 
 
+def check_acts(redemption: Redemption) -> None:
+    """Refuse what the client's registration has come to exclude since: a ward's code, or a guardian's own."""
+    if not takes(redemption.client, redemption.grant):
+        raise _invalid("the client takes no such sign-in any more")
+
+
 def check_redirect_uri(redemption: Redemption) -> None:
     """Require the redirect URI of the request, octet by octet (RFC 6749, 4.1.3)."""
     if redemption.request.redirect_uri != redemption.grant.redirect_uri:
@@ -166,6 +222,7 @@ REDEMPTION_CHECKS: tuple[Callable[[Redemption], None], ...] = (
     check_unspent,
     check_fresh,
     check_until,
+    check_acts,
     check_redirect_uri,
     check_verifier,
 )
@@ -186,6 +243,21 @@ def narrowed(scopes: tuple[str, ...], granted: tuple[str, ...]) -> tuple[str, ..
     if not set(scopes) <= set(granted):
         raise OAuthError("invalid_scope", "A scope was not granted")
     return scopes or granted
+
+
+# ---- exchanging ----------------------------------------------------------------------------------
+
+
+def exchangeable(scopes: tuple[str, ...], live: LiveToken, client: Client) -> tuple[str, ...]:
+    """Return the scopes of an exchanged token: those wished, never more than the presented one has (RFC 8693, 2.1).
+
+    Not offline_access: what came of an exchange is exchanged anew, and judged anew.
+    """
+    still = tuple(scope for scope in live.scopes if scope in client.scopes and scope != "offline_access")
+    found = narrowed(tuple(scope for scope in scopes if scope != "offline_access"), still)
+    if "openid" not in found:
+        raise OAuthError("invalid_scope", "The scope must contain openid")
+    return found
 
 
 # ---- answering -----------------------------------------------------------------------------------
@@ -225,6 +297,20 @@ def new_access_token(
         **acting(grant),
     }
     return AccessToken(text=jose.sign(claims, signer, typ="at+jwt"), kept=kept)
+
+
+def takes(client: Client, grant: Grant) -> bool:
+    """Tell whether a client takes what a grant is: a guardian's for a ward, or somebody's own.
+
+    The attack: a registration that has become `acting = never` goes on being given children's tokens by refresh.
+    """
+    acts = grant.guardianship is not None
+    return client.acting != "never" if acts else client.acting != "required"
+
+
+def is_acting_for(text: str) -> bool:
+    """Tell whether a text can be an `acting_for`: `ask`, `self`, or a `sub` (Core 2: at most 255 of ASCII)."""
+    return re.fullmatch(r"[\x21-\x7e]{1,255}", text) is not None
 
 
 def acting(grant: Grant) -> Mapping[str, Any]:

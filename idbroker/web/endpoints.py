@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.client import Client
 from idbroker.errors import OAuthError
+from idbroker.exchanging import Exchanging
 from idbroker.oidc import bearer, token
 from idbroker.oidc.client_auth import InvalidClient
 from idbroker.oidc.parameters import Parameters, parse_form, refuse_duplicates
@@ -47,6 +48,7 @@ class _Endpoints:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._metadata = json.dumps(site.metadata).encode()
+        self._exchanging = Exchanging(moves=site.broker.moves, tokens=site.tokens)
 
     def discovery(self) -> Response:
         return _public(self._metadata, METADATA_SECONDS)
@@ -66,6 +68,8 @@ class _Endpoints:
             return self._site.tokens.redeem(client, asked)
         if isinstance(asked, token.ClientRequest):
             return self._site.credentials.issue(client, asked)
+        if isinstance(asked, token.ExchangeRequest):
+            return self._exchanging.exchange(client, asked)
         return self._site.tokens.refresh(client, asked)
 
     def revoke(self) -> Response:
