@@ -80,7 +80,7 @@ class Who:
         match reply.get("do", ""):
             case "returned" if shown.away is not None:
                 return self._returned(visit, proved, guardian, shown.away, reply)
-            case "number":
+            case "" | "number" as do if do or reply.get("number", "").strip():  # Enter in the field has no `do`
                 return self._typed(visit, proved, guardian, form, reply)
             case "elsewhere":
                 return self._leave(visit, guardian, form, reply)
