@@ -14,7 +14,7 @@ from idbroker.app import config_path, open_keys, open_stores
 from idbroker.client import Client
 from idbroker.clinic import Clinic, PasswordRules
 from idbroker.clock import SystemClock
-from idbroker.eids import check_providers
+from idbroker.commands.check_ages import ages, entrances, gap_notes, levels_of
 from idbroker.errors import ConfigError, OperatorError, StoreError
 from idbroker.identity import LoA
 from idbroker.otp import settings as codes
@@ -24,10 +24,10 @@ from idbroker.registration import mistakes_of
 Finding = tuple[str, str]
 
 
-@click.command()
+@click.group(invoke_without_command=True, subcommand_metavar="[ages]")
 @click.option("--offline", is_flag=True, help="Only the file: do not open stores or keys.")
-@click.pass_obj
-def check(given: str | None, offline: bool) -> None:
+@click.pass_context
+def check(context: click.Context, offline: bool) -> None:
     """Check the configuration, the stores and the keys; say every mistake at once.
 
     \b
@@ -35,16 +35,25 @@ def check(given: str | None, offline: bool) -> None:
       idbroker check
     Exit codes: 0 all in order, 2 mistakes in the configuration, 1 something does not answer.
     """  # noqa: D301 - click wants the backspace itself: it keeps the lines apart
+    if context.invoked_subcommand is None:
+        everything(context.obj, offline)
+
+
+check.add_command(ages)
+
+
+def everything(given: str | None, offline: bool) -> None:
+    """Check it all, and end with the exit code."""
     path = config_path(given)
     try:
         settings = config.load(path)
-        check_providers(settings)
+        levels = levels_of(settings)
     except ConfigError as error:
         click.echo(f"error: {len(error.mistakes)} mistake(s) in {path.name}", err=True)
         for where, what in error.mistakes:
             click.echo(f"  [{where}] {what}", err=True)
         raise click.exceptions.Exit(2) from error
-    for where, what in advice(settings):
+    for where, what in (*advice(settings), *gap_notes(entrances(settings.clients, settings, levels))):
         click.echo(f"note: [{where}] {what}")
     away = [] if offline else list(unanswered(settings, path.parent))
     for where, what in away:
