@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from idbroker.words import Words, calendar_date, clock_time
 
 NEWS = timedelta(days=3)  # how long it is tried to tell somebody of what has happened
 WARNING = timedelta(hours=24)
+Secrets = Mapping[Channel, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,26 @@ class _Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """A link to a child's first password: each channel has its own way to write it; good `until` a moment."""
+
+    until: datetime
+    secret: Callable[[Channel], str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birthday:
+    """So many days before it, or on it, a child gets as old as `age`, `at` midnight; a clinic's word, for a service."""
+
+    ward: str
+    clinic: str
+    client: str | None
+    at: datetime
+    age: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Voice:
     """The words of one clinic and service, in one language."""
 
@@ -43,11 +64,11 @@ class _Voice:
     client: Client | None
     language: str
 
-    def say(self, key: str, at: datetime | None = None) -> str:
+    def say(self, key: str, at: datetime | None = None, **more: str) -> str:
         """Return a text with names and the moment in place; a clinic without a telephone has its own wording."""
         bare = f"{key}.nophone"
         chosen = bare if not self.clinic.phone and self.words.knows(bare) else key
-        return self.words.say(chosen, self.language, self.clinic.country, **self._values(at))
+        return self.words.say(chosen, self.language, self.clinic.country, **self._values(at), **more)
 
     @property
     def service(self) -> str:
@@ -82,55 +103,36 @@ class Letters:
 
     # ---- links -----------------------------------------------------------------------------------
 
-    def reset(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact]) -> None:
+    def reset(self, link: Link, secrets: Secrets, contacts: Iterable[Contact]) -> None:
         """Send the link to choose a new password: each channel has its own way to write it."""
         voice = self._voice_to(link.person, link.clinic, link.client, link.language)
-        if voice is None:
-            return
-        for contact in contacts:
-            letter = _Letter(
-                kind="reset",
-                subject=voice.say("m.reset.sub"),
-                paragraphs=(voice.say("m.reset", link.ends_at),),
-                short=voice.say("m.reset.sms", link.ends_at),
-                link=self.address(secrets[contact.channel]),
-                after=(voice.say("m.reset.not"),),
-            )
-            self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
+        self._linked("reset", ("m.reset.sub", "m.reset", "m.reset.sms", "m.reset.not"), voice, link, secrets, contacts)
 
-    def activation(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact], *, eid: bool) -> None:
+    def activation(self, link: Link, secrets: Secrets, contacts: Iterable[Contact], *, eid: bool) -> None:
         """Send the link to choose the first password: each channel has its own way to write it.
 
         `eid` says that the first sign-in asks for an eID.
         """
+        keys = ("m.act.sub", "m.act", "m.act.sms", *(["m.act.eid"] if eid else []), "m.act.not")
         voice = self._voice(link.clinic, link.client, link.language)
-        if voice is None:
-            return
-        for contact in contacts:
-            letter = _Letter(
-                kind="activation",
-                subject=voice.say("m.act.sub"),
-                paragraphs=(voice.say("m.act", link.ends_at),),
-                short=voice.say("m.act.sms", link.ends_at),
-                link=self.address(secrets[contact.channel]),
-                after=(*([voice.say("m.act.eid")] if eid else []), voice.say("m.act.not")),
-            )
-            self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
+        self._linked("activation", keys, voice, link, secrets, contacts)
 
-    def renewal(self, link: Link, secrets: Mapping[Channel, str], contacts: Iterable[Contact]) -> None:
+    def renewal(self, link: Link, secrets: Secrets, contacts: Iterable[Contact]) -> None:
         """Send the link that staff send to somebody whose address has not been shown to be theirs."""
         voice = self._voice(link.clinic, link.client, link.language)
+        self._linked("renewal", ("m.reset.sub", "m.renew", "m.act.sms", "m.act.not"), voice, link, secrets, contacts)
+
+    def _linked(
+        self, kind: str, keys: Sequence[str], voice: _Voice | None, link: Link, secrets: Secrets, to: Iterable[Contact]
+    ) -> None:
+        """Send a link; the keys are of the subject, the text, the text message, and what stands below the link."""
         if voice is None:
             return
-        for contact in contacts:
-            letter = _Letter(
-                kind="renewal",
-                subject=voice.say("m.reset.sub"),
-                paragraphs=(voice.say("m.renew", link.ends_at),),
-                short=voice.say("m.act.sms", link.ends_at),
-                link=self.address(secrets[contact.channel]),
-                after=(voice.say("m.act.not"),),
-            )
+        subject, text, short = (voice.say(key, link.ends_at) for key in keys[:3])
+        after = tuple(map(voice.say, keys[3:]))
+        for contact in to:
+            way = self.address(secrets[contact.channel])
+            letter = _Letter(kind=kind, subject=subject, paragraphs=(text,), short=short, link=way, after=after)
             self._send(letter, voice, link.person, (contact,), (link.digest,), link.ends_at)
 
     def lasting(self, account: Account, gift: Gift) -> None:
@@ -237,10 +239,19 @@ class Letters:
         letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
         self._send(letter, voice, enrolment.person, told_of_help(enrolment, account), (about,))
 
-    def handled(self, enrolment: Enrolment, account: Account) -> None:
+    def handed_over(self, account: Account, approved: Enrolment, at: datetime) -> None:
+        """Tell the guardian who set a child's sign-in up that the child is grown and has come with an eID of its own.
+
+        In the name of the clinic that approved them, whichever service the child has come to: that is its own affair.
+        """
+        voice = self._voice(approved.clinic, None, account.language)
+        self._news("m.grown", "grown", account, account.contacts, voice, at)
+
+    def handled(self, enrolment: Enrolment, account: Account, first: First | None = None) -> None:
         """Tell who asked that the clinic has answered: yes, with the way in; or no, with whom to ask.
 
-        `account` is the guardian's, where a guardian asked for a child. Never why not: that is the clinic's to say.
+        `account` is the guardian's, where a guardian asked for a child; `first` leads to the child's first password.
+        Never why not: that is the clinic's to say.
         """
         voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
         if voice is None:
@@ -248,7 +259,23 @@ class Letters:
         letter = _answer(voice, enrolment, child=account.person != enrolment.person)
         decided = (enrolment.decided_at or enrolment.asked_at).isoformat()
         contacts = _one_way(account.reachable or account.contacts)
+        if first is not None and contacts:
+            text, short = voice.say("m.childset", first.until), voice.say("m.act.sms", first.until)
+            way = self.address(first.secret(contacts[0].channel))
+            letter = replace(letter, paragraphs=(text,), short=short, link=way)
         self._send(letter, voice, account.person, contacts, (enrolment.person, enrolment.clinic, decided))
+
+    def birthday(self, birthday: Birthday, account: Account, contacts: tuple[Contact, ...]) -> None:
+        """Tell a child, or its guardian, that what a guardian may do ends by itself; on the day, with the way in."""
+        voice = self._voice(birthday.clinic, birthday.client, account.language)
+        if voice is None:
+            return
+        key = "m.age" + (".own" if account.person == birthday.ward else "") + ("" if birthday.days else ".day")
+        said = [voice.say(key + part, birthday.at, age=str(birthday.age)) for part in (".sub", "", ".sms")]
+        way = voice.client.way_back if voice.client and not birthday.days else None
+        letter = _Letter(kind="age", subject=said[0], paragraphs=(said[1],), short=said[2], link=way)
+        about = (birthday.ward, birthday.clinic, birthday.at.isoformat(), str(birthday.days))
+        self._send(letter, voice, account.person, _one_way(contacts), about)
 
     # ---- how -------------------------------------------------------------------------------------
 
