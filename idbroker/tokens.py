@@ -200,7 +200,8 @@ class Tokens:
         if kept is None or live is None:
             return None
         client = self.clients.find(kept.value.client_id)
-        return (kept.value, live) if client is not None and not client.disabled else None
+        good = client is not None and not client.disabled and token.takes(client, kept.value)
+        return (kept.value, live) if good else None
 
     # ---- ending ----------------------------------------------------------------------------------
 

@@ -112,6 +112,18 @@ class ActingHouse(Door):
         """Return which day it is."""
         return self.clock.now().date()
 
+    def fresh(self) -> ActingHouse:
+        """Begin anew, a day later: nobody acts for anybody, every register is well, and nobody has tried anything."""
+        self.clock.move(timedelta(days=1))
+        self.folk.ties.clear()
+        self.folk.asked.clear()
+        self.folk.down, self.folk.life = False, timedelta()
+        self.faults.clear()
+        for who in ("anna", "lars", "ludvig", "susan"):
+            for row in self.house.durable.guardianships.of_guardian(self.guardian(who)):
+                self.house.durable.guardianships.end(row.clinic, row.ward, self.clock.now(), "test")
+        return self
+
     # ---- who there is ----------------------------------------------------------------------------
 
     def guardian(self, who: str = "anna") -> str:
@@ -175,6 +187,13 @@ class ActingHouse(Door):
         """Go from the portal through MitID; return the page after it, or what leads to the portal."""
         page = browser.authorize(**{"acting_for": "ask", **asked})
         return browser.press(browser.press(page, provider="mitid"), person=person, outcome=outcome)
+
+    def straight(self, browser: Browser, **asked: str) -> requests.Response:
+        """Go from the portal to its answer, by MitID unless signed on, where nothing is asked on the way."""
+        page = browser.authorize(**asked)
+        if "Location" in page.headers:
+            return page
+        return browser.press(browser.press(page, provider="mitid"), person="anna", outcome="approve")
 
     def acts(self, browser: Browser | None = None, who: str = "0", **asked: str) -> dict[str, Any]:
         """Sign anna in, choose on the page (`0` is the first ward, `self` herself), redeem; return the tokens."""
