@@ -96,5 +96,6 @@ def tie(number: NationalNumber, name: str | None, roles: Sequence[str], *, famil
 def _names(name: str, family_first: bool) -> tuple[str | None, str | None]:
     """Return given and family name of a whole one: which comes first is not said anywhere."""
     words = [word for word in name.split() if word.isprintable()]
-    given, family = (words[1:], words[:1]) if family_first else (words[:-1], words[-1:])
+    cut = len(words) - 1 or 1
+    given, family = (words[1:], words[:1]) if family_first else (words[:cut], words[cut:])
     return (" ".join(given) or None, " ".join(family) or None)
