@@ -56,12 +56,13 @@ PARAMETERS: Mapping[str, str] = {
     "token_type": "Bearer: whoever has the access token may use it.",
     "expires_in": "Seconds until the access token ends.",
     "id_token": "The signed statement who logged in, when and how. Decoded below.",
+    "acting_for": "Whom it is to be about: ask (the person chooses), self, or the sub of somebody chosen before.",
     "request_uri": "Stands for a request that was pushed directly, out of the browser's sight.",
 }
 
 CLAIMS: Mapping[str, str] = {
     "iss": "Who signed this: the broker's address.",
-    "sub": "The person, as this portal knows them. Always the same here, another one at other portals.",
+    "sub": "The person it is about, as this portal knows them. Always the same here, another one at other portals.",
     "aud": "Whom this is for: the portal's client_id. Refuse tokens for others.",
     "exp": "Do not accept it after this moment.",
     "iat": "When it was signed.",
@@ -81,6 +82,8 @@ CLAIMS: Mapping[str, str] = {
     "birthdate": "Date of birth.",
     "national_number": "The national number: here because the portal is registered for it and asked for it.",
     "national_number_country": "The country whose number it is.",
+    "act": "Who is at the screen, acting for the person: with a sub that this portal knows them by themselves.",
+    "guardianship": "By which right they act: the relation, what it rests on, its powers, the second when it ends.",
     "alg": "How it is signed. A portal accepts only what it was registered for.",
     "kid": "Which of the broker's public keys verifies it; they are at jwks_uri.",
     "typ": "What kind of token it is.",

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.portal.rooms import Booking, Bookings
-from idbroker.sandbox.settings import VIDEOVISIT, VISITS
+from idbroker.sandbox.settings import BROUGHT_BY, VIDEOVISIT, VISITS
 from idbroker.sandbox.world import World
 
 _ZONE = ZoneInfo("Europe/Helsinki")
@@ -27,7 +27,10 @@ def booked(people: Iterable[SimPerson], now: datetime) -> Bookings:
     """Return the visits of a world that begins now; each begins at a full minute."""
     numbers = {person.id: person.number for person in people}
     return Bookings(
-        Booking(number=number, invited=numbers[person] or "", person=person, opens=_minute(now + later))
+        Booking(
+            number=number, invited=numbers[person] or "", person=person, opens=_minute(now + later),
+            guardian=BROUGHT_BY.get(person, ""),
+        )  # fmt: skip
         for number, person, later in VISITS
     )
 
@@ -37,7 +40,7 @@ def invite(world: World, bookings: Bookings) -> None:
     for booking in reversed(bookings.all()):
         link = f"{world.addresses.portals}/{VIDEOVISIT}/visit/{booking.number}"
         text = _TEXT.format(moment=booking.opens.astimezone(_ZONE), link=link)
-        world.inbox.add("email", f"{booking.person}@example.test", text, subject=_SUBJECT)
+        world.inbox.add("email", f"{booking.guardian or booking.person}@example.test", text, subject=_SUBJECT)
 
 
 def _minute(moment: datetime) -> datetime:

@@ -27,7 +27,8 @@ PROGRAMS = {JOURNAL: NEUROREG, LAEGESYSTEM: "clinea"}
 # Told by a frame of the browser that a sign-on is over; the others by a message from server to server.
 FRAMED = (NEUROREG,)
 # Video visits: the number in the link, whom it is for, and how long after the start of the sandbox it begins.
-VISITS = (("4107", "aino", timedelta(minutes=15)), ("4108", "jaana", timedelta()))
+VISITS = (("4107", "aino", timedelta(minutes=15)), ("4108", "jaana", timedelta()), ("4109", "eeli", timedelta()))
+BROUGHT_BY = {"eeli": "leena"}  # a child's invitation goes to a guardian
 CLINEA = "clinea"
 OWN_CLINIC = CLINEA
 # The portal of each clinic that keeps a list of its patients.

@@ -59,6 +59,7 @@ PATIENTPORTALEN_PORTAL = Service(
         "Log ud, og luk alle browservinduer, når du er færdig.",
     ),
     words=DANISH,
+    own_until=15,
 )  # fmt: skip
 
 # The same portal, of a clinic that takes who registers without looking at it.

@@ -41,8 +41,9 @@ class Service:
     `example` is one door of many with its label, for the last of the `notes`. `stranger` is what
     somebody is told who is not invited, `refused` what is said when the broker let nobody in. `register` leads
     whoever is new to the login page, where one registers. With a `menu` the doors hang under the button that logs
-    in. `room` are the words of its video visits, `form` those of its forms and of help by staff. `zone` is where its
-    clocks are. `also` is the same portal in other languages, with the same doors.
+    in. Where it `acts`, one may log in for somebody else; a child's own login ends at the age of `own_until`. `room`
+    are the words of its video visits, `form` those of its forms and of help by staff. `zone` is where its clocks are.
+    `also` is the same portal in other languages, with the same doors.
     """
 
     id: str
@@ -66,6 +67,8 @@ class Service:
     room: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
     zone: str = "Europe/Copenhagen"
+    acts: bool = False
+    own_until: int | None = None
     also: tuple[Service, ...] = ()
 
     def door(self, path: str) -> Door | None:

@@ -30,7 +30,7 @@ _ENGLISH = Service(
                 ("Child under 12", "You log in with your own bank codes or mobile certificate"),
                 ("Child of 12 or older", "Needs bank codes or a mobile certificate of their own"),
             ),
-            action="Acting for a child is not in this sandbox yet.",
+            leads=("login?door=varaukset&person", "Choose the child"),
         ),
         Door(
             path="ei-linkkia", label="No link, no time", title="No link, or no time booked", public=True,
@@ -72,6 +72,7 @@ _ENGLISH = Service(
         "hang_up": "Hang up", "none": "You have no video visit booked.",
     },
     words={**ENGLISH, "login": "Identify yourself", "number": "Personal identity code"},
+    acts=True,
 )  # fmt: skip
 
 _SWEDISH = Service(
@@ -95,7 +96,7 @@ _SWEDISH = Service(
                 ("Barn under 12 år", "Du loggar in med dina egna bankkoder eller ditt mobilcertifikat"),
                 ("Barn som har fyllt 12", "Behöver egna bankkoder eller ett eget mobilcertifikat"),
             ),
-            action="Att uträtta ärenden för ett barn finns inte i sandlådan ännu.",
+            leads=("login?door=varaukset&person", "Välj barnet"),
         ),
         Door(
             path="ei-linkkia", label="Ingen länk, ingen tid", title="Ingen länk eller ingen bokad tid", public=True,
@@ -137,6 +138,7 @@ _SWEDISH = Service(
         "hang_up": "Lägg på", "none": "Du har ingen bokad videomottagning.",
     },
     words={**SWEDISH, "login": "Identifiera dig", "number": "Personbeteckning"},
+    acts=True,
 )  # fmt: skip
 
 VIDEOVISIT_PORTAL = Service(
@@ -160,7 +162,7 @@ VIDEOVISIT_PORTAL = Service(
                 ("Alle 12-vuotias", "Kirjaudut omilla pankkitunnuksillasi tai mobiilivarmenteellasi"),
                 ("12 vuotta täyttänyt", "Tarvitsee omat pankkitunnukset tai oman mobiilivarmenteen"),
             ),
-            action="Lapsen puolesta asiointia ei vielä ole tässä hiekkalaatikossa.",
+            leads=("login?door=varaukset&person", "Valitse lapsi"),
         ),
         Door(
             path="ei-linkkia", label="Ei linkkiä, ei aikaa", title="Linkki puuttuu tai aikaa ei ole", public=True,
@@ -202,5 +204,6 @@ VIDEOVISIT_PORTAL = Service(
         "hang_up": "Katkaise", "none": "Sinulla ei ole varattua videovastaanottoa.",
     },
     words={**FINNISH, "login": "Tunnistaudu"},
+    acts=True,
     also=(_SWEDISH, _ENGLISH),
 )  # fmt: skip

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from flask import Blueprint, Flask, redirect, request
 from werkzeug.wrappers import Response
 
-from idbroker.sandbox.explain import claims, level, methods
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.portal.doors import Door, Service
 from idbroker.sandbox.portal.forms import LONGEST_WORDS, Receipt, Receipts
 from idbroker.sandbox.portal.relying import Login, NotBelieved, RelyingParty
 from idbroker.sandbox.portal.rooms import Bookings
+from idbroker.sandbox.portal.shown import Names, clock_of, shown
 from idbroker.sandbox.portal.told import Notices
 from idbroker.sandbox.portal.visits import Answered, Problem, Visit, Visits
 from idbroker.sandbox.skin import page, skin
@@ -25,6 +24,7 @@ from idbroker.sandbox.skin import page, skin
 _HIGH = {"id_token": {"acr": {"essential": True, "values": ["high"]}}}
 # What a developer may try again, and what it adds to the request.
 _AGAIN: Mapping[str, Mapping[str, str]] = {"again": {"prompt": "login"}, "step-up": {"claims": json.dumps(_HIGH)}}
+_PERSON = {"acting_for": "ask"}  # whom it is about is asked again, and no eID
 _CANCELLED = "access_denied"
 IDLE = timedelta(minutes=2)  # how long a screen that staff handed over waits for its next press
 _NOTHING_SENT = Receipt(at=datetime.min.replace(tzinfo=UTC), typed={})
@@ -73,7 +73,7 @@ class _Pages:
         # The logout is a form, and Chromium holds every redirect after a post against form-action.
         self._origins = (issuer, *eids)
         self._bookings = portal.bookings
-        self._visits, self._receipts = Visits(), Receipts()
+        self._visits, self._receipts, self._names = Visits(), Receipts(), Names()
 
     def routes(self) -> Blueprint:
         """Return its routes."""
@@ -155,7 +155,7 @@ class _Pages:
         if booking is None:
             return self._page("portal/lost.html", status=404)
         if visit.login is not None and visit.login.userinfo.get("national_number") != booking.invited:
-            return self._page("portal/stranger.html", status=403)
+            return self._page("portal/stranger.html", path=path, status=403)
         asked_at = visit.asked[1] if visit.asked and visit.asked[0] == path else None
         stage = booking.stage(asked_at, now)
         return self._page("portal/room.html", door=door, path=path, booking=booking, now=now, stage=stage)
@@ -232,7 +232,8 @@ class _Pages:
     def login(self) -> Response:
         """Begin a login that ends at a door of ours, and nowhere else."""
         door = request.args.get("door", "")
-        return self._begin(door if self._service.door(door) else self._service.doors[0].path, {})
+        more = _PERSON if "person" in request.args and self._service.acts else {}
+        return self._begin(door if self._service.door(door) else self._service.doors[0].path, more)
 
     def once_more(self, what: str) -> Response:
         """Begin a login that the session alone does not answer."""
@@ -242,9 +243,14 @@ class _Pages:
     def _begin(self, door: str, more: Mapping[str, str]) -> Response:
         taken = self._service.door(door)
         named = {"door": taken.name} if taken and taken.name else {}
-        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **named, **more})
+        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **named, **self._about(door), **more})
         name = self._visits.change(self._name, lambda visit: visit.expecting(pending))
         return self._to(url, name)
+
+    def _about(self, door: str) -> Mapping[str, str]:
+        """Return whom a login for a video visit is to be about: a child is brought, who else is invited comes alone."""
+        booking = self._bookings.find(door.removeprefix("visit/"))
+        return {} if booking is None else {"acting_for": "ask" if booking.guardian else "self"}
 
     def callback(self) -> Response:
         """Take the broker's answer."""
@@ -268,6 +274,7 @@ class _Pages:
             kept = self._visits.change(name, lambda visit: visit.answered(pending, steps, problem=problem))
             return Answered(name=kept, path="failed")
         now = self._party.now
+        self._names.learn(login)
         kept = self._visits.change(
             name, lambda visit: visit.answered(pending, trail, login=login).seen(now), renew=True
         )
@@ -356,13 +363,14 @@ class _Pages:
 
     def _page(self, template: str, *, status: int = 200, **values: object) -> Response:
         visit, service = self._visit, self._service
-        clock = _clock(service)
-        shown = _shown(visit.login, clock) if visit.login else {}
+        clock = clock_of(service)
+        told = shown(visit.login, service, self._names, self._party.now) if visit.login else {"acting": None}
         response = page(
             template, origins=self._origins, status=status, service=service, words=service.words, at=self._at,
             others=[one for one in (self._portal, *self._portal.also) if one is not service],
             login=visit.login, ended=visit.ended, issuer=self._issuer, has_trail=bool(visit.trail), clock=clock,
-            room=service.room, framed=self._party.registration.framed, assisted=visit.assisted, **shown, **values,
+            room=service.room, framed=self._party.registration.framed, assisted=visit.assisted, acted=visit.acted,
+            **told, **values,
         )  # fmt: skip
         if visit.assisted:
             response.headers["Refresh"] = f"{int(IDLE.total_seconds())}; url={self._at('finish')}"
@@ -372,25 +380,3 @@ class _Pages:
 def _clear(response: Response) -> None:
     """Have the browser forget the pages of somebody who hands the screen back: Back shows nothing of theirs."""
     response.headers["Clear-Site-Data"] = '"cache", "storage"'
-
-
-def _clock(service: Service) -> Callable[..., str]:
-    def said(moment: datetime, *, day: bool = False) -> str:
-        """Return a moment as the clocks there show it."""
-        time = "%H:%M" if service.language == "en" else "%H.%M"
-        return f"{moment.astimezone(ZoneInfo(service.zone)):{service.room['day'] if day else time}}"
-
-    return said
-
-
-def _shown(login: Login, clock: Callable[..., str]) -> dict[str, object]:
-    said = login.claims
-    ways = [str(way) for way in said.get("amr", ())]
-    return {
-        "acr": str(said.get("acr", "")),
-        "level": level(str(said.get("acr", ""))),
-        "amr": " ".join(ways),
-        "ways": methods(ways),
-        "moment": clock(datetime.fromtimestamp(said.get("auth_time", said["iat"]), UTC)),
-        "tables": (claims(said, "ID token"), claims(login.userinfo, "Userinfo")),
-    }

@@ -22,12 +22,16 @@ class Stage(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
-    """One visit: its number in the link, the person it is for, by id and national number, and when it begins."""
+    """One visit: its number in the link, the person it is for, by id and national number, and when it begins.
+
+    A child's is joined by a `guardian`.
+    """
 
     number: str
     person: str
     invited: str = field(repr=False)
     opens: datetime
+    guardian: str = ""
 
     def stage(self, asked_at: datetime | None, now: datetime) -> Stage:
         """Return how far somebody has come who asked to be let in at a moment, or has not asked."""

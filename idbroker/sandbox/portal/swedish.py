@@ -53,6 +53,7 @@ _MINHALSA_ENGLISH = Service(
     help_path="hjalp",
     help_before=(
         "You log in with BankID or Freja eID Plus. Mobilt SäkerhetsID and foreign e-IDs do not work here.",
+        "Are you a guardian? You choose whom it is about: yourself, or a child under 13.",
         "You are sent to a common login page and back here, to the very visit you wanted to open.",
         "With the app on another device, you scan a code on the login page. On this one, you open the app from there.",
         "If it does not work, call the clinic that booked your visit, or 0980-31 92 10.",
@@ -64,6 +65,7 @@ _MINHALSA_ENGLISH = Service(
         "Log out and close all browser windows when you are done.",
     ),
     words=SWEDISH_ENGLISH,
+    acts=True,
 )  # fmt: skip
 
 MINHALSA_PORTAL = Service(
@@ -111,6 +113,7 @@ MINHALSA_PORTAL = Service(
     help_path="hjalp",
     help_before=(
         "Du loggar in med BankID eller Freja eID Plus. Mobilt SäkerhetsID och utländska e-legitimationer går inte.",
+        "Är du vårdnadshavare? Du väljer vem det gäller: dig själv eller ett barn som inte har fyllt 13.",
         "Du skickas till en gemensam inloggningssida och tillbaka hit, till just det besök som du ville öppna.",
         "Har du appen på en annan enhet läser du av en kod på inloggningssidan. Annars öppnar du appen därifrån.",
         "Fungerar det inte, ring mottagningen som bokade besöket, eller 0980-31 92 10.",
@@ -122,5 +125,6 @@ MINHALSA_PORTAL = Service(
         "Logga ut och stäng alla webbläsarfönster när du är klar.",
     ),
     words=SWEDISH,
+    acts=True,
     also=(_MINHALSA_ENGLISH,),
 )  # fmt: skip

@@ -32,6 +32,7 @@ class Visit:
 
     `ended`: the broker said that the last login here is over. `asked` is the room that the person has
     asked to be let into, and when. `seen_at` is the last request of somebody whom staff help; `helped`: they have left.
+    `acted`: the login that is over was of somebody who acted for another.
     """
 
     pending: tuple[Pending, ...] = field(default=(), repr=False)
@@ -43,6 +44,7 @@ class Visit:
     asked: tuple[str, datetime] | None = None
     seen_at: datetime | None = None
     helped: bool = False
+    acted: bool = False
 
     @property
     def assisted(self) -> bool:
@@ -91,7 +93,10 @@ class Visit:
     def told(self, step: Step) -> Visit:
         """Return it after the broker said that its login is over."""
         kept = () if self.assisted else longer(self.trail, (step,))
-        return replace(self, login=None, trail=kept, ended=not self.assisted, asked=None, helped=self.assisted)
+        acted = self.login is not None and "guardianship" in self.login.claims
+        return replace(
+            self, login=None, trail=kept, ended=not self.assisted, asked=None, helped=self.assisted, acted=acted
+        )
 
     def has(self, sid: str) -> bool:
         """Tell whether its login is of this sign-on (`sid`)."""

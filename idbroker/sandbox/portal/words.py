@@ -21,6 +21,9 @@ DANISH: Mapping[str, str] = {
     "unknown": "Du er logget ind, men har ikke adgang",
     "ended": "Du er blevet logget ud",
     "ended_text": "Du har logget ud et andet sted, så loginnet her er også slut.",
+    "about": "Det gælder", "by": "Logget ind for dem er", "guardian": "en, der må handle for dem",
+    "right": "Må, fordi", "until": "Slutter", "person": "Skift person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "own": "Dit eget login virker til", "acted": "Du kan ikke længere handle for personen her. Log ind igen.",
 }  # fmt: skip
 SWEDISH: Mapping[str, str] = {
     "login": "Logga in", "logout": "Logga ut", "help": "Hjälp", "doors": "Vad vill du göra?", "you": "Du",
@@ -40,6 +43,9 @@ SWEDISH: Mapping[str, str] = {
     "unknown": "Du är inloggad men har inte tillgång",
     "ended": "Du har loggats ut",
     "ended_text": "Du loggade ut på ett annat ställe, så inloggningen här är också slut.",
+    "about": "Det gäller", "by": "Inloggad för personen är", "guardian": "någon som får göra dennes ärenden",
+    "right": "Får, på grund av", "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "own": "Din egen inloggning gäller till", "acted": "Du kan inte längre göra personens ärenden här. Logga in igen.",
 }  # fmt: skip
 ENGLISH: Mapping[str, str] = {
     "login": "Log in", "logout": "Log out", "help": "Help", "doors": "What do you want to do?", "you": "You",
@@ -58,6 +64,9 @@ ENGLISH: Mapping[str, str] = {
     "unknown": "You are logged in, but have no access",
     "ended": "You were logged out",
     "ended_text": "You logged out somewhere else, so the login here is over too.",
+    "about": "This is about", "by": "Logged in for them is", "guardian": "somebody who may act for them",
+    "right": "May, because of", "until": "Ends", "person": "Change person", "day": "%-d %B %Y at %H:%M",
+    "own": "Your own login works until", "acted": "You can no longer act for this person here. Log in again.",
 }  # fmt: skip
 FINNISH: Mapping[str, str] = {
     "login": "Kirjaudu sisään", "logout": "Kirjaudu ulos", "help": "Ohje", "doors": "Mitä haluat tehdä?",
@@ -79,4 +88,8 @@ FINNISH: Mapping[str, str] = {
     "unknown": "Olet kirjautunut sisään, mutta sinulla ei ole pääsyä",
     "ended": "Sinut on kirjattu ulos",
     "ended_text": "Kirjauduit ulos muualla, joten kirjautuminen täälläkin on päättynyt.",
+    "about": "Asiointi koskee:", "by": "Kirjautunut puolesta:", "guardian": "henkilö, jolla on siihen oikeus",
+    "right": "Oikeuden peruste", "until": "Päättyy", "person": "Vaihda henkilöä", "day": "%-d.%-m.%Y klo %H.%M",
+    "own": "Oma kirjautumisesi päättyy",
+    "acted": "Et voi enää asioida tämän henkilön puolesta täällä. Kirjaudu uudelleen.",
 }  # fmt: skip
