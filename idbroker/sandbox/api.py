@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 from idbroker.clock import MovableClock
 from idbroker.errors import OperatorError
 from idbroker.sandbox.api_accounts import add_account_calls
+from idbroker.sandbox.custody import Custody, NoSuchPair
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.inbox import Message
 from idbroker.sandbox.jsonwire import Wrong, answer, moment, sent
@@ -38,6 +39,8 @@ def make_api(world: World, reset: Callable[[], None]) -> Flask:
         ("/inbox", "GET", calls.inbox),
         ("/orders", "GET", calls.orders),
         ("/orders/<path:name>", "POST", calls.act),
+        ("/custody", "GET", calls.custody),
+        ("/custody/<guardian>/<ward>", "PUT", calls.entrust),
         ("/clock", "GET", calls.clock),
         ("/clock", "PUT", calls.move),
         ("/faults/<provider>", "PUT", calls.break_),
@@ -102,6 +105,20 @@ class _Calls:
         if ip is None:
             raise Wrong("ip must be an IP address, like 203.0.113.7")
         return person, wish["outcome"] if isinstance(wish["outcome"], str) else "", ip
+
+    def custody(self) -> Response:
+        """Return who may act for whom, and who may not, as all registers have it now."""
+        return answer([_custody(one) for one in self._world.custody.all()])
+
+    def entrust(self, guardian: str, ward: str) -> Response:
+        """Change the custody of one pair, in all registers at once."""
+        try:
+            return answer(_custody(self._world.custody.change(guardian, ward, sent())))
+        except NoSuchPair as error:
+            words = 'these two are no pair: see GET custody. {"relation": "custody"} makes one of two of the cast'
+            raise Wrong(words, status=404) from error
+        except ValueError as error:
+            raise Wrong(str(error)) from error
 
     def clock(self) -> Response:
         """Return the sandbox's time."""
@@ -208,6 +225,14 @@ def _person(person: SimPerson) -> dict[str, Any]:
     }
     kept = {"password": person.password, "contacts": person.contacts or None, "clinics": person.clinics or None}
     return told | {name: value for name, value in kept.items() if value is not None}
+
+
+def _custody(one: Custody) -> dict[str, Any]:
+    return {
+        "guardian": one.guardian, "ward": one.ward, "relation": one.relation, "barred": one.barred,
+        "powers": list(one.powers), "until": None if one.until is None else one.until.isoformat(),
+        "protected": one.protected, "deceased": one.deceased,
+    }  # fmt: skip
 
 
 def _staff(one: AtWork) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,12 +13,15 @@ from werkzeug.wrappers import Response
 
 from idbroker.errors import OperatorError
 from idbroker.sandbox.api import turn_clock
+from idbroker.sandbox.custody import NoSuchPair
 from idbroker.sandbox.faults import parse_fault
 from idbroker.sandbox.guard import foreign_page, wrong_host
 from idbroker.sandbox.jsonwire import Wrong
+from idbroker.sandbox.midnight import Calendar
 from idbroker.sandbox.patient_list import patient_list
 from idbroker.sandbox.people import SimPerson
 from idbroker.sandbox.portal.services import SERVICES
+from idbroker.sandbox.register import NAME as FAMILIES
 from idbroker.sandbox.skin import page
 from idbroker.sandbox.snippets import snippets
 from idbroker.sandbox.world import RegistrationRefused, World
@@ -32,8 +36,8 @@ _EIDS = {
     "borgeradgang": "the citizen gateway",
     "fallback": "password and code",
 }
-# What carries messages, and what can be wrong with it besides.
-_CHANNELS = {"email": "E-mail", "sms": "Text messages"}
+# What carries messages, or knows who may act for whom; and what can be wrong with it besides.
+_CHANNELS = {"email": "E-mail", "sms": "Text messages", FAMILIES: "The region’s register of guardians"}
 # What the buttons of the panel do to an eID.
 _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "fine": ("Works", {}),
@@ -52,6 +56,7 @@ _CHANNEL_FAULTS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "refuses": ("Refuses: HTTP 400", {"status": 400}),
         "drops": ("Delivers, and hangs up", {"lies": ["drops"]}),
     },
+    FAMILIES: {"nonsense": ("Answers with a web page", {"lies": ["nonsense"]})},
 }
 _INBOX_SECONDS = 10
 _CODE_SECONDS = 10  # a code is shown for thirty seconds, and taken for half a minute longer
@@ -79,8 +84,21 @@ _TRIES = (
     ("Yes first", "Aleris video asks for a yes before MitID opens, and shows what it is told."),
     ("The mail is down", "Break e-mail, and log in with a password twice: the second page says so, or sends a text."),
     ("An outage", "Break an eID and open a login page; then let it work again."),
+    ("For a child", "Be Björn at Min Hälsa: it asks whether it is about him or Saga. Be Patrik: nobody is offered."),
+    ("A custody that changes", "Be Sara at Min Hälsa for Wilma; take the custody away under Families, and reload."),
+    ("A birthday", "Log in as Mie at Patientportalen with her password, and go past midnight under Clock."),
     ("A level too high", "Ask for the level high at a Swedish portal: no eID there gives it."),
 )
+_LATER = 4  # midnights after the next that change something
+# Why somebody may not act, in words: by what the register has.
+_WHYS = {
+    "care_order": "the child is in care",
+    "no_custody": "has no custody",
+    "withdrawn": "the right was taken away",
+    "shared_out": "the custody was divided",
+    "protected": "the child’s address is protected",
+    "deceased": "the child has died",
+}
 _JUMPS = (("16 minutes", 16 * 60), ("1 hour", 3600), ("1 day", 86400), ("30 days", 30 * 86400))
 
 
@@ -90,14 +108,15 @@ def console(world: World, reset: Callable[[], None]) -> Blueprint:
     panels = _Panels(world, reset)
     for path, show in (
         ("/", panels.start), ("/inbox", panels.inbox), ("/sandbox/people", panels.people),
-        ("/sandbox/staff", panels.staff), ("/sandbox/patients.csv", panels.sample),
+        ("/sandbox/families", panels.families), ("/sandbox/staff", panels.staff),
+        ("/sandbox/patients.csv", panels.sample),
         ("/sandbox/clock", panels.clock), ("/sandbox/break", panels.break_), ("/sandbox/connect", panels.connect),
         ("/sandbox/reset", panels.reset),
     ):  # fmt: skip
         routes.add_url_rule(path, show.__name__, show)
     for path, do in (
         ("/sandbox/clock", panels.move), ("/sandbox/break/<provider>", panels.spoil), ("/sandbox/keys", panels.rotate),
-        ("/sandbox/connect", panels.register), ("/sandbox/reset", panels.renew),
+        ("/sandbox/connect", panels.register), ("/sandbox/reset", panels.renew), ("/sandbox/families", panels.turn),
     ):  # fmt: skip
         routes.add_url_rule(path, do.__name__, do, methods=["POST"])
     routes.before_request(_guard)
@@ -137,7 +156,16 @@ class _Panels:
 
     def people(self) -> Response:
         """Show everybody with number and story."""
-        return self._page("people", groups=self._groups(), titles=_EIDS)
+        return self._page(
+            "people", groups=self._groups(), titles=_EIDS, acting=self._world.custody, called=self._called()
+        )
+
+    def families(self) -> Response:
+        """Show who may act for whom, with a switch for each."""
+        called = self._called()
+        pairs = [(called[one.guardian], called[one.ward], one) for one in self._world.custody.all()]
+        groups = {name: [pair for pair in pairs if pair[1].country == code] for code, name in _COUNTRIES.items()}
+        return self._page("families", groups=groups, whys=_WHYS)
 
     def staff(self) -> Response:
         """Show who works at the clinics; the page follows their authenticator apps by itself, without a script."""
@@ -155,7 +183,7 @@ class _Panels:
 
     def clock(self) -> Response:
         """Show the time."""
-        return self._page("clock", now=self._world.clock.now().astimezone(_COPENHAGEN), jumps=_JUMPS)
+        return self._clock_page()
 
     def break_(self) -> Response:
         """Show what is broken."""
@@ -178,10 +206,17 @@ class _Panels:
         try:
             turn_clock(self._world.clock, _clock_wish())
         except (Wrong, ValueError):
-            return self._page(
-                "clock", now=self._world.clock.now().astimezone(_COPENHAGEN), jumps=_JUMPS, wrong=True, status=400
-            )
+            return self._clock_page(wrong=True, status=400)
         return redirect("/sandbox/clock", 303)
+
+    def turn(self) -> Response:
+        """Take custody away, or give it back, in all registers at once."""
+        barred = request.form.get("barred", "")
+        with suppress(NoSuchPair, ValueError):  # a form of ours sends neither
+            self._world.custody.change(
+                request.form.get("guardian", ""), request.form.get("ward", ""), {"barred": barred}
+            )
+        return redirect("/sandbox/families", 303)
 
     def spoil(self, provider: str) -> Response:
         """Break an eID or a channel, or heal it."""
@@ -223,6 +258,19 @@ class _Panels:
         now = self._world.faults.of(name)
         return next((word for word, (_, wish) in _faults_of(name).items() if parse_fault(wish) == now), "")
 
+    def _clock_page(self, **values: Any) -> Response:
+        now, clinics = self._world.clock.now(), self._world.house.settings.clinics
+        calendar = Calendar(
+            people=self._world.people, custody=self._world.custody, clinics=tuple(clinics.by_id.values())
+        )
+        return self._page(
+            "clock", now=now.astimezone(_COPENHAGEN), jumps=_JUMPS, midnights=calendar.next(now),
+            later=calendar.later(now, _LATER), **values,
+        )  # fmt: skip
+
+    def _called(self) -> dict[str, SimPerson]:
+        return {person.id: person for person in self._world.people}
+
     def _groups(self) -> dict[str, list[SimPerson]]:
         groups: dict[str, list[SimPerson]] = {name: [] for name in _COUNTRIES.values()}
         for person in self._world.people:
@@ -240,6 +288,8 @@ def _faults_of(name: str) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
 
 
 def _clock_wish() -> dict[str, Any]:
+    if "at" in request.form:
+        return {"now": request.form["at"]}
     if "plus" in request.form:
         return {"plus": int(request.form["plus"])}
     local = datetime.fromisoformat(request.form.get("now", "")).replace(tzinfo=_COPENHAGEN)

@@ -114,7 +114,7 @@ def _swedish_parents() -> tuple[SimPerson, ...]:
         ),
         _swede(
             "sara", "Sara Växlingsson", "198802192388",
-            "Mother of Wilma: take her custody away while she is logged in, with the switch on Clock",
+            "Mother of Wilma: take her custody away while she is logged in, with the switch on Families",
             **_grown(wilma="child"),
         ),
         _swede(
