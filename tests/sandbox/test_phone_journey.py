@@ -35,6 +35,12 @@ def _choose(sandbox: Sandbox, context: BrowserContext, portal: str, door: str, e
     return page
 
 
+def _himself(page: Page) -> None:
+    """Say whom it is about: Björn has a daughter, and Min Hälsa asks."""
+    page.locator("input[name=who][value=self]").check()
+    page.locator("button[name=do][value=chosen]").click()
+
+
 @pytest.mark.parametrize("eid", ["bankid", "freja"])
 def test_in_a_second_window(sandbox: Sandbox, context: BrowserContext, eid: str) -> None:
     """The phone scans the login page's code in one press; once approved, the page goes on to the booked visit."""
@@ -47,6 +53,7 @@ def test_in_a_second_window(sandbox: Sandbox, context: BrowserContext, eid: str)
     without_script = page.get_by_role("button", name="Jag har godk\u00e4nt")
     if without_script.is_visible():
         without_script.click()
+    _himself(page)
 
     page.wait_for_url(sandbox.portal("minhalsa", "besok/2031"))
     expect(page.locator("#name")).to_have_text("Bj\u00f6rn Provsson")
@@ -63,6 +70,7 @@ def test_on_the_same_device(sandbox: Sandbox, context: BrowserContext, eid: str)
     page.wait_for_url(lambda url: "/sandbox/phone/" not in url)
     if "/wait" in page.url:
         page.locator("#approved").click()
+    _himself(page)
 
     page.wait_for_url(sandbox.portal("minhalsa", "besok/2031"))
     expect(page.locator("#name")).to_have_text("Bj\u00f6rn Provsson")
