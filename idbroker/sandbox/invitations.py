@@ -28,9 +28,12 @@ def booked(people: Iterable[SimPerson], now: datetime) -> Bookings:
     numbers = {person.id: person.number for person in people}
     return Bookings(
         Booking(
-            number=number, invited=numbers[person] or "", person=person, opens=_minute(now + later),
+            number=number,
+            invited=numbers[person] or "",
+            person=person,
+            opens=_minute(now + later),
             guardian=BROUGHT_BY.get(person, ""),
-        )  # fmt: skip
+        )
         for number, person, later in VISITS
     )
 

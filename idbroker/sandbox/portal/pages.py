@@ -243,7 +243,8 @@ class _Pages:
     def _begin(self, door: str, more: Mapping[str, str]) -> Response:
         taken = self._service.door(door)
         named = {"door": taken.name} if taken and taken.name else {}
-        pending, url = self._party.begin(door, {"ui_locales": self._service.language, **named, **self._about(door), **more})
+        asked = {"ui_locales": self._service.language, **named, **self._about(door), **more}
+        pending, url = self._party.begin(door, asked)
         name = self._visits.change(self._name, lambda visit: visit.expecting(pending))
         return self._to(url, name)
 
