@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, time, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 
 MAJORITY = 18  # in all four countries: a guardian is of age
 
@@ -82,8 +82,12 @@ def age_on(born: date, day: date) -> int:
 
 
 def first_minute(day: date, zone: tzinfo) -> datetime:
-    """Return the moment at which a day begins in a zone: what rests on the day before ends there."""
-    return datetime.combine(day, time(), zone)
+    """Return the moment at which a day begins in a zone, in UTC: what rests on the day before ends there.
+
+    Where the clock skips or repeats midnight it is the first moment of the day. In UTC, for Python adds to clock times
+    of a zone as if its clock were never changed, and compares those it skips as equal to nothing (PEP 495).
+    """
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def day_of(now: datetime, zone: tzinfo) -> date:
