@@ -96,12 +96,14 @@ class House:
         self.backchannel.start()
         self.webhooks.start()
         self.rooms.counter.messages.start()
+        self.wards.start()
 
     def close(self) -> None:
         """Let go of everything: stores, connections, threads."""
         self.lookout.close()
         self.backchannel.close()
         self.webhooks.close()
+        self.wards.close()
         self.rooms.counter.close()
         for session in self.upstreams:
             session.close()
@@ -211,8 +213,8 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         notify_one=backchannel.tell_of,
         ended=foyer.assisting.ended,
     )
-    wards = open_wards(given, counter.throttle, durable, lambda: keyring.secret(Use.SUBJECT), signout)
-    rooms = open_rooms(given, counter, signout, durable.events, wards.who, wards.noting.answered, wards.families)
+    wards = open_wards(given, counter, durable, lambda: keyring.secret(Use.SUBJECT), signout)
+    rooms = open_rooms(given, counter, signout, durable.events, wards)
     return House(
         settings=settings,
         clock=clock,
@@ -301,8 +303,6 @@ def at_home(url: str, base: Path) -> str:
 def make_site(house: House) -> Site:
     """Put everything together for the web."""
     issuer, clock, durable, keyring = house.settings.server.issuer, house.clock, house.durable, house.keyring
-    sealed = house.sealed
-    use_once = once(house.transient, clock)
     signon = Signon(
         clock=clock,
         sessions=house.sessions,
@@ -322,7 +322,7 @@ def make_site(house: House) -> Site:
         delegations=durable.delegations,
         stands=house.offices.assisting.stands,
     )
-    transactions = Shelf(sealed, "t", Transaction)
+    transactions = Shelf(house.sealed, "t", Transaction)
     moves = Moves(
         issuer=issuer,
         clock=clock,
@@ -349,19 +349,20 @@ def make_site(house: House) -> Site:
         waits=waits,
         tokens=house.tokens,
         credentials=Credentials(
-            issuer=issuer, clock=clock, clients=house.clients, shelf=Shelf(sealed, "x", Credential)
+            issuer=issuer, clock=clock, clients=house.clients, shelf=Shelf(house.sealed, "x", Credential)
         ),
         signout=house.signout,
         recovery=house.rooms.recovery,
         own=house.rooms.own,
+        children=house.rooms.children,
         undelivered=house.rooms.counter.undelivered,
         authenticator=Authenticator(
-            clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=use_once
+            clients=house.clients, keys=ClientKeys(GuardedFetch()), issuer=issuer, use_once=once(house.transient, clock)
         ),
         clients=house.clients,
         clinics=house.settings.clinics,
         keys=keyring,
-        requests=Shelf(sealed, "r", dict[str, str]),
+        requests=Shelf(house.sealed, "r", dict[str, str]),
         pages=pages,
         more=house.offices.routes(house.given, pages.asset, house.webhooks, sandbox=house.sandbox),
         cookies=Cookies(secure=issuer.startswith("https://")),
@@ -395,6 +396,5 @@ def wsgi() -> Flask:
     logs.set_up(settings.log.level, settings.log.format)
     house = open_house(settings, path.parent)
     atexit.register(house.close)
-    site = make_site(house)
     house.start()
-    return make_web(site)
+    return make_web(make_site(house))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 
@@ -14,8 +14,10 @@ from idbroker.accounts.activation import Activation
 from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.approving import Answering, Approving
 from idbroker.accounts.child import Child
+from idbroker.accounts.children import Children
 from idbroker.accounts.choosing import Begun
 from idbroker.accounts.desk import Desk
+from idbroker.accounts.families import Families
 from idbroker.accounts.joining import Joining
 from idbroker.accounts.letters import Letters, known_by
 from idbroker.accounts.linking import Aim, Linking, Origin
@@ -98,6 +100,7 @@ class Rooms:
     activation: Activation
     approving: Approving
     own: OwnPage
+    children: Children
     questions: tuple[Question, ...]
 
 
@@ -160,14 +163,27 @@ def open_counter(given: Given) -> Counter:
     )
 
 
-def open_rooms(
-    given: Given, counter: Counter, sign_ons: SignOns, history: History, who: Question, answered: Answering
-) -> Rooms:
-    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
+class Guarding(Protocol):
+    """What guardianship brings (wards.py)."""
 
-    `who` asks who a sign-in is about: before all else, as the others ask on behalf of whom it is about. `answered` is
-    told of each answer of a clinic's to somebody who asked.
-    """
+    @property
+    def who(self) -> Question:
+        """Asks who a sign-in is about: before all else, as the others ask on behalf of whom it is about."""
+        ...
+
+    @property
+    def answered(self) -> Answering:
+        """Is told of each answer of a clinic's to somebody who asked."""
+        ...
+
+    @property
+    def families(self) -> Families:
+        """What registers know of whose children."""
+        ...
+
+
+def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History, guarding: Guarding) -> Rooms:
+    """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
     records, letters, events = given.records, counter.letters, given.events
     linking = Linking(
         links=records.links,
@@ -190,6 +206,15 @@ def open_rooms(
         locks=counter.desk,
     )
     counter.tasks[TASK] = recovery.carry_out
+    approving = Approving(
+        accounts=records.accounts,
+        enrolments=records.enrolments,
+        links=records.links,
+        letters=letters,
+        events=events,
+        answered=guarding.answered,
+        linking=linking,
+    )
     return Rooms(
         counter=counter,
         recovery=recovery,
@@ -201,14 +226,8 @@ def open_rooms(
             throttle=counter.throttle,
             events=events,
         ),
-        approving=Approving(
-            accounts=records.accounts,
-            enrolments=records.enrolments,
-            links=records.links,
-            letters=letters,
-            events=events,
-            answered=answered,
-        ),
+        approving=approving,
+        children=Children(records=records, recovery=recovery, events=events, families=guarding.families),
         own=OwnPage(
             records=records,
             codes=counter.codes,
@@ -218,11 +237,13 @@ def open_rooms(
             sign_ons=sign_ons,
             pending=Shelf(given.sealed, "y", Pending),
         ),
-        questions=(who, *_questions(given, counter, sign_ons)),
+        questions=(guarding.who, *_questions(given, counter, sign_ons, guarding.families, approving)),
     )
 
 
-def _questions(given: Given, counter: Counter, sign_ons: SignOns) -> tuple[Question, ...]:
+def _questions(
+    given: Given, counter: Counter, sign_ons: SignOns, families: Families, approving: Approving
+) -> tuple[Question, ...]:
     records, events = given.records, given.events
     reaching = Reaching(codes=counter.codes)
     agreeing = Agreeing(records=records, events=events)
@@ -231,7 +252,7 @@ def _questions(given: Given, counter: Counter, sign_ons: SignOns) -> tuple[Quest
         # First who is taken at all: nobody accepts terms in the name of somebody that they have not shown to be.
         Joining(records=records, events=events, registering=registering, letters=counter.letters, sign_ons=sign_ons),
         agreeing,
-        Child(records=records, events=events, registering=registering),
+        Child(records=records, events=events, registering=registering, families=families, approving=approving),
         Reconciling(records=records, events=events, reaching=reaching, letters=counter.letters),
         Releasing(records=records, events=events),
     )

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from idbroker.accounts.own import SignOns
+from idbroker.accounts.approving import Answering
 from idbroker.errors import ConfigError
+from idbroker.guardianship.birthdays import Birthdays
 from idbroker.guardianship.delegation import Delegations
+from idbroker.guardianship.families import RegisteredFamilies
 from idbroker.guardianship.judging import Judging
 from idbroker.guardianship.kinds import kind
 from idbroker.guardianship.local import LocalRegister
@@ -17,14 +19,16 @@ from idbroker.guardianship.powers import Powers
 from idbroker.guardianship.records import Guardianships
 from idbroker.guardianship.registers import Registers
 from idbroker.guardianship.tie import Answer
+from idbroker.guardianship.watch import Silence, Watch
 from idbroker.guardianship.who import Who
 from idbroker.keeping import Shelf
 from idbroker.numbers import NationalNumber, parse
 from idbroker.otp.throttle import Limit, Throttle
 from idbroker.patients.merging import MergeRows
-from idbroker.patients.noting import EndActing, Noting
+from idbroker.patients.noting import Noting
 from idbroker.person import number_row, pairwise_subject
-from idbroker.rooms import Given
+from idbroker.rooms import Counter, Given
+from idbroker.signout import Signout
 from idbroker.visit import Visit
 
 _TYPED = Limit(most=10, per=timedelta(hours=1))  # numbers of children that one person types
@@ -40,6 +44,24 @@ class Wards:
     delegations: Delegations
     who: Who
     noting: Noting
+    families: RegisteredFamilies
+    watch: Watch
+    birthdays: Birthdays
+
+    def start(self) -> None:
+        """Begin to watch over what acts for wards, and to tell of birthdays."""
+        self.watch.start()
+        self.birthdays.start()
+
+    def close(self) -> None:
+        """Let go of threads."""
+        self.watch.close()
+        self.birthdays.close()
+
+    @property
+    def answered(self) -> Answering:
+        """Note what clinics answer to those who register a child."""
+        return self.noting.answered
 
 
 class Tables(Protocol):
@@ -61,17 +83,8 @@ class Tables(Protocol):
         ...
 
 
-class Ending(SignOns, Protocol):
-    """Ends what people have here, and what acts for them."""
-
-    @property
-    def end_acting(self) -> EndActing:
-        """End what acts for a ward."""
-        ...
-
-
 def open_wards(
-    given: Given, throttle: Throttle, tables: Tables, subject_secret: Callable[[], bytes], ending: Ending
+    given: Given, counter: Counter, tables: Tables, subject_secret: Callable[[], bytes], signout: Signout
 ) -> Wards:
     """Return it. ConfigError for registers whose settings cannot work."""
     guardianships, delegations = tables.guardianships, tables.delegations
@@ -87,7 +100,7 @@ def open_wards(
         judging=judging,
         events=given.events,
         subject=lambda person, visit: pairwise_subject(subject_secret(), visit.client.subject_sector, person),
-        may_try=lambda person, visit: _may_try(throttle, person, visit),
+        may_try=lambda person, visit: _may_try(counter.throttle, person, visit),
         return_url=lambda name: f"{given.settings.server.issuer}/callback/{name}",
     )
     noting = Noting(
@@ -96,9 +109,9 @@ def open_wards(
         delegations=delegations,
         clinics=given.settings.clinics,
         clients=given.clients,
-        sign_ons=ending,
+        sign_ons=signout,
         events=given.events,
-        end_acting=ending.end_acting,
+        end_acting=signout.end_acting,
         number_of=lambda person, now: _number_of(given, tables.merges, person, now),
     )
     return Wards(
@@ -108,6 +121,30 @@ def open_wards(
         delegations=delegations,
         who=who,
         noting=noting,
+        families=RegisteredFamilies(judging=judging, guardianships=guardianships, events=given.events),
+        watch=_watch(given, judging, signout),
+        birthdays=Birthdays(
+            clock=given.clock,
+            rows=guardianships,
+            records=given.records,
+            letters=counter.letters,
+            clinics=given.settings.clinics,
+            clients=given.clients,
+        ),
+    )
+
+
+def _watch(given: Given, judging: Judging, signout: Signout) -> Watch:
+    return Watch(
+        clock=given.clock,
+        delegations=signout.delegations,
+        judging=judging,
+        clients=given.clients,
+        clinics=given.settings.clinics,
+        sessions=signout.sessions,
+        of_person=signout.of_person,
+        end=signout.end_delegation,
+        silences=Shelf(given.sealed, "N", Silence),
     )
 
 

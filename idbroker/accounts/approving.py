@@ -6,14 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.account import Account, Enrolment, Purpose, Standing
 from idbroker.accounts.child import forfeited, vouched
-from idbroker.accounts.letters import Letters
+from idbroker.accounts.letters import First, Letters
+from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Accounts, Enrolments, Links
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 
 _AGAIN = timedelta(hours=1)
+LIFE = timedelta(hours=72)  # of the link to a child's first password
 Answering = Callable[[Enrolment, str, datetime], None]  # the enrolment as it stands, and the decider's role
 
 
@@ -39,6 +41,7 @@ class Approving:
     letters: Letters
     events: Events
     answered: Answering = lambda _enrolment, _role, _now: None
+    linking: Linking | None = None
 
     def approve(self, person: str, clinic: str, by: str, now: datetime, *, role: str = "") -> Decided:
         """Let a person use a clinic, and tell them. `role` is the decider's, for the trail."""
@@ -90,13 +93,28 @@ class Approving:
         if kept.decided_at is not None and now - kept.decided_at <= _AGAIN:
             # Not only by the first: what follows may have met a store that was away. Done again, nothing is new.
             self.answered(kept, role, now)
-            self._tell(kept)
+            self._tell(kept, self._first(kept, now) if mine else None)
         return Decided(enrolment=kept, first=mine)
 
-    def _tell(self, enrolment: Enrolment) -> None:
+    def _tell(self, enrolment: Enrolment, first: First | None) -> None:
         account = self._asker(enrolment)
         if account is not None and not account.disabled:
-            self.letters.handled(enrolment, account)
+            self.letters.handled(enrolment, account, first)
+
+    def _first(self, enrolment: Enrolment, now: datetime) -> First | None:
+        """Make the link to a child's first password, where its guardian was approved and has chosen none so far.
+
+        Once, by the first answer: a newer link would end the one that is on its way.
+        """
+        child = self.accounts.of(enrolment.person)
+        if self.linking is None or child is None or enrolment.standing is not Standing.APPROVED:
+            return None
+        if child.guardian is None or child.guardian != enrolment.guardian or child.password or child.disabled:
+            return None
+        origin = Origin(clinic=enrolment.clinic, client=enrolment.client, language=enrolment.language)
+        link, secret = self.linking.make(origin, Purpose.RESET, child.person, LIFE, now)
+        linking = self.linking
+        return First(until=link.ends_at, secret=lambda channel: linking.for_channel(link, secret, channel))
 
     def _record(self, enrolment: Enrolment, now: datetime, kind: str, role: str) -> None:
         self.events.record(

@@ -161,24 +161,18 @@ class Child:
 
     def _taken(self, visit: Visit, proved: Proved, ward: Ward, kept: Enrolment) -> Form:
         """Approve a guardian for whom a register has spoken, at a clinic that takes people at once."""
-        if kept.guardian == proved.person and kept.standing is Standing.ASKED and self.approving is not None:
+        mine, born = kept.guardian == proved.person, ward.number.birthdate
+        if mine and born is not None and kept.standing is not Standing.DECLINED:
+            # Noted first: the clinic's own note that comes with an approval would say that staff have seen it.
+            self.families.note(proved.person, kept.person, born, visit)
+        if mine and kept.standing is Standing.ASKED and self.approving is not None:
             self.approving.approve(kept.person, visit.clinic.id, BY_REGISTER, visit.now)
         now = self.records.enrolments.find(kept.person, visit.clinic.id)
         if now is None or now.standing is not Standing.APPROVED:
             return waiting(visit, visit.now, "child")
-        mine = now.guardian == proved.person
-        if mine and ward.number.birthdate is not None:
-            self.families.note(proved.person, kept.person, ward.number.birthdate, visit)
         account = self.records.accounts.of(kept.person)
-        login = mine and account is not None and account.guardian == proved.person
-        values = {
-            "clinic": visit.clinic.name,
-            "name": ward.name,
-            "number": ward.number.masked,
-            "age": str(visit.clinic.grown_up),
-            "login": "1" if login and account is not None and account.password else "",
-            "nologin": "1" if login and account is not None and not account.password else "",
-        }
+        login = "" if account is None or account.guardian != proved.person else "yes" if account.password else "no"
+        values = {"clinic": visit.clinic.name, "name": ward.name, "age": str(visit.clinic.grown_up), "login": login}
         return Form(page="childdone", state=b"", values=values)
 
     def _refused(self, visit: Visit, proved: Proved, ward: str, reason: str) -> None:

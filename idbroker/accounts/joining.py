@@ -191,6 +191,8 @@ class Joining:
             return _confirmed(own, proved, visit.now)
 
         wanted = change(seen)
+        if wanted.guardian != seen.guardian:
+            self._hand_over(visit, seen, enrolments)
         cleaned = wanted.password == seen.password and lost(seen, wanted)
         if cleaned:
             self._drop(visit, proved, seen, wanted)
@@ -204,6 +206,13 @@ class Joining:
         elif seen.confirmed_at is None:
             self._record(visit, proved, "account.confirmed")
         return account
+
+    def _hand_over(self, visit: Visit, seen: Account, enrolments: Sequence[Enrolment]) -> None:
+        """Tell the guardian, if a clinic has approved them: a stranger who only claimed the child learns nothing."""
+        theirs = (one for one in enrolments if one.guardian == seen.guardian and one.standing is Standing.APPROVED)
+        approved = next(theirs, None)
+        if approved is not None:
+            self.letters.handed_over(seen, approved, visit.now)
 
     def _drop(self, visit: Visit, proved: Proved, seen: Account, wanted: Account) -> None:
         """Tell everybody known before that what came under another clinic's word counts no more; told first."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment
 from idbroker.accounts.reaching import FIELDS, PURPOSE, read
 from idbroker.accounts.records import Records
-from idbroker.clinic import Clinic
+from idbroker.accounts.ways import is_too_weak, keeps_a_way, verified
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 from idbroker.identity import LoA
@@ -66,6 +66,10 @@ class Told(Protocol):
 
     def app_changed(self, account: Account, visit: Visit) -> None:
         """Write that an authenticator app was added or removed."""
+        ...
+
+    def handed_over(self, account: Account, approved: Enrolment, at: datetime) -> None:
+        """Write to a grown child's guardian that the sign-in they set up is no more."""
         ...
 
 
@@ -228,7 +232,7 @@ class OwnPage:
         contact = Contact(channel=channel, address=kept.address, verified_at=visit.now)
         if isinstance(verdict, Right):
             self._change(session, lambda account: account.with_contact(contact), visit, channel)
-        elif _verified(self._account(session), channel) != kept.address:
+        elif verified(self._account(session), channel) != kept.address:
             return verdict
         # Taken on: by this press, or by another at the same time that used the code up.
         self.pending.take(_slot(session, channel))
@@ -325,7 +329,7 @@ class OwnPage:
         """Return the key of why no code can go to an address; an empty text when one can."""
         if not address:
             return "r.e.mail" if channel is Channel.EMAIL else "r.e.phone"
-        if _verified(account, channel) == address:
+        if verified(account, channel) == address:
             return "me.e.same"
         if not self.codes.takes(channel, address):
             return "r.e.abroad"
@@ -347,7 +351,7 @@ class OwnPage:
         self.records.accounts.change(session.person, change)
         self.records.links.end_all(session.person)
         self.codes.revoke(session.person)
-        self._record("account.contact_changed", session, visit.now, {"channel": channel.value})
+        self._record("account.contact_changed", session, visit.now, {"channel": channel.value, **_by(session, before)})
 
     def _change_app(self, session: Session, kind: str, visit: Visit, change: Changing) -> None:
         before = self._account(session)
@@ -371,30 +375,11 @@ class OwnPage:
         self.events.record(Event(at=now, kind=kind, person=session.person, detail=detail))
 
 
-def is_too_weak(session: Session, account: Account) -> bool:
-    """Tell whether a sign-on proved less than what it would change: a mailbox must not replace a telephone or an app.
-
-    The attack: who reads somebody's e-mail signs in by it, and makes a telephone of their own the second factor
-    (SP 800-63B-4, 3.1.3.1: e-mail is none). Who has neither telephone nor app gains one.
-    """
-    proved = session.identity.loa is not LoA.LOW or "mfa" in session.identity.amr
-    return not proved and (_verified(account, Channel.SMS) is not None or account.app_secret is not None)
-
-
-def keeps_a_way(before: Account, after: Account, clinic: Clinic) -> bool:
-    """Tell whether codes can still come as the clinic sends them, if they could before."""
-    had, has = _ways(before), _ways(after)
-    return not had or bool(has & ((had & {*clinic.codes}) or had))
-
-
-def _ways(account: Account) -> set[str]:
-    return {contact.channel.value for contact in account.reachable} | ({"app"} if account.app_secret else set())
-
-
-def _verified(account: Account, channel: Channel) -> str | None:
-    contact = account.contact(channel)
-    return contact.address if contact is not None and contact.verified_at is not None else None
-
-
 def _slot(session: Session, channel: Channel | None) -> str:
     return f"{session.key}.{channel or 'app'}"
+
+
+def _by(session: Session, account: Account) -> dict[str, str]:
+    """Return for the trail that a guardian changed it, whose eID is another's than the account."""
+    other = session.identity.number not in (None, account.number)
+    return {"guardian": account.guardian} if other and account.guardian else {}

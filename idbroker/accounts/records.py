@@ -247,12 +247,21 @@ class Enrolments:
         """Return what a name and a birth date are found by together: neither alone, so that nobody browses."""
         return tuple(self._sealer.index("patient", f"{clinic}\n{birthdate}\n{word}") for word in folded(name))
 
+    def of_guardian(self, clinic: str, guardian: str, limit: int = 40) -> tuple[Enrolment, ...]:
+        """Return those of a clinic that a guardian has asked for."""
+        words = (self._ward(clinic, guardian),)
+        return tuple(map(self.opened, self._rows.named(clinic, words, limit)))
+
+    def _ward(self, clinic: str, guardian: str) -> bytes:
+        return self._sealer.index("ward", f"{clinic}\n{guardian}")
+
     def words(self, enrolment: Enrolment) -> tuple[bytes, ...]:
-        """Return what an enrolment is found by, besides its number and handle."""
+        """Return what an enrolment is found by, besides its number and handle: name and birth date, the guardian."""
         entry = enrolment.entry
+        theirs = (self._ward(enrolment.clinic, enrolment.guardian),) if enrolment.guardian else ()
         if entry is None or entry.birthdate is None:
-            return ()
-        return self._digests(enrolment.clinic, entry.name or "", entry.birthdate)
+            return theirs
+        return (*self._digests(enrolment.clinic, entry.name or "", entry.birthdate), *theirs)
 
     def change(
         self, person: str, clinic: str, change: Callable[[Enrolment | None], Enrolment | None]

@@ -264,7 +264,16 @@ class Recovery:
         refused = self._refused(account, current, visit)
         return refused if refused is not None else self._from_page(account, new, visit, but)
 
-    def _from_page(self, account: Account, new: str, visit: Visit, but: str | None) -> Done | Weak | Busy | Spent:
+    def choose_for(self, child: str, new: str, visit: Visit, guardian: str) -> Done | Weak | Busy | Spent:
+        """Set a child's password, by the guardian who set its sign-in up. Spent: it is not theirs (any more)."""
+        account = self.accounts.of(child)
+        if account is None or account.guardian != guardian or account.disabled:
+            return Spent()
+        return self._from_page(account, new, visit, None, guardian)
+
+    def _from_page(
+        self, account: Account, new: str, visit: Visit, but: str | None, guardian: str | None = None
+    ) -> Done | Weak | Busy | Spent:
         weak = _weak(account, new, visit)
         if weak is not None:
             return weak
@@ -272,16 +281,16 @@ class Recovery:
             password = self.hasher.hash(new)
         except TooBusy:
             return Busy()
-        event = _event(visit, "password.changed")
+        event = replace(_event(visit, "password.changed"), detail={"guardian": guardian} if guardian else {})
         known = account.password
 
         def set_now(now_is: Account) -> Account | None:
             # Another has been chosen meanwhile: what was shown to be known is not the password any more.
-            same = now_is.password in (known, password) and not now_is.disabled
+            same = now_is.password in (known, password) and not now_is.disabled and guardian in (None, now_is.guardian)
             fresh = now_is.again(visit.now)
             return replace(fresh, password=password, password_set_at=visit.now, reset_by=None) if same else None
 
-        return Done() if self._set(account.person, set_now, event, "page", but) else Spent()
+        return Done() if self._set(account.person, set_now, event, "guardian" if guardian else "page", but) else Spent()
 
     def _refused(self, account: Account, current: str, visit: Visit) -> NotCurrent | Locked | Busy | None:
         """Count a try, then compare; None when it was right."""
@@ -336,7 +345,7 @@ class Recovery:
         if kept is None or kept.password != wanted.password:
             return False
         if altered:
-            self.events.record(replace(event, person=person, detail={"how": how}))
+            self.events.record(replace(event, person=person, detail={**event.detail, "how": how}))
             for kind, detail in lost(account, kept):
                 self.events.record(replace(event, person=person, kind=kind, detail=detail))
         self.sign_ons.end_person(person, "password", but=but)

@@ -160,8 +160,11 @@ class Changing:
 
     def _take_password(self, here: Here, fields: Parameters) -> Response:
         """Set a new password with the current one; every other sign-on ends (ASVS 6.2.3, 7.4.3)."""
-        current, new = fields.get("current", ""), fields.get("password", "")
-        match self._chosen(here, current, new):
+        return self.chose(here, self._chosen(here, fields.get("current", ""), fields.get("password", "")))
+
+    def chose(self, here: Here, came_to: Done | Weak | NotCurrent | Locked | Busy | Spent) -> Response:
+        """Say what choosing a password came to."""
+        match came_to:
             case Weak(key=key):
                 return self._myself.say(here, "password", {}, {"password": key})
             case NotCurrent(left=left):

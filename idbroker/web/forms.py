@@ -31,6 +31,7 @@ _HEADINGS = {
     "have": "r.have.h1",
     "child": "c.regchild",
     "childlogin": "r.own.h1",
+    "childdone": "r.kid.h1",
     "differ": "k.h1",
     "consent": "n.h1",
     "terms": "n.terms.h1",
@@ -45,6 +46,8 @@ _HEADINGS = {
     "mecontact": "me.contact.h1",
     "meapp": "me.app.h1",
     "mepassword": "f.h1",
+    "mechild": "me.kid.h1",
+    "mechildpassword": "f.h1",
     "meout": "me.out.h1",
 }
 _OTHERWISE = {("set", "activate"): "f.act.h1", ("newpassword", "optional"): "r.pw.h1", ("setdone", "activate"): "f.act"}
@@ -58,7 +61,7 @@ _TYPED = {
     "password": _NUMBER,
     "forgot": _NUMBER,
     "contact": {"email": "email", "phone": "phone"},
-    "child": {**_NUMBER, "given": "name", "family": "family"},
+    "child": {**_NUMBER, "given": "name", "family": "family", "who": "who"},
     "differ": {"choice": "choice", "email": "own_email", "phone": "own_phone"},
     "register": {"who": "who"},
     "who": {**_NUMBER, "who": "who"},

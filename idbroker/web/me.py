@@ -15,6 +15,7 @@ from idbroker.oidc.parameters import Parameters
 from idbroker.web.changing import CHANNELS, PARTS, Changing
 from idbroker.web.headers import see_other
 from idbroker.web.mine import Telling, handle
+from idbroker.web.mychild import MyChild, is_place
 from idbroker.web.myself import PREFIX, Here, Myself
 from idbroker.web.site import Site
 from idbroker.web.steering import posted_fields
@@ -54,7 +55,7 @@ def own_pages(issuer: str, clinics: Clinics, words: Words) -> tuple[Client, ...]
 def me(site: Site) -> Blueprint:
     """Return the routes."""
     routes = Blueprint("me", __name__)
-    page = _Page(site)
+    page, kid = _Page(site), MyChild(site)
 
     @routes.get("/me/<clinic>")
     def look(clinic: str) -> Response:
@@ -71,6 +72,16 @@ def me(site: Site) -> Blueprint:
     @routes.post("/me/<clinic>")
     def act(clinic: str) -> Response:
         return page.act(clinic, posted_fields())
+
+    @routes.get("/me/<clinic>/child/<handle>", defaults={"what": ""})
+    @routes.get("/me/<clinic>/child/<handle>/<what>")
+    def child(clinic: str, handle: str, what: str) -> Response:
+        return kid.page(clinic, handle, what)
+
+    @routes.post("/me/<clinic>/child/<handle>", defaults={"what": ""})
+    @routes.post("/me/<clinic>/child/<handle>/<what>")
+    def change_child(clinic: str, handle: str, what: str) -> Response:
+        return kid.change(clinic, handle, what, posted_fields())
 
     @routes.post("/me/<clinic>/<what>")
     def change(clinic: str, what: str) -> Response:
@@ -99,14 +110,16 @@ class _Page:
         )
         said = self._myself.said(here, "")
         values = {**telling.values(own, here.session, here.clinic), **said.values}
-        return self._myself.show(here, "me", "", values, rows=telling.rows(own, here.session))
+        kids = self._site.children.of(here.session, here.visit)
+        rows = {**telling.rows(own, here.session), "kids": [telling.kid(kid, here.clinic) for kid in kids]}
+        return self._myself.show(here, "me", "", values, rows=rows)
 
     def came_back(self, name: str, *, refused: bool, onward: str) -> Response:
         """Go on after the sign-in to what was asked for; never to an address that somebody wrote."""
         clinic = self._myself.clinic(name)
         if refused:
             return self._myself.out(name)
-        if onward in PARTS:
+        if onward in PARTS or is_place(onward):
             return see_other(f"/me/{clinic.id}/{onward}")
         return see_other(f"/me/{clinic.id}" + (f"#{onward}" if onward in _ANCHORS.values() else ""))
 

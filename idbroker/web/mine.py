@@ -7,7 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from idbroker.accounts.account import Account, Agreed, Consent
-from idbroker.accounts.own import Own, keeps_a_way
+from idbroker.accounts.children import Kid
+from idbroker.accounts.own import Own
+from idbroker.accounts.ways import keeps_a_way
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.events import Event
@@ -29,6 +31,7 @@ TOLD = (
     "patient.found", "patient.viewed", "patient.entered", "patient.changed", "patient.died", "patient.lives",
     "patient.sent", "patient.letter", "patient.assisted", "patient.calling", "patient.called",
     "patient.merged", "patient.unmerged", "patient.custody",
+    "acting.granted", "acting.refused", "acting.ended", "guardianship.noted", "guardianship.ended",
 )  # fmt: skip
 
 
@@ -66,6 +69,11 @@ class Telling:
             "events": [self._event(event) for event in own.events if is_told(event)][:MOST_EVENTS],
         }
 
+    def kid(self, kid: Kid, clinic: Clinic) -> dict[str, str]:
+        """Return a child whose sign-in the person has set up; addresses as a page may show them."""
+        own = _account(kid.account, clinic)
+        return {**own, "id": kid.handle, "name": kid.name, "age": str(kid.age), "until": kid.until.isoformat()}
+
     def _session(self, session: Session, this: Session) -> dict[str, str]:
         others = [reached.client_id for reached in session.reached if not reached.client_id.startswith(PREFIX)]
         names = [self._called(client_id) for client_id in others]
@@ -100,7 +108,7 @@ class Telling:
             "service": self._called(event.client) or (clinic.name if clinic else ""),
             "provider": event.provider or "",
             "eid": self.titles(event.provider or ""),
-            "role": role_of(event) if event.kind.startswith("patient.") else "",
+            "role": role_of(event) if event.kind.startswith(("patient.", "guardianship.")) else "",
             "by": "",
         }
 

@@ -28,18 +28,22 @@ SAID = timedelta(minutes=10)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Here:
-    """Who looks, at which clinic's page; `nonce` is bound to the sign-on, and good for nobody else's."""
+    """Who looks, at which clinic's page; `nonce` is bound to the sign-on, and good for nobody else's.
+
+    `below` is which page below that, where it is about a child's sign-in; the `session` is over the child's then.
+    """
 
     session: Session
     clinic: Clinic
     client: Client
     visit: Visit
     nonce: str
+    below: str = ""
 
     @property
     def path(self) -> str:
         """Return the page's address."""
-        return f"/me/{self.clinic.id}"
+        return f"/me/{self.clinic.id}{self.below}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

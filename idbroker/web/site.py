@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint
 
+from idbroker.accounts.children import Children
 from idbroker.accounts.own import OwnPage
 from idbroker.accounts.recovery import Recovery
 from idbroker.broker import Broker
@@ -70,6 +71,7 @@ class Site:
     signout: Signout
     recovery: Recovery
     own: OwnPage
+    children: Children
     undelivered: Callable[[Mapping[str, str]], bool]
     authenticator: Authenticator
     clients: Clients

@@ -12,7 +12,8 @@ import pyotp
 import pytest
 
 from idbroker.accounts.account import Account, Agreed, Consent, Link, Purpose
-from idbroker.accounts.own import FRESH, OwnPage, keeps_a_way
+from idbroker.accounts.own import FRESH, OwnPage
+from idbroker.accounts.ways import keeps_a_way
 from idbroker.errors import NotFound, StoreError
 from idbroker.messages.message import Channel
 from idbroker.otp.one_time import Right, Sent

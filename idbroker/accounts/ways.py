@@ -1,0 +1,35 @@
+"""By which ways codes can come to somebody, and which sign-ons may change them."""
+
+from __future__ import annotations
+
+from idbroker.accounts.account import Account
+from idbroker.clinic import Clinic
+from idbroker.identity import LoA
+from idbroker.messages.message import Channel
+from idbroker.session import Session
+
+
+def is_too_weak(session: Session, account: Account) -> bool:
+    """Tell whether a sign-on proved less than what it would change: a mailbox must not replace a telephone or an app.
+
+    The attack: who reads somebody's e-mail signs in by it, and makes a telephone of their own the second factor
+    (SP 800-63B-4, 3.1.3.1: e-mail is none). Who has neither telephone nor app gains one.
+    """
+    proved = session.identity.loa is not LoA.LOW or "mfa" in session.identity.amr
+    return not proved and (verified(account, Channel.SMS) is not None or account.app_secret is not None)
+
+
+def keeps_a_way(before: Account, after: Account, clinic: Clinic) -> bool:
+    """Tell whether codes can still come as the clinic sends them, if they could before."""
+    had, has = _ways(before), _ways(after)
+    return not had or bool(has & ((had & {*clinic.codes}) or had))
+
+
+def _ways(account: Account) -> set[str]:
+    return {contact.channel.value for contact in account.reachable} | ({"app"} if account.app_secret else set())
+
+
+def verified(account: Account, channel: Channel) -> str | None:
+    """Return the address of a channel that codes may go to."""
+    contact = account.contact(channel)
+    return contact.address if contact is not None and contact.verified_at is not None else None
