@@ -264,8 +264,8 @@ class _Panels:
             people=self._world.people, custody=self._world.custody, clinics=tuple(clinics.by_id.values())
         )
         return self._page(
-            "clock", now=now.astimezone(_COPENHAGEN), jumps=_JUMPS, midnights=calendar.next(now),
-            later=calendar.later(now, _LATER), **values,
+            "clock", now=now.astimezone(_COPENHAGEN), jumps=_JUMPS, last=calendar.last(now),
+            midnights=calendar.next(now), later=calendar.later(now, _LATER), **values,
         )  # fmt: skip
 
     def _called(self) -> dict[str, SimPerson]:

@@ -12,11 +12,12 @@ from idbroker.clinic import Clinic
 from idbroker.sandbox.custody import Custodies
 from idbroker.sandbox.sim_person import SimPerson
 
-ZONES = {
-    "DK": ("Denmark", ZoneInfo("Europe/Copenhagen")),
-    "SE": ("Sweden", ZoneInfo("Europe/Stockholm")),
-    "FI": ("Finland", ZoneInfo("Europe/Helsinki")),
-}
+# Where midnight is at one moment: what the panel calls it, its countries, its zone.
+PLACES = (
+    ("Denmark and Sweden", ("DK", "SE"), ZoneInfo("Europe/Copenhagen")),
+    ("Finland", ("FI",), ZoneInfo("Europe/Helsinki")),
+)
+_DAY = timedelta(days=1)
 _BEFORE, _AFTER = timedelta(minutes=1), timedelta(seconds=1)
 _EIDS = {"mitid": "MitID", "bankid": "BankID", "freja": "Freja", "suomifi": "suomi.fi"}
 
@@ -32,9 +33,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Midnight:
-    """One midnight in one country: the day that begins, the moments around it, and what it changes."""
+    """One midnight: where, the day that begins, the moments around it, and what it changes."""
 
-    country: str
+    where: str
     day: date
     before: datetime
     after: datetime
@@ -50,26 +51,31 @@ class Calendar:
     clinics: tuple[Clinic, ...]
 
     def next(self, now: datetime) -> tuple[Midnight, ...]:
-        """Return the next midnight of each country."""
-        return tuple(self._midnight(country, day_of(now, zone)) for country, (_, zone) in ZONES.items())
+        """Return the next midnight of each place."""
+        return tuple(self._midnight(n, day_of(now, zone) + _DAY) for n, (_, _, zone) in enumerate(PLACES))
+
+    def last(self, now: datetime) -> tuple[Midnight, ...]:
+        """Return the last midnight of each place, if it has changed anything."""
+        found = (self._midnight(n, day_of(now, zone)) for n, (_, _, zone) in enumerate(PLACES))
+        return tuple(one for one in found if any(change.words for change in one.changes))
 
     def later(self, now: datetime, most: int) -> tuple[Midnight, ...]:
         """Return the first midnights after those that change anything for anybody, the earliest first."""
         found = {
-            (change.day, person.country)
+            (change.day, place)
+            for place, (_, countries, zone) in enumerate(PLACES)
             for person in self.people
-            for change in self._changes(person)
-            if change.words and change.day > day_of(now, _zone(person)) + timedelta(days=1)
+            for change in (self._changes(person) if person.country in countries else ())
+            if change.day > day_of(now, zone) + _DAY
         }
-        return tuple(self._midnight(country, day - timedelta(days=1)) for day, country in sorted(found)[:most])
+        return tuple(self._midnight(place, day) for day, place in sorted(found)[:most])
 
-    def _midnight(self, country: str, today: date) -> Midnight:
-        title, zone = ZONES[country]
-        day = today + timedelta(days=1)
+    def _midnight(self, place: int, day: date) -> Midnight:
+        where, countries, zone = PLACES[place]
         at = first_minute(day, zone)
-        ours = (person for person in self.people if person.country == country)
+        ours = (person for person in self.people if person.country in countries)
         changes = tuple(change for person in ours for change in self._on(person, day))
-        return Midnight(country=title, day=day, before=at - _BEFORE, after=at + _AFTER, changes=changes)
+        return Midnight(where=where, day=day, before=at - _BEFORE, after=at + _AFTER, changes=changes)
 
     def _on(self, person: SimPerson, day: date) -> Iterator[Change]:
         """Find what a day changes for somebody. A birthday that changes nothing is told too: that is an answer."""
@@ -98,7 +104,7 @@ class Calendar:
             yield "the password made for them works no more"
         eids = [_EIDS[eid] for eid in person.eids if eid in _EIDS]
         if eids and any(one.eid_from == age for one in limits):
-            yield f"{' and '.join(eids)} {'is' if len(eids) == 1 else 'are'} open to them"
+            yield f"{_and(eids)} {'is' if len(eids) == 1 else 'are'} open to them"
         if any(one.guardian_until == age for one in limits):
             yield from self._let_go(person)
 
@@ -109,7 +115,7 @@ class Calendar:
             if one.holds and one.relation != "mandate"
         ]
         if held:
-            yield f"{' and '.join(held)} {'acts' if len(held) == 1 else 'act'} for them no more"
+            yield f"{_and(held)} {'acts' if len(held) == 1 else 'act'} for them no more"
 
     def _limits(self, person: SimPerson) -> tuple[Ages, ...]:
         return tuple(dict.fromkeys(one.limits for one in self.clinics if one.country == person.country))
@@ -118,8 +124,8 @@ class Calendar:
         return next(person.given_name for person in self.people if person.id == who)
 
 
-def _zone(person: SimPerson) -> ZoneInfo:
-    return ZONES[person.country][1]
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _ages(limits: Ages) -> Iterable[int]:
