@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,12 @@ import pytest
 from stdnum import luhn
 
 from idbroker import policy
+from idbroker.ages import AGES
 from idbroker.app import make_site, open_house
 from idbroker.client import Client
-from idbroker.clinic import Clinic
+from idbroker.clinic import COUNTRIES, Clinic
 from idbroker.clock import StoppedClock
-from idbroker.identity import Identity, LoA
+from idbroker.identity import Assisted, Identity, LoA
 from idbroker.numbers import NationalNumber, parse
 from idbroker.policy import Allow, Case, NeedStronger, Refuse
 from idbroker.request import SigninRequest
@@ -127,6 +128,112 @@ def test_who_lets_test_people_in(sandbox: bool, setting: bool, tmp_path: Path, c
     assert found.test_people is (sandbox or setting)
     house.durable.close()
     house.transient.close()
+
+
+# ---- ages -----------------------------------------------------------------------------------------
+
+
+def aged(born: date | None, country: str = "DK", way: str = "eid", **changes: Any) -> Case:
+    """Return the case of somebody born on a day, by an eID or by password, at a clinic of a country."""
+    proved = {"birthdate": born, "loa": LoA.LOW if way == "code" else LoA.SUBSTANTIAL, **changes}
+    asked = case(proved=proved, minimum=LoA.LOW)
+    return dataclasses.replace(asked, clinic=dataclasses.replace(CLINIC, country=country))
+
+
+@pytest.mark.parametrize(
+    ("country", "birthday"),
+    [("DK", date(2011, 11, 22)), ("SE", date(2013, 11, 22)), ("FI", date(2014, 11, 22)), ("NO", date(2010, 11, 22))],
+)
+def test_an_eid_from_the_birthday_on(country: str, birthday: date) -> None:
+    """By an eID somebody signs in from their birthday on, and not the day before (R13): 15, 13, 12 and 16."""
+    assert policy.decide(aged(birthday, country)) == Allow()
+    assert policy.decide(aged(birthday + timedelta(days=1), country)) == Refuse("too_young")
+
+
+@pytest.mark.parametrize("born", [date(2011, 11, 22), date(2011, 11, 23), date(2019, 1, 1), date(1950, 1, 1)])
+def test_a_danish_child_has_a_password(born: date) -> None:
+    """In Denmark number, password and code let in at every age: below 15 a guardian has set them up."""
+    assert policy.decide(aged(born, way="code")) == Allow()
+
+
+@pytest.mark.parametrize(
+    ("born", "decision"), [(date(2014, 11, 23), Refuse("too_young")), (date(2014, 11, 22), Allow())]
+)
+def test_a_finnish_child_has_none(born: date, decision: policy.Decision) -> None:
+    """Where children have no password of their own it lets in from the age of eIDs on."""
+    assert policy.decide(aged(born, "FI", "code")) == decision
+
+
+@pytest.mark.parametrize("country", COUNTRIES)
+@pytest.mark.parametrize("way", ["eid", "code"])
+def test_every_birth_date_today(country: str, way: str) -> None:
+    """Whoever was born when, 1900 to today: let in exactly from the eID's age on, or by password below the code's."""
+    limits, day = AGES[country], NOW.date()
+    model = aged(day, country, way)
+    for born in (date(1900, 1, 1) + timedelta(days=n) for n in range((day - date(1900, 1, 1)).days + 1)):
+        age = day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+        allowed = age >= limits.eid_from or (way == "code" and age < limits.code_until)
+        asked = dataclasses.replace(model, identity=dataclasses.replace(model.identity, birthdate=born))
+        assert policy.too_young(asked) == (None if allowed else Refuse("too_young"))
+
+
+def test_the_service_says_from_which_age() -> None:
+    """A service may take people earlier than its clinic, and a clinic than its country."""
+    asked = aged(date(2013, 1, 1))
+    earlier = dataclasses.replace(asked, client=make_client(ages={"eid_from": 13}))
+
+    assert policy.decide(asked) == Refuse("too_young")
+    assert policy.decide(earlier) == Allow()
+
+
+def test_guardians_make_no_exception_for_the_child() -> None:
+    """Where guardians act for a child, the child itself is turned away all the same."""
+    asked = dataclasses.replace(aged(date(2013, 1, 1)), client=make_client(acting="always"))
+
+    assert policy.decide(asked) == Refuse("too_young")
+
+
+def test_the_number_tells_the_birth_date() -> None:
+    """Where the eID tells no birth date, the national number does."""
+    number = parse("20190101238" + luhn.calc_check_digit("190101238"), "SE", now=NOW.date())
+
+    assert policy.decide(aged(None, "SE", number=number)) == Refuse("too_young")
+
+
+def test_who_tells_no_age_is_not_judged_by_it() -> None:
+    """An eID that tells neither number nor birth date is its issuer's word that somebody may have it."""
+    assert policy.decide(aged(None)) == Allow()
+
+
+def test_staff_see_whom_they_vouch_for() -> None:
+    """Whom staff sign in is let in at any age: the child stands in front of them."""
+    vouched = Assisted(staff="s", role="carer", clinic="clinea", client="portal")
+
+    assert policy.too_young(aged(date(2013, 1, 1), "FI", "code", assisted=vouched)) is None
+
+
+@pytest.mark.parametrize(
+    ("proved", "now", "decision"),
+    [
+        ("2026-11-22T22:59:59", "2026-11-22T22:59:59", Allow()),
+        ("2026-11-22T22:59:59", "2026-11-22T23:00:00", Refuse("outgrown")),  # midnight in Denmark
+        ("2026-11-22T23:00:00", "2026-11-22T23:00:00", Allow()),
+    ],
+)
+def test_a_childs_password_does_not_carry_over_its_birthday(proved: str, now: str, decision: policy.Decision) -> None:
+    """What was proved by password before the fifteenth birthday is worth nothing from its first moment on."""
+    moments = [datetime.fromisoformat(text).replace(tzinfo=UTC) for text in (proved, now)]
+    asked = dataclasses.replace(aged(date(2011, 11, 23), way="code", proved_at=moments[0]), now=moments[1])
+
+    assert policy.decide(asked) == decision
+
+
+def test_a_sign_on_is_judged_again_by_age() -> None:
+    """A sign-on that one service let in at 13 does not answer for one that lets in at 15."""
+    young = {"birthdate": date(2013, 1, 1)}
+
+    assert suffices(case(make_client(ages={"eid_from": 13}), received_at=NOW, proved=young))
+    assert not suffices(case(received_at=NOW, proved=young))
 
 
 # ---- how old a proof may be ----------------------------------------------------------------------
