@@ -61,6 +61,11 @@ class Visitor:
                 self.page.locator("#on, form[method=post] button:not([aria-hidden])").first.click()
         return self.page.locator(goal).first
 
+    def for_oneself(self) -> None:
+        """Say that it is about oneself, where the service asks whom it is about."""
+        self.arrive("input[name=who][value=self]").check()
+        self.page.locator("button[name=do][value=chosen]").click()
+
     def prove(self, eid: str, person: str, outcome: str = "approve", method: str | None = None) -> None:
         """Choose an eID on the login page, and act there."""
         self.page.locator(f"button[name=provider][value={eid}]").click()

@@ -14,7 +14,16 @@ NOW = "visit/4108"  # Jaana's
 
 
 def identify(browser: Browser, person: str, outcome: str = "approve", provider: str = "suomifi") -> Browser:
-    """Choose an eID that speaks SAML on the login page, a person and an outcome there, and carry its answer back."""
+    """Choose an eID that speaks SAML on the login page, a person and an outcome there, and carry its answer back.
+
+    Where the service asks whom it is about, it is about oneself.
+    """
+    prove(browser, person, outcome, provider)
+    return browser.press("who", who="self", do="chosen") if 'name="who"' in browser.page.text else browser
+
+
+def prove(browser: Browser, person: str, outcome: str = "approve", provider: str = "suomifi") -> Browser:
+    """Go as far as the eID's answer leads."""
     browser.press(provider=provider).press(person=person, outcome=outcome)
     return browser.press("SAMLResponse") if "SAMLResponse" in browser.page.text else browser
 
