@@ -26,9 +26,9 @@ def migrate(given: str | None) -> None:
 @store.command()
 @click.pass_obj
 def purge(given: str | None) -> None:
-    """Remove refresh tokens and links whose time is up; for a nightly job. Exit codes: 0 done, 1 no answer."""
+    """Remove refresh tokens, links and delegations whose time is up; for a nightly job. Exit codes: 0, 1 no answer."""
     path = config_path(given)
     clock = SystemClock()
     durable = open_tables(config.load(path), path.parent, clock)
-    removed = durable.refresh_tokens.purge(clock.now()) + durable.links.purge(clock.now())
+    removed = sum(rows.purge(clock.now()) for rows in (durable.refresh_tokens, durable.links, durable.delegations))
     click.echo(f"ok: {removed} removed")
