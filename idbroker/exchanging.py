@@ -13,7 +13,7 @@ from idbroker.clinic import Clinic
 from idbroker.endings import acts_for
 from idbroker.errors import OAuthError, StoreError
 from idbroker.events import Event
-from idbroker.grant import Grant, LiveToken
+from idbroker.grant import Grant
 from idbroker.keeping import Kept
 from idbroker.moves import Moves, StaleProof
 from idbroker.oidc import bearer, levels
@@ -57,7 +57,7 @@ class Exchanging:
         kept = self._session(grant)
         if kept is None:
             raise self._refused(grant, "signed_out")
-        asked = self._asked(client, grant, live, request, exchangeable(request.scopes, live, client))
+        asked = self._asked(client, grant, request, exchangeable(request.scopes, live, client))
         acting = self._judged(kept.value, grant, asked, client)
         return self._granted(kept.value, grant, asked, client, acting)
 
@@ -81,10 +81,8 @@ class Exchanging:
         same = session.person == grant.person and any(one.grant == grant.id for one in session.reached)
         return alive and same and session.identity.assisted is None
 
-    def _asked(
-        self, client: Client, grant: Grant, live: LiveToken, request: ExchangeRequest, scopes: tuple[str, ...]
-    ) -> SigninRequest:
-        """Return it as the request that a portal would make by the browser: as much as the token shows, no more."""
+    def _asked(self, client: Client, grant: Grant, request: ExchangeRequest, scopes: tuple[str, ...]) -> SigninRequest:
+        """Return it as the request that a portal would make by the browser: as much as such a token shows, no more."""
         return SigninRequest(
             client_id=client.id,
             redirect_uri=grant.redirect_uri,
@@ -94,8 +92,8 @@ class Exchanging:
             acr_values=(grant.acr,),
             # What demanded a level goes on demanding it, though the sign-on may rest on a weaker proof by now.
             minimum=max(client.minimum, levels.level_of(grant.acr) or client.minimum),
-            claims_userinfo=tuple(bearer.shown(grant.claims, grant, live)),
-            claims_id_token=tuple(bearer.shown(grant.id_token_claims, grant, live)),
+            claims_userinfo=tuple(bearer.shown(grant.claims, grant, scopes)),
+            claims_id_token=tuple(bearer.shown(grant.id_token_claims, grant, scopes)),
             acting_for=request.acting_for,
             received_at=self.moves.clock.now(),
         )

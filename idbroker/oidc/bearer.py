@@ -85,12 +85,12 @@ def userinfo(grant: Grant, token: LiveToken) -> Mapping[str, Any]:
     """
     if "openid" not in token.scopes:
         raise BearerError("insufficient_scope", "The scope openid is required", status=403)
-    return {**shown(grant.claims, grant, token), **acting(grant), "sub": grant.subject}
+    return {**shown(grant.claims, grant, token.scopes), **acting(grant), "sub": grant.subject}
 
 
-def shown(claims: Mapping[str, Any], grant: Grant, token: LiveToken) -> Mapping[str, Any]:
-    """Return those of a grant's claims that one of its tokens has not given up."""
-    given_up = set(grant.scopes) - set(token.scopes)
+def shown(claims: Mapping[str, Any], grant: Grant, scopes: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return those of a grant's claims that a token of these scopes has not given up."""
+    given_up = set(grant.scopes) - set(scopes)
     hidden = {claim for scope in given_up for claim in SCOPE_CLAIMS.get(scope, ())}
     return {name: value for name, value in claims.items() if name not in hidden}
 

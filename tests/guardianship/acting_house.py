@@ -57,18 +57,20 @@ GIVEN, FAMILY = "Vilde", "Kaldsen"
 class Folk:
     """A register of the test's own: it says what it was told by guardian, and remembers what it was asked.
 
-    `life` is how long its answers are good; while it is `down` it does not answer.
+    `life` is how long its answers are good; while it is `down` it does not answer; not `listed`, it answers about one
+    ward only.
     """
 
     name: str = "folk"
     life: timedelta = timedelta()
     down: bool = False
+    listed: bool = True
     ties: dict[str, tuple[Tie, ...]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     def wards(self, guardian: Guardian, _clinic: Clinic, now: datetime) -> Answer:
         """Return all that it was told of a guardian."""
-        return self._answer("wards", self.ties.get(guardian.person, ()), now)
+        return self._answer("wards", self.ties.get(guardian.person, ()) if self.listed else (), now)
 
     def about(self, guardian: Guardian, ward: NationalNumber, _clinic: Clinic, now: datetime) -> Answer:
         """Return what it was told of a guardian and one ward."""
@@ -117,7 +119,7 @@ class ActingHouse(Door):
         self.clock.move(timedelta(days=1))
         self.folk.ties.clear()
         self.folk.asked.clear()
-        self.folk.down, self.folk.life = False, timedelta()
+        self.folk.down, self.folk.listed, self.folk.life = False, True, timedelta()
         self.faults.clear()
         for who in ("anna", "lars", "ludvig", "susan"):
             for row in self.house.durable.guardianships.of_guardian(self.guardian(who)):
