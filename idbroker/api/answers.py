@@ -11,6 +11,7 @@ from idbroker.api.problems import Problem
 from idbroker.messages.message import Channel
 from idbroker.patients import queue
 from idbroker.patients.access import Receipt
+from idbroker.patients.noting import Held
 from idbroker.patients.patient import Patient
 
 Standing = Literal["known", "asked", "approved", "declined"]
@@ -118,10 +119,35 @@ class Sent(Answer):
 
 
 class CustodyKept(Answer):
-    """The change is in the patient's trail; `ended` tells that a guardian's approval here ended with it."""
+    """The change is in the patient's trail; `ended` tells that something a guardian might do here ended with it."""
 
     handle: str = Field(description=_HANDLE)
     ended: bool
+
+
+class GuardianKept(Answer):
+    """What was noted. It holds until the earlier of the two days, where there are any."""
+
+    id: str = Field(description="For the end of it")
+    until: date | None
+    limit_on: date | None = Field(description="The birthday from which nobody acts for the patient because of its age")
+
+
+class GuardianTold(GuardianKept):
+    """Somebody who may act for a patient, as this clinic has noted it; the name, where this clinic knows it."""
+
+    relation: str
+    basis: str
+    powers: list[str]
+    name: str | None
+    number: NumberTold | None
+    recorded_at: datetime
+
+
+class Guardians(Answer):
+    """Who may act for a patient by this clinic's own notes, the oldest first."""
+
+    guardians: list[GuardianTold]
 
 
 class Differing(Answer):
@@ -191,6 +217,24 @@ def patient(one: Patient) -> PatientTold:
             "contacts": {"email": enrolment.told.get(Channel.EMAIL), "sms": enrolment.told.get(Channel.SMS)},
             "has_guardian": enrolment.guardian is not None,
             "etag": etag(one),
+        }
+    )
+
+
+def guardian(one: Held) -> GuardianTold:
+    """Return a guardian as a document."""
+    row, number = one.row, one.number
+    return GuardianTold.model_validate(
+        {
+            "id": row.id,
+            "relation": row.relation,
+            "basis": row.basis,
+            "powers": list(row.powers),
+            "until": row.until,
+            "limit_on": row.limit_on,
+            "name": one.name,
+            "number": number and {"country": number.country, "kind": number.kind, "value": number.value},
+            "recorded_at": row.recorded_at,
         }
     )
 

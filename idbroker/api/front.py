@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import structlog
@@ -12,7 +12,7 @@ from flask import Blueprint, Request, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
-from idbroker.api import enrolments, patients, webhook
+from idbroker.api import enrolments, guardians, patients, webhook
 from idbroker.api.gate import ORDINARY, Gate, actor
 from idbroker.api.openapi import document
 from idbroker.api.operations import Call, Engines, Operation, Reply
@@ -37,7 +37,7 @@ from idbroker.steps import new_ref
 from idbroker.web.site import Site
 
 _log = structlog.get_logger("idbroker.api")
-_HANDLE = re.compile(r"[A-Za-z0-9_-]{22}")
+_NAMES = {"handle": re.compile(r"[A-Za-z0-9_-]{22}"), "guardian": re.compile(r"[0-9a-f]{32}")}
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY")
 _DOCUMENT = "/openapi.json"
 _WAIT = {"Retry-After": "10"}
@@ -46,7 +46,7 @@ _WAIT = {"Retry-After": "10"}
 def offered(engines: Engines) -> tuple[Operation, ...]:
     """Return the operations that there are."""
     news = () if engines.webhooks is None else webhook.OPERATIONS
-    return (*patients.OPERATIONS, *enrolments.OPERATIONS, *news)
+    return (*patients.OPERATIONS, *guardians.OPERATIONS, *enrolments.OPERATIONS, *news)
 
 
 def api(engines: Engines, tallies: Tallies, repeatable: Shelf[Repeatable]) -> Callable[[Site], Blueprint]:
@@ -98,23 +98,23 @@ class _Front:
         if path == _DOCUMENT and method == "GET":
             query(incoming, {})
             return Written(status=200, headers={"Content-Type": "application/json"}, body=self.document)
-        operation, handle = self._operation(method, path)
+        operation, names = self._operation(method, path)
         client, now = self.gate.client(incoming, operation.scope), self.site.clock.now()
         self.gate.count(client, ORDINARY, now)
         if operation.rate != ORDINARY:
             self.gate.count(client, operation.rate, now)
         octets = _octets(incoming)
-        call = self._call(incoming, operation, client, handle, octets)
+        call = self._call(incoming, operation, client, names, octets)
         key = key_of(incoming) if operation.repeatable else None
         if key is None:
             return self._worked(operation, call)
         said = fingerprint(method, path, octets)
         return self.replay.once(client, key, said, lambda: self._told(operation, call))
 
-    def _operation(self, method: str, path: str) -> tuple[Operation, str]:
+    def _operation(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
         # A path that stands as it is goes before one with a handle in its place: "bulk" is nobody's.
         there = [one for one in self.operations if one.path == path] or self.operations
-        found = {one.method: (one, handle) for one in there if (handle := one.handle_in(path)) is not None}
+        found = {one.method: (one, names) for one in there if (names := one.names_in(path)) is not None}
         methods = [*found, *(["GET"] if path == _DOCUMENT else [])]
         if not methods:
             raise Problem("not_found")
@@ -123,13 +123,15 @@ class _Front:
             raise Problem("method_not_allowed", headers={"Allow": ", ".join(sorted(allowed))})
         return found[method]
 
-    def _call(self, incoming: Request, operation: Operation, client: Client, handle: str, octets: bytes) -> Call:
+    def _call(
+        self, incoming: Request, operation: Operation, client: Client, names: Mapping[str, str], octets: bytes
+    ) -> Call:
         query(incoming, operation.query)
         mark = state_read(incoming) if operation.conditional else ""
         if operation.takes is None:
             expect_none(octets)
         body = shaped(operation.takes, read_body(incoming, octets)) if operation.takes is not None else None
-        if handle and _HANDLE.fullmatch(handle) is None:
+        if any(_NAMES[name].fullmatch(value) is None for name, value in names.items()):
             raise Problem("not_found")  # as any that is not there: and nothing else goes to a database
         now = self.site.clock.now()
         clinic = self.engines.clinics.find(client.clinic)
@@ -139,7 +141,8 @@ class _Front:
             actor=actor(client, operation.role),
             now=now,
             today=today,
-            handle=handle,
+            handle=names.get("handle", ""),
+            guardian=names.get("guardian", ""),
             body=body,
             mark=mark,
         )

@@ -17,7 +17,7 @@ _REF = "#/components/schemas/{model}"
 _PROBLEM = "application/problem+json"
 _SCOPES = {
     "patients.read": "Find and read the clinic's patients",
-    "patients.write": "Enter and change patients, and send them their access",
+    "patients.write": "Enter and change patients, send them their access, and note who may act for them",
     "enrolments": "Read who asks to be taken, and answer",
     "register": "Say what registers say: deaths, custody",
     "webhooks": "Say where news goes",
@@ -97,6 +97,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     if "{handle}" in operation.path:
         found.append(_parameter("handle", "path", {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"}, required=True))
+    if "{guardian}" in operation.path:
+        found.append(_parameter("guardian", "path", {"type": "string", "pattern": "^[0-9a-f]{32}$"}, required=True))
     for name, values in operation.query.items():
         found.append(_parameter(name, "query", {"type": "string", "enum": list(values)}, required=True))
     if operation.conditional:
@@ -122,8 +124,8 @@ def _answer(operation: Operation, model: type[BaseModel] | None, named: Mapping[
         told["headers"] = headers
     if model is not None:
         told["content"] = {"application/json": {"schema": named[model]}}
-    if operation.name == "enterPatient":
-        told["links"] = _LINKS
+    if operation.name in _LINKS:
+        told["links"] = _LINKS[operation.name]
     return told
 
 
@@ -173,12 +175,27 @@ def _security(issuer: str) -> dict[str, Any]:
 
 
 # What is entered can be read, changed and told of by its handle.
-_LINKS = {
+_ENTERED = {
     name: {"operationId": name, "parameters": {"handle": "$response.body#/handle"}}
-    for name in ("getPatient", "sendAccess", "noteDeath", "withdrawDeath", "noteCustody")
+    for name in (
+        "getPatient",
+        "sendAccess",
+        "noteDeath",
+        "withdrawDeath",
+        "noteCustody",
+        "listGuardians",
+        "noteGuardian",
+    )
 } | {
     "changePatient": {
         "operationId": "changePatient",
         "parameters": {"handle": "$response.body#/handle", "If-Match": "$response.header.ETag"},
     }
 }
+_NOTED = {
+    "endGuardian": {
+        "operationId": "endGuardian",
+        "parameters": {"handle": "$request.path.handle", "guardian": "$response.body#/id"},
+    }
+}
+_LINKS = {"enterPatient": _ENTERED, "noteGuardian": _NOTED}

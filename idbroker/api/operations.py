@@ -20,6 +20,8 @@ from idbroker.patients.queue import Queue
 from idbroker.patients.register import Register
 from idbroker.staff.member import Actor, Role
 
+_NAMED = re.compile(r"\\\{([a-z]+)\\\}")  # a name in braces, escaped
+
 
 class Webhook(Protocol):
     """Where a client's news goes."""
@@ -67,13 +69,17 @@ class Engines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call, checked: whose, when, of which patient, with which body; `mark` is the state that was read."""
+    """One call, checked: whose, when, of which patient, with which body; `mark` is the state that was read.
+
+    `guardian` is the id of one who may act for the patient, where the path names one.
+    """
 
     client: Client
     actor: Actor
     now: datetime
     today: date
     handle: str = ""
+    guardian: str = ""
     body: Any = field(default=None, repr=False)
     mark: str = ""
 
@@ -115,7 +121,7 @@ class Operation:
         """Return in which role a program acts: what registers say is for administrators to write down."""
         return Role.ADMINISTRATOR if self.scope == "register" else Role.APPROVER
 
-    def handle_in(self, path: str) -> str | None:
-        """Return the handle in a path that is this operation's, "" where it has none; None for another path."""
-        found = re.fullmatch(re.escape(self.path).replace(r"\{handle\}", "(?P<handle>[^/]+)"), path)
-        return None if found is None else found.groupdict().get("handle", "")
+    def names_in(self, path: str) -> Mapping[str, str] | None:
+        """Return what a path that is this operation's names: `handle`, `guardian`; None for another path."""
+        found = re.fullmatch(_NAMED.sub("(?P<\\1>[^/]+)", re.escape(self.path)), path)
+        return None if found is None else found.groupdict()

@@ -63,7 +63,7 @@ def _entered(engines: Engines, call: Call, said: shapes.NewPatient) -> Patient:
     if birthdate is not None and birthdate > call.today:
         raise invalid("/birthdate", "future")
     sheet = Sheet(
-        number=_number(said.number, call.today),
+        number=number_of(said.number, call.today),
         given_name=said.said("given_name"),
         family_name=said.family_name,
         birthdate=birthdate,
@@ -81,11 +81,12 @@ def _is_new(patient: Patient, call: Call) -> bool:
     return entry is not None and entry.entered_at == call.now
 
 
-def _number(said: shapes.Number, today: date) -> NationalNumber:
+def number_of(said: shapes.Number, today: date, pointer: str = "/number/value") -> NationalNumber:
+    """Return a number that was sent. Raises Problem that says where it is, and why it is none."""
     try:
         return parse(said.value, said.country, now=today)
     except NotANumber as error:
-        raise invalid("/number/value", f"number_{error.reason}") from None
+        raise invalid(pointer, f"number_{error.reason}") from None
 
 
 def _taken_back(said: shapes.Shape, name: str) -> str | None:
@@ -122,7 +123,7 @@ def search(engines: Engines, call: Call) -> Reply:
     """Find patients of this clinic."""
     said = call.body
     if isinstance(said, shapes.ByNumber):
-        one = engines.register.by_number(call.actor, _number(said.number, call.today), call.now)
+        one = engines.register.by_number(call.actor, number_of(said.number, call.today), call.now)
         found: tuple[Patient, ...] = () if one is None else (one,)
     else:
         found = engines.register.by_name(call.actor, said.name, said.birthdate, call.now)
@@ -166,8 +167,10 @@ def lives(engines: Engines, call: Call) -> Reply:
 
 
 def custody(engines: Engines, call: Call) -> Reply:
-    """Note that custody has changed: the guardian whom this clinic approved is so no more."""
-    filed = engines.filing.custody(call.actor, call.handle, _past(call), call.now)
+    """Note that custody has changed: whom this clinic took for a guardian is so no more, the one named or all."""
+    said = call.body.said("guardian")
+    guardian = None if said is None else number_of(said, call.today, "/guardian/value")
+    filed = engines.filing.custody(call.actor, call.handle, _past(call), call.now, guardian)
     body = answers.CustodyKept(handle=filed.patient.handle, ended=filed.ended)
     return Reply(body=body, headers=_state(filed.patient))
 
@@ -303,7 +306,7 @@ OPERATIONS = (
         method="POST",
         path=f"{_PATIENT}/custody",
         scope="register",
-        summary="Note that custody of a child has changed: a guardian approved here is so no more, at once",
+        summary="Note that custody of a child has changed: a guardian, or all, may do nothing here any more, at once",
         work=custody,
         takes=TypeAdapter(shapes.Custody),
         answers={200: answers.CustodyKept},

@@ -53,6 +53,12 @@ KINDS: Mapping[str, Kind] = {
     "no_number": Kind(409, "The patient has no national number here"),
     "elsewhere": Kind(409, "It would change more than this clinic's own: the operator does that"),
     "decided": Kind(409, "Somebody has answered before, and otherwise"),
+    "guardian_self": Kind(409, "Nobody is their own guardian"),
+    "guardian_age": Kind(409, "A guardian is 18 or older, and this is known"),
+    "guardian_noted": Kind(409, "This guardian is noted already, and otherwise: end that first"),
+    "guardians_full": Kind(409, "As many guardians are noted as may be: end one first"),
+    "ward_age": Kind(409, "The patient is too old for that, or it is not known when they were born"),
+    "until_past": Kind(409, "`until` is the first day on which it does not hold: it must be after today"),
     "limited": Kind(429, "Too much was sent to this patient lately: wait as long as Retry-After says"),
     # Our side.
     "fault": Kind(500, "Something is wrong on our side; `ref` is what to tell us"),

@@ -10,16 +10,19 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, WithJsonSchema
 
 from idbroker.messages import addresses
+from idbroker.patients.noting import MOST_POWERS
 
 MOST_ITEMS = 1000
 TAG = "~"  # begins what tells two shapes apart: it is no member, and stands in no pointer
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_POWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 Country = Literal["DK", "SE", "FI"]
 Language = Literal["da", "sv", "fi", "en", "nb"]
 Checked = Literal["passport", "card", "licence", "eid", "known", "relative", "list"]
 NoEid = Literal["age", "illness", "no_number", "abroad", "other"]
+Relation = Literal["custody", "guardian", "foster", "relative", "mandate"]
 Way = Literal["email", "sms"]
 News = Literal["enrolled", "contact_changed", "access_revoked"]
 Word = TypeVar("Word")
@@ -61,6 +64,12 @@ def _mobile(text: str) -> str:
         raise Mistaken("not_an_address") from None
 
 
+def _plain(text: str) -> str:
+    if _POWER.fullmatch(text) is None:
+        raise Mistaken("not_plain")
+    return text
+
+
 def _each_once(said: list[Word]) -> list[Word]:
     if len(set(said)) != len(said):
         raise Mistaken("twice")
@@ -87,6 +96,12 @@ Mobile = Annotated[
 ]
 Channels = Annotated[
     list[Way], Field(min_length=1, max_length=2, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
+]
+Power = Annotated[
+    str, Field(min_length=1, max_length=100, json_schema_extra={"format": "power"}), AfterValidator(_plain)
+]
+Powers = Annotated[
+    list[Power], Field(max_length=MOST_POWERS, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
 ]
 Kinds = Annotated[
     list[News], Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
@@ -250,6 +265,20 @@ class Custody(Shape):
     model_config = ConfigDict(json_schema_extra={"examples": [{"on": "2026-11-20"}]})
 
     on: Day
+    guardian: Number = may(description="The one guardian whose right ends; without it, everybody's here")
+
+
+class NewGuardian(Shape):
+    """Somebody who may act for this patient. `until` is the first day on which it does not hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"number": {"country": "DK", "value": "6101800001"}, "relation": "custody"}]}
+    )
+
+    number: Number
+    relation: Relation
+    powers: Powers = may(description="Of a mandate: what it allows, in the words that the clinic's settings have")
+    until: Day = may()
 
 
 class Declining(Shape):

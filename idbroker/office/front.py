@@ -15,6 +15,7 @@ from idbroker.office import (
     choosing,
     colleagues,
     entering,
+    guardians,
     helping,
     home,
     me,
@@ -50,6 +51,7 @@ PARTS: tuple[Adds, ...] = (
     tablet.routes,
     calling.routes,
     merging.routes,
+    guardians.routes,
 )
 
 

@@ -135,12 +135,14 @@ class _Patients:
         if patient.has_died:
             return {"death": "s.do.life"} if here.actor.may(Role.ADMINISTRATOR) else {}
         helped = self._guard.desk.assisting.services(here.clinic.id)
+        guarded = self._guard.desk.noting.applies(here.actor, patient.handle, here.now)
         ways = self._guard.desk.calls.ways(here.actor, patient.handle) if patient.number else {}
         return {
             "edit": "s.edit",
             **({"access": "s.do.access", "letter": "s.do.letter"} if patient.number else {}),
             **({"help": "s.as"} if helped else {}),
             **({"call": "s.do.call"} if ways else {}),
+            **({"guardians": "s.gd"} if guarded else {}),
             **({"merge": "s.do.merge", "death": "s.do.death"} if here.actor.may(Role.ADMINISTRATOR) else {}),
         }
 

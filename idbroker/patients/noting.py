@@ -113,6 +113,13 @@ class Noting:
         rows = sorted(self._rows(ward), key=lambda row: (row.recorded_at, row.id))
         return tuple(Held(row=row, name=self._name(ward, row.guardian), number=self._number(row, now)) for row in rows)
 
+    def applies(self, actor: Actor, handle: str, now: datetime) -> bool:
+        """Tell whether somebody may be noted for a patient, or is: a child, or where powers of attorney are taken."""
+        ward, clinic = self._ward(actor, handle), self._clinic(actor.clinic)
+        born = self._born(ward.person, clinic.id)
+        young = born is not None and not is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
+        return young or bool(clinic.mandates) or bool(self._rows(ward))
+
     def _rows(self, ward: Enrolment) -> list[Guardianship]:
         return [row for row in self.rows.of_ward(ward.person) if row.clinic == ward.clinic]
 

@@ -42,6 +42,7 @@ FORMATS = {
     "line": _one_of(["Not a patient of ours", "Ei ole potilaamme", "?"]),
     "email": _one_of(["ada@example.org", "b.c+d@example.com", "e@post.example.net"]),
     "mobile": _one_of([f"+46701740{last}" for last in range(605, 625)]),  # kept for fiction (PTS)
+    "power": _one_of([f"urn:example:power-{number}" for number in range(40)]),
     "service": st.just("portal"),
     "https-uri": _one_of(["https://system.example.org/news", "https://example.com/"]),
     "idempotency-key": _one_of([f"key-{number:04}" for number in range(50)]),
