@@ -58,7 +58,6 @@ def test_from_the_mail_to_the_visit(
     page.locator("input[name=method][value=bank]").check()
     page.locator("input[name=person][value=aino]").check()
     page.locator("form button[type=submit]").first.click()
-    visitor.for_oneself()
     expect(visitor.arrive(WHO)).to_have_text("Aino Koehenkilö")
     expect(page).to_have_url(clock.portal("videovisit", LATER))
     _stage(page, "early")
@@ -84,7 +83,6 @@ def test_cancel_and_again(sandbox: Sandbox, visitor: Visitor) -> None:
     expect(visitor.arrive("main .note:has-text('Suomi.fi')")).to_be_visible()
 
     visitor.prove("suomifi", "jaana", method="mobile")
-    visitor.for_oneself()
     expect(visitor.arrive(WHO)).to_have_text("Jaana Eivaltuutta")
     expect(page).to_have_url(sandbox.portal("videovisit", NOW))
 
@@ -106,7 +104,6 @@ def test_somebody_elses_visit(sandbox: Sandbox, visitor: Visitor) -> None:
     page = visitor.page
     _at_the_choice(sandbox, page, NOW)
     visitor.prove("suomifi", "aino")
-    visitor.for_oneself()
 
     expect(visitor.arrive("main:has-text('jonkun toisen')")).to_be_visible()
     visitor.said[:] = [what for what in visitor.said if "403" not in what]
