@@ -96,7 +96,7 @@ def test_strange_wishes(custody: Custodies, wish: dict[str, Any]) -> None:
     """A misspelt wish changes nothing, and says what would do: a test of a change that was not made proves nothing."""
     before = custody.all()
 
-    with pytest.raises(ValueError, match="is one of|is a day|is a list|are true|send what|unknown setting"):
+    with pytest.raises(ValueError, match=r"is one of|is a day|is a list|are true|send what|unknown setting"):
         custody.change("bjorn", "saga", wish)
     assert custody.all() == before
 
