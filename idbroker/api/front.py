@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 from flask import Blueprint, Request, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 from werkzeug.wrappers import Response
 
 from idbroker.api import enrolments, guardians, patients, webhook
@@ -64,11 +65,18 @@ def api(engines: Engines, tallies: Tallies, repeatable: Shelf[Repeatable]) -> Ca
         )
         routes = Blueprint("api", __name__)
         # One route for all: whatever is asked below it, by whatever method, is answered in JSON.
-        rule = "/api/v1/<path:rest>"
+        routes.record_once(lambda state: state.app.url_map.converters.update(rest=_Rest))
+        rule = "/api/v1/<rest:rest>"
         routes.add_url_rule(rule, "call", front.answer, methods=_METHODS, provide_automatic_options=False)
         return routes
 
     return make
+
+
+class _Rest(PathConverter):
+    """The rest of a path, of whatever it is made: a line break in it would be answered with a page."""
+
+    regex = "[^/](?s:.*)"
 
 
 @dataclass(frozen=True, kw_only=True)
