@@ -22,6 +22,7 @@ from idbroker.accounts.recovery import TASK
 from idbroker.client import Client
 from idbroker.clinic import Clinic, PasswordRules, Terms
 from idbroker.errors import ConfigError
+from idbroker.guardianship import lookup, valtuudet
 from idbroker.messages import mail, sms
 from idbroker.oidc import authorize, discovery, levels
 from idbroker.otp import settings as codes
@@ -54,12 +55,16 @@ TABLES: Mapping[str, tuple[type, ...]] = {
     'kind = "ftn"': (ftn.Settings,),
     'kind = "fallback"': (fallback.Settings,),
     'kind = "assisted"': (assisted.Settings,),
+    "[registers.NAME]": (config.RegisterTable,),
+    'kind = "valtuudet"': (valtuudet.Settings,),
+    'kind = "lookup"': (lookup.Settings,),
     "[clinics.NAME]": (Clinic,),
     "[clinics.NAME.password]": (PasswordRules,),
     "[clinics.NAME.terms]": (Terms,),
 }
 BY_TABLE = {
     ("[providers.NAME]", "kind"): "the table's name",
+    ("[registers.NAME]", "kind"): "the table's name",
     ("[clinics.NAME]", "id"): "the table's name",
     ('kind = "borgeradgang"', "levels"): "NSIS'",
 }
