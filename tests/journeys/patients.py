@@ -173,6 +173,21 @@ class Guest(Visitor):
         else:
             button.click()
 
+    def by_app(self, person: str) -> None:
+        """Choose BankID, and approve on somebody's phone."""
+        self.page.locator("button[name=provider][value=bankid]").click()
+        self.page.wait_for_url("**/wait")
+        order = next(one for one in self.sandbox.call("GET", "orders").json() if one["provider"] == "bankid")
+        self.sandbox.call("POST", f"orders/{order['id']}", {"person": person, "outcome": "approve"})
+        if not self.script:  # the button waits for the eID itself
+            self.page.locator("#approved").click()
+
+    def picks(self, name: str) -> None:
+        """Say whom it is about, by a name on the page."""
+        self.is_headed("a.h1")
+        self.page.locator("label.card", has_text=name).click()
+        self.does("chosen")
+
     def log_in(self, who: Patient, portal: str, door: str, post: Post | None = None) -> None:
         """Open a portal's door and sign in without an eID."""
         self.choose(portal, door)

@@ -118,7 +118,7 @@ class Notices:
             at=self._party.now,
             who="Broker → portal, directly",
             title="The broker says that the sign-on is over",
-            words="The person logged out elsewhere. No browser took part: the token is signed, and names the session.",
+            words="The person logged out elsewhere, or may act for somebody no more. No browser took part.",
             line=f"POST {request.base_url}",
             tables=(*decoded(token, "Logout token"), checks(passed)),
         )

@@ -22,7 +22,7 @@ DANISH: Mapping[str, str] = {
     "ended": "Du er blevet logget ud",
     "ended_text": "Du har logget ud et andet sted, så loginnet her er også slut.",
     "about": "Det gælder", "by": "Logget ind for dem er", "guardian": "en, der må handle for dem",
-    "right": "Må, fordi", "until": "Slutter", "person": "Skift person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "right": "Ret til at handle", "until": "Slutter", "person": "Skift person", "day": "%-d.%-m.%Y kl. %H.%M",
     "own": "Dit eget login virker til", "acted": "Du kan ikke længere handle for personen her. Log ind igen.",
 }  # fmt: skip
 SWEDISH: Mapping[str, str] = {
@@ -44,7 +44,7 @@ SWEDISH: Mapping[str, str] = {
     "ended": "Du har loggats ut",
     "ended_text": "Du loggade ut på ett annat ställe, så inloggningen här är också slut.",
     "about": "Det gäller", "by": "Inloggad för personen är", "guardian": "någon som får göra dennes ärenden",
-    "right": "Får, på grund av", "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "right": "Rätt att handla", "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
     "own": "Din egen inloggning gäller till", "acted": "Du kan inte längre göra personens ärenden här. Logga in igen.",
 }  # fmt: skip
 ENGLISH: Mapping[str, str] = {
@@ -65,7 +65,7 @@ ENGLISH: Mapping[str, str] = {
     "ended": "You were logged out",
     "ended_text": "You logged out somewhere else, so the login here is over too.",
     "about": "This is about", "by": "Logged in for them is", "guardian": "somebody who may act for them",
-    "right": "May, because of", "until": "Ends", "person": "Change person", "day": "%-d %B %Y at %H:%M",
+    "right": "Right to act", "until": "Ends", "person": "Change person", "day": "%-d %B %Y at %H:%M",
     "own": "Your own login works until", "acted": "You can no longer act for this person here. Log in again.",
 }  # fmt: skip
 FINNISH: Mapping[str, str] = {
