@@ -143,6 +143,9 @@ class Moves(Endings):
             return False
         if proof.mark != self.asking.mark(proof.person, proof.identity):
             return False
+        ends = self.signon.own_end(client, clinic, proof.identity)
+        if ends is not None and ends <= self.clock.now():
+            return False  # a child's password, typed before the midnight from which it opens nothing
         if proof.session is None:
             return not self.signon.has_ended(proof.person, proof.at)
         session = self.signon.session(session_secret)
