@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -330,6 +332,19 @@ def test_discovery_tells(house: ActingHouse) -> None:
     assert {"act", "guardianship"} <= set(told["claims_supported"])
     assert "acting_for" in told["scopes_supported"]
     assert told["acting_for_parameter_supported"] is True
+
+
+def test_the_documents_example_works(house: ActingHouse) -> None:
+    """What docs/integrating.md shows a portal changes the person, and returns None where that is refused."""
+    name = house.sub(house.ward(423).person)
+    text = (Path(__file__).parents[2] / "docs/integrating.md").read_text(encoding="utf-8")
+    shown = next(block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def about(" in block)
+    example: dict[str, Any] = {}
+    exec(compile(shown, "integrating.md", "exec"), example)  # noqa: S102 - our own document
+    token = house.acts(who="self")["access_token"]
+    asked = (f"{house.issuer}/token", ("portal", SECRET), token)
+    assert claims_of(example["about"](*asked, name)["id_token"])["sub"] == name
+    assert example["about"](*asked, "x" * 43) is None
 
 
 def test_the_secret_is_needed(house: ActingHouse) -> None:
