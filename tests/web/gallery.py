@@ -120,7 +120,8 @@ def _forms(pages: Pages, language: str) -> dict[str, str]:
 def form_view(language: str, name: str, **changes: object) -> FormView:
     """Return one of FORMS, in a frame with these changes."""
     filled = FORMS[name]
-    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT, about=filled.about, **changes)
+    usual = {"cancel_href": "/t/abc/cancel", "open_until": MOMENT, "about": filled.about}
+    within = frame(language, **{**usual, **changes})
     if not filled.posts:
         within = replace(within, cancel_href=None, open_until=None, switch_path="/page")
     return FormView(
