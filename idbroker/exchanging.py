@@ -111,7 +111,7 @@ class Exchanging:
             raise self._refused(grant, "too_old") from None
         if asks:
             page = begun.form.page if begun.form is not None else ""
-            raise _refusal("refused") if page == _REFUSED else self._refused(grant, f"asks {page}")
+            raise _refusal("refused") if page == _REFUSED else self._refused(grant, f"asks_{page}")
         acting = acts_for(begun)
         self._check_meant(session, grant, asked, client, acting)
         return acting
@@ -148,7 +148,7 @@ class Exchanging:
         reached = Reached(client_id=client.id, grant=grant.id, sid=grant.sid or "", acting=acting, until=grant.until)
         try:
             # Before anybody holds a token of it: whoever logs out from now on ends it.
-            body = self.tokens.issue(client, grant) if self._reach(session.key, origin, reached) else None
+            body = self.tokens.issue(client, grant) if self._reach(origin, reached) else None
         except StoreError:
             self.signon.take_back(grant)
             raise
@@ -158,19 +158,19 @@ class Exchanging:
         self._record("signin.session", origin, {"by": "exchange", **({"ward": acting.ward} if acting else {})})
         return {**body, "issued_token_type": ACCESS_TOKEN}
 
-    def _reach(self, key: str, origin: Grant, reached: Reached) -> bool:
+    def _reach(self, origin: Grant, reached: Reached) -> bool:
         """Note the grant on the sign-on; False if it has ended meanwhile, or the token's own grant was ended there.
 
         It is not the person who comes: the sign-on's idle time runs on.
         """
         for _ in range(_TRIES):
-            kept = self.signon.sessions.get(key)
-            if kept is None or not self._holds(kept.value, origin):
+            kept = self._session(origin)
+            if kept is None:
                 return False
             moved = noted(self._with_room(kept.value, origin), reached)
             if reached.until is not None:
                 self.signon.schedule(moved)
-            if self.signon.sessions.swap(key, kept.raw, moved, self.signon.settings.absolute):
+            if self.signon.sessions.swap(moved.key, kept.raw, moved, self.signon.settings.absolute):
                 return True
         raise StoreError("too many changes at once")
 

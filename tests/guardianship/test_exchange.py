@@ -227,7 +227,7 @@ def test_what_a_page_would_ask_is_refused(house: ActingHouse) -> None:
     consent = browser.press(house.proved(browser, client_id="consents"), who="self")
     token = house.tokens(browser.press(consent), "consents")["access_token"]
     assert error_of(house.exchange(token, "consents", acting_for=name)) == REFUSED
-    assert house.events("acting.refused")[-1].detail == {"reason": "asks consent"}
+    assert house.events("acting.refused")[-1].detail == {"reason": "asks_consent"}
     house.tokens(browser.press(browser.authorize(client_id="consents", acting_for=name)), "consents")
     assert swapped(house.exchange(token, "consents", acting_for=name))
 
