@@ -13,15 +13,16 @@ import click
 import pytest
 
 from bench import fallback, looking, machine, profiling, report, run
+from bench.ages import ages
 from bench.importing import SIZES, importing
 from bench.saml import saml
 from bench.stage import Stage, Stores
 from bench.waiting import Waiting, waiting
 
 RESULTS = Path(__file__).parent / "results"
-PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting", "saml", "fallback", "import")
+PARTS = ("sign_ins", "endpoints", "far_away", "starts", "sizes", "waiting", "saml", "fallback", "import", "ages")
 ON_PRODUCTION = {"sizes", "waiting"}  # these need Redis and PostgreSQL
-ALONE = {"waiting", "saml", "fallback", "import"}  # these start brokers of their own
+ALONE = {"waiting", "saml", "fallback", "import", "ages"}  # these start brokers of their own
 QUICK = run.Effort(rounds=2, seconds=1.0, sizes=(1_000, 20_000), starts=2, warm_up=0.5)
 
 
@@ -73,6 +74,7 @@ def measured(
             "sizes": lambda: run.sizes(stage, stand_in, effort),
             "waiting": lambda: waiting(stage, patients),
             "saml": lambda: saml(stage, stores, rounds=effort.rounds),
+            "ages": lambda: ages(stage, stores, rounds=effort.rounds),
             "import": lambda: importing(stage, stores, sizes=_sizes(effort), rounds=min(effort.rounds, 3)),
             "fallback": lambda: fallback.fallback(stage, stores, stand_in, _fallback_effort(effort, beside)),
         }
