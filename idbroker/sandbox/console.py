@@ -24,6 +24,7 @@ from idbroker.sandbox.portal.services import SERVICES
 from idbroker.sandbox.register import NAME as FAMILIES
 from idbroker.sandbox.skin import page
 from idbroker.sandbox.snippets import snippets
+from idbroker.sandbox.valtuudet import PROVIDER as VALTUUDET
 from idbroker.sandbox.world import RegistrationRefused, World
 
 _COPENHAGEN = ZoneInfo("Europe/Copenhagen")
@@ -37,7 +38,12 @@ _EIDS = {
     "fallback": "password and code",
 }
 # What carries messages, or knows who may act for whom; and what can be wrong with it besides.
-_CHANNELS = {"email": "E-mail", "sms": "Text messages", FAMILIES: "The region’s register of guardians"}
+_CHANNELS = {
+    "email": "E-mail",
+    "sms": "Text messages",
+    FAMILIES: "The region’s register of guardians",
+    VALTUUDET: "Suomi.fi e-Authorizations",
+}
 # What the buttons of the panel do to an eID.
 _FAULTS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "fine": ("Works", {}),
@@ -57,6 +63,7 @@ _CHANNEL_FAULTS: Mapping[str, Mapping[str, tuple[str, Mapping[str, Any]]]] = {
         "drops": ("Delivers, and hangs up", {"lies": ["drops"]}),
     },
     FAMILIES: {"nonsense": ("Answers with a web page", {"lies": ["nonsense"]})},
+    VALTUUDET: {"skewed": ("Its clock is ten minutes ahead", {"lies": ["skewed_clock"]})},
 }
 _INBOX_SECONDS = 10
 _CODE_SECONDS = 10  # a code is shown for thirty seconds, and taken for half a minute longer
