@@ -174,7 +174,8 @@ class Noting:
             return WhyNot.SELF
         if person is not None and has_died(self.records.enrolments.find(person, clinic.id)):
             return WhyNot.DECEASED
-        told = None if isinstance(guardian, str) else guardian.birthdate
+        number = self.number_of(guardian, now) if isinstance(guardian, str) else guardian
+        told = None if number is None else number.birthdate
         born = told or (None if person is None else self._born(person, clinic.id))
         return None if born is not None and is_of_age(born, MAJORITY, day_of(now, clinic.zone)) else WhyNot.MINOR
 
