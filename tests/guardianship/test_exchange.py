@@ -325,6 +325,24 @@ def test_many_at_once_are_bounded_and_all_end(house: ActingHouse) -> None:
     assert not any(map(house.lives, [origin, *acting]))
 
 
+def test_a_logout_in_the_midst_leaves_none(house: ActingHouse) -> None:
+    """Whatever is being exchanged while somebody logs out: no token that was given lives afterwards."""
+    name = house.sub(house.ward(424).person)
+    browser = house.browser()
+    origin = house.acts(browser, who="self")
+    turns = iter(range(8))
+
+    def act() -> list[dict[str, Any]]:
+        if next(turns) == 5:
+            house.house.signout.end_here(session_cookie(browser))
+            return []
+        answers = [house.exchange(origin["access_token"], acting_for=name) for _ in range(4)]
+        return [answer.json() for answer in answers if answer.status_code == 200]
+
+    given = [tokens for some in at_once(8, act) for tokens in some]
+    assert not any(map(house.lives, [origin, *given]))
+
+
 def test_discovery_tells(house: ActingHouse) -> None:
     """The metadata name the grant type, the scope, the claims and our parameter (RFC 8414, 2; Discovery 3)."""
     told = requests.get(f"{house.issuer}/.well-known/openid-configuration", timeout=10).json()
