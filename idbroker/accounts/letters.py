@@ -106,7 +106,8 @@ class Letters:
     def reset(self, link: Link, secrets: Secrets, contacts: Iterable[Contact]) -> None:
         """Send the link to choose a new password: each channel has its own way to write it."""
         voice = self._voice_to(link.person, link.clinic, link.client, link.language)
-        self._linked("reset", ("m.reset.sub", "m.reset", "m.reset.sms", "m.reset.not"), voice, link, secrets, contacts)
+        keys = ("m.reset.sub", "m.reset", "m.reset.sms", "m.reset.not")
+        self._linked(keys, voice, link, secrets, contacts, kind="reset")
 
     def activation(self, link: Link, secrets: Secrets, contacts: Iterable[Contact], *, eid: bool) -> None:
         """Send the link to choose the first password: each channel has its own way to write it.
@@ -115,15 +116,16 @@ class Letters:
         """
         keys = ("m.act.sub", "m.act", "m.act.sms", *(["m.act.eid"] if eid else []), "m.act.not")
         voice = self._voice(link.clinic, link.client, link.language)
-        self._linked("activation", keys, voice, link, secrets, contacts)
+        self._linked(keys, voice, link, secrets, contacts, kind="activation")
 
     def renewal(self, link: Link, secrets: Secrets, contacts: Iterable[Contact]) -> None:
         """Send the link that staff send to somebody whose address has not been shown to be theirs."""
         voice = self._voice(link.clinic, link.client, link.language)
-        self._linked("renewal", ("m.reset.sub", "m.renew", "m.act.sms", "m.act.not"), voice, link, secrets, contacts)
+        keys = ("m.reset.sub", "m.renew", "m.act.sms", "m.act.not")
+        self._linked(keys, voice, link, secrets, contacts, kind="renewal")
 
     def _linked(
-        self, kind: str, keys: Sequence[str], voice: _Voice | None, link: Link, secrets: Secrets, to: Iterable[Contact]
+        self, keys: Sequence[str], voice: _Voice | None, link: Link, secrets: Secrets, to: Iterable[Contact], kind: str
     ) -> None:
         """Send a link; the keys are of the subject, the text, the text message, and what stands below the link."""
         if voice is None:
