@@ -202,7 +202,7 @@ def test_scripts_are_told(sandbox: Sandbox, path: str, wish: dict[str, Any], sta
 # ---- in the middle of a login ----------------------------------------------------------------------
 
 
-def _logged_in(sandbox: Sandbox, browser: Browser, person: str) -> Browser:
+def logged_in(sandbox: Sandbox, browser: Browser, person: str) -> Browser:
     """Go to Min Hälsa by BankID, up to the question whom it is about if it comes."""
     browser.open(sandbox.portal("minhalsa", VISIT)).press(provider="bankid")
     order = next(one for one in sandbox.call("GET", "orders").json() if one["provider"] == "bankid")
@@ -216,7 +216,7 @@ def _logged_in(sandbox: Sandbox, browser: Browser, person: str) -> Browser:
 
 def test_whom_it_may_be_about(sandbox: Sandbox, browser: Browser) -> None:
     """Björn is asked whether it is about him or Saga; of Alma, who died, no word is said."""
-    _logged_in(sandbox, browser, "bjorn")
+    logged_in(sandbox, browser, "bjorn")
 
     assert 'name="who"' in browser.page.text
     assert "Saga" in browser.text
@@ -226,14 +226,14 @@ def test_whom_it_may_be_about(sandbox: Sandbox, browser: Browser) -> None:
 @pytest.mark.parametrize("person", ["patrik", "rebecka", "hampus", "samir"])
 def test_nobody_to_act_for(sandbox: Sandbox, browser: Browser, person: str) -> None:
     """A protected child, a care order, no custody, no child at all: each goes straight in, and sees the same."""
-    _logged_in(sandbox, browser, person)
+    logged_in(sandbox, browser, person)
 
     assert browser.page.url == sandbox.portal("minhalsa", VISIT)
 
 
 def test_changed_while_the_page_is_open(sandbox: Sandbox, browser: Browser) -> None:
     """Sara's custody is taken away while she reads the page: once the answer is stale, Wilma is not hers to choose."""
-    _logged_in(sandbox, browser, "sara")
+    logged_in(sandbox, browser, "sara")
     assert "Wilma" in browser.text
     sandbox.call("PUT", "custody/sara/wilma", {"barred": "withdrawn"})
     sandbox.call("PUT", "clock", {"plus": LIFE + 1})
@@ -249,7 +249,7 @@ def test_the_register_is_down(sandbox: Sandbox, browser: Browser) -> None:
     """While the register does not answer, nobody but oneself is offered, and the page says so."""
     sandbox.call("PUT", f"faults/{NAME}", {"down": True})
 
-    _logged_in(sandbox, browser, "bjorn")
+    logged_in(sandbox, browser, "bjorn")
 
     assert 'name="who"' in browser.page.text
     assert "Saga" not in browser.text
