@@ -23,6 +23,8 @@ from idbroker.numbers import NationalNumber
 from idbroker.session import Session
 from idbroker.visit import Visit
 
+_MY_PAGE = "me."  # begins the ids of our own pages as clients, and of no other (registration.py)
+
 
 class SignOns(Protocol):
     """A person's sign-ons."""
@@ -86,6 +88,8 @@ class Joining:
     # ---- where they stand ------------------------------------------------------------------------
 
     def _standing(self, visit: Visit, proved: Proved, account: Account | None) -> Form | None:
+        if not proved.wish and self._comes_as_guardian(visit, proved):
+            return None
         enrolment = self._enrolment(visit, proved)
         if enrolment is not None and enrolment.standing is Standing.APPROVED:
             return _have(proved, account) if proved.wish else None
@@ -95,6 +99,13 @@ class Joining:
         if declined or visit.clinic.registration == "off":
             return _not_taken(visit)
         return self._invited(visit, proved, account)
+
+    def _comes_as_guardian(self, visit: Visit, proved: Proved) -> bool:
+        """Tell whether this is My page, and of somebody who is no patient here, perhaps, but approved for one."""
+        if not visit.client.id.startswith(_MY_PAGE) or not _is_eid(proved.identity):
+            return False
+        wards = self.records.enrolments.of_guardian(visit.clinic.id, proved.person)
+        return any(ward.standing is Standing.APPROVED for ward in wards)
 
     def _invited(self, visit: Visit, proved: Proved, account: Account | None) -> Form:
         """Return what somebody is asked whom this clinic does not know."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from html import unescape
@@ -14,6 +15,7 @@ import requests
 
 from idbroker.accounts.account import Account, Contact, Standing
 from idbroker.ages import comes_of_age
+from idbroker.clinic import Clinic
 from idbroker.guardianship.tie import Tie
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber, parse
@@ -310,3 +312,22 @@ def test_it_ends_at_midnight(door: FallbackDoor) -> None:
     assert asks_who(browser.get(path))
     assert kids(by_mitid(browser, "karen")) == []
     assert kid.account.guardian is not None, "the child has not come yet"
+
+
+def test_a_guardian_is_no_patient(door: FallbackDoor) -> None:
+    """A guardian who is no patient of the child's clinic is asked nothing: the page is there for the child."""
+    kid, browser = Kid(door), door.browser("en")
+    clinic = door.house.settings.clinics.by_id["clinea"]
+    with closed(clinic):
+        assert len(kids(by_mitid(browser, "karen"))) == 1
+        assert "registers its patients itself" in text(by_mitid(door.browser("en"), "anna"))
+    assert kid.account.guardian == person_of(door, "karen")
+
+
+@contextmanager
+def closed(clinic: Clinic) -> Iterator[None]:
+    """Have a clinic take only whom its staff enter, for a while."""
+    before = clinic.registration
+    object.__setattr__(clinic, "registration", "off")
+    yield
+    object.__setattr__(clinic, "registration", before)
