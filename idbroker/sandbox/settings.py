@@ -105,6 +105,8 @@ def document(
                 "country": "DK",
                 "providers": ["borgeradgang", "mitid", "fallback"],
                 "registration": "automatic",
+                # So a child whom the register knows as its guardian's is in at once.
+                "registers": [FAMILIES],
                 "codes": ["email", "sms", "app"],
                 "password": _PASSWORD,
                 "terms": {"version": "2026-1", "texts": TERMS},
