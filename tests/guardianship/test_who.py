@@ -278,6 +278,19 @@ def test_a_register_that_is_down_leaves_oneself(house: ActingHouse) -> None:
     assert sub_of(house, own) == house.sub(house.guardian())
 
 
+def test_a_register_is_asked_once(house: ActingHouse) -> None:
+    """One call for a sign-in, as long as the answer says that it is good; a later sign-in asks anew when it is not."""
+    ward = house.child(351)
+    house.folk.ties[house.guardian()] = (ward.tie(),)
+    house.folk.life = timedelta(minutes=10)
+    for _ in range(2):
+        assert claims_of(house.acts()["id_token"])["sub"] == house.sub(ward.person)
+    assert house.folk.asked == ["wards"]
+    house.clock.move(timedelta(minutes=10))
+    house.acts()
+    assert house.folk.asked == ["wards", "wards"]
+
+
 # ---- twice, late, and otherwise --------------------------------------------------------------------
 
 
