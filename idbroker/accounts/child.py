@@ -176,9 +176,12 @@ class Child:
         return Form(page="childdone", state=b"", values=values)
 
     def _refused(self, visit: Visit, proved: Proved, ward: str, reason: str) -> None:
-        """Tell the trail of both that a register said no; the detail of each names the other."""
-        self._record(visit, "acting.refused", proved, ward, {"reason": reason})
-        self._record(visit, "acting.refused", proved, proved.person, {"reason": reason, "ward": ward})
+        """Tell the trail of both that a register said no; the detail of each names the other.
+
+        By a kind that My page does not tell: there, too, it would be more than a stranger learns.
+        """
+        self._record(visit, "enrolment.refused", proved, ward, {"reason": reason})
+        self._record(visit, "enrolment.refused", proved, proved.person, {"reason": reason, "ward": ward})
 
     def _keep_child(self, fresh: Account, kinship: Kinship) -> bool:
         """Make the child's account, unless there is one that is anybody's: that is not touched.

@@ -132,7 +132,7 @@ def role_of(event: Event) -> str:
     by = event.detail.get("by", "")
     told = event.detail.get("role", "")
     role = told if told in set(Role) else Role.CARER.value
-    return {"client": "program", "operator": "operator"}.get(by.partition(":")[0], role)
+    return {"client": "program", "operator": "operator", "register": "register"}.get(by.partition(":")[0], role)
 
 
 def _account(account: Account, clinic: Clinic) -> dict[str, str]:

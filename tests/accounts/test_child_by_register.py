@@ -15,6 +15,7 @@ from idbroker.clinic import Clinic
 from idbroker.guardianship.tie import MANDATE
 from idbroker.messages.message import Channel
 from idbroker.numbers import parse
+from idbroker.web.mine import TOLD
 from tests.accounts.asking_house import APPROVAL, AUTOMATIC, MAIL, OFF, AskingHouse, cpr
 from tests.accounts.desk_house import EMIL
 from tests.accounts.kin_house import KinHouse, emil, kin_house, sent_off, typed
@@ -122,9 +123,10 @@ def test_a_barred_child_is_refused_as_a_strangers(kin: KinHouse, why: str, clini
 
     assert (walk.page, walk.values) == (stranger.page, stranger.values)
     assert (kin.enrolment(), child(kin.asking), kin.noted()) == (None, None, ())
-    reasons = {event.person: event.detail["reason"] for event in kin.asking.desk_house.events("acting.refused")}
+    reasons = {event.person: event.detail["reason"] for event in kin.asking.desk_house.events("enrolment.refused")}
     assert set(reasons) == {kin.anna, kin.emil}
     assert set(reasons.values()) == {str(NOT_SHOWN[why].get("barred", why))}
+    assert "enrolment.refused" not in TOLD, "My page tells a parent no more than a stranger"
 
 
 def test_one_registers_no_outweighs_anothers_yes(kin: KinHouse) -> None:

@@ -93,6 +93,7 @@ _DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo
 _SIGNED_IN = {**_DONE, "kind": "signin.granted", "service": "Min Lægeside", "provider": "mitid", "eid": "MitID"}
 _STAFF = {**_DONE, "service": "Havnens Læger", "provider": "", "by": "", "role": "carer"}
 _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "kids": [{"id": "0" * 24, "name": "Emil Prøvesen", "age": "9", "until": "2032-08-13"}],
     "sessions": [_THIS, _THAT],
     "consents": [
         {"id": "c1", "kind": "release", "about": "Min Lægeside", "claims": "name national_number", "at": SENT},
@@ -101,10 +102,32 @@ _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
     "clinics": [{"clinic": "Havnens Læger", "standing": standing} for standing in Standing],
     "events": [
         {**_SIGNED_IN, "by": ""},
-        *({**(_STAFF if kind.startswith("patient.") else _DONE), "kind": kind} for kind in TOLD),
+        *({**(_STAFF if kind.startswith(("patient.", "guardianship.")) else _DONE), "kind": kind} for kind in TOLD),
     ],
 }
-_BARE: Mapping[str, Sequence[Mapping[str, str]]] = {"sessions": [_THIS], "consents": [], "clinics": [], "events": []}
+_NONE: Mapping[str, Sequence[Mapping[str, str]]] = {"kids": [], "consents": [], "clinics": [], "events": []}
+_BARE = {**_NONE, "sessions": [_THIS]}
+_KIDS = {
+    "age": "15",
+    "country": "DK",
+    "count": "3",
+    "name.0": "Emil Prøvesen",
+    "age.0": "9",
+    "name.1": "Ebba-Christine Prøvesen Skovgaard-Petersen",
+    "age.1": "1",
+    "name.2": "Ib Prøvesen",
+    "age.2": "0",
+}
+_KID = {
+    "name": "Emil Prøvesen",
+    "age": "9",
+    "until": "2032-08-13",
+    "number": NUMBER,
+    "password": SENT,
+    "email": "a•••@d•••.dk",
+    "phone": "56",
+    "up": "/me/aaboulevarden",
+}
 _APP = {**_OWN, "secret": "JBSW Y3DP EHPK 3PXP JBSW Y3DP EHPK 3PXP", "uri": "otpauth://totp/login.example:Anna"}
 _DRAWN = {"dots": drawing(_APP["uri"]).path, "box": drawing(_APP["uri"]).view_box}
 
@@ -150,7 +173,11 @@ FORMS: Mapping[str, Filled] = {
     "child": _filled("child", {"age": "15", "country": "DK"}),
     "child-wrong": _filled("child", {"age": "15", "number": "0505"}, number="p.e.id"),
     "child-old": _filled("child", {"age": "15", "number": NUMBER}, number="r.e.age"),
+    "child-list": _filled("child", _KIDS),
+    "child-none": _filled("child", _KIDS, who="r.e.who"),
     "childlogin": _filled("childlogin", {"age": "15"}),
+    "childdone": _filled("childdone", {"age": "15", "name": "Emil Prøvesen", "login": "yes"}),
+    "childdone-bare": _filled("childdone", {"age": "15", "name": "Emil Prøvesen", "login": "no"}),
     "differ": _filled("differ", _DIFFER),
     "differ-none": _filled("differ", _DIFFER, choice="k.e.choice"),
     "differ-other": _filled("differ", {**_DIFFER, "choice": "other", "own_email": "anna"}, email="r.e.mail"),
@@ -201,6 +228,10 @@ FORMS: Mapping[str, Filled] = {
     "meapp": _filled("meapp", {**_APP, **_DRAWN}),
     "meapp-wrong": _filled("meapp", {**_APP, **_DRAWN, "replaces": "1"}, code="me.app.e.code"),
     "mepassword": _filled("mepassword", {**_OWN, "least": "12"}),
+    "mechild": _filled("mechild", {**_OWN, **_KID}),
+    "mechild-saved": _filled("mechild", {**_OWN, **_KID, "saved": "password"}),
+    "mechild-refused": _filled("mechild", {**_OWN, **_KID, "refused": "1"}),
+    "mechildpassword": _filled("mechildpassword", {**_OWN, "name": "Emil Prøvesen", "least": "12"}),
     "mepassword-wrong": _filled("mepassword", {**_OWN, "least": "12", "left": "3"}, current="me.e.current"),
     "meout": Filled(page="meout", values=_OWN, posts=False),
 }
