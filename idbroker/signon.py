@@ -17,7 +17,7 @@ from idbroker.events import Event, Events
 from idbroker.evidence import SealedEvidence, proof_of
 from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, Spelled, make_grant
-from idbroker.guardianship.delegation import SETTLED, Delegation, Delegations
+from idbroker.guardianship.delegation import Delegations, delegation_of
 from idbroker.guardianship.rules import own_end
 from idbroker.identity import Identity, LoA
 from idbroker.keeping import Kept, Shelf
@@ -140,9 +140,16 @@ class Signon:
             moved = noted(newest.value.seen(self.clock.now()), reached)
             self._told_in_time(moved)
             if self.sessions.swap(moved.key, newest.raw, moved, self.settings.absolute):
+                self._end_forgotten(newest.value, moved)
                 return True
             newest = self.sessions.get(moved.key)
         raise StoreError("too many changes at once")
+
+    def _end_forgotten(self, before: Session, after: Session) -> None:
+        """End the grants that a sign-on remembers no more, for they are too many: no logout would end them later."""
+        for grant in {reached.grant for reached in before.reached} - {reached.grant for reached in after.reached}:
+            self.grants.take(grant)
+            self.delegations.done(grant)
 
     def _told_in_time(self, session: Session) -> None:
         """See that services will hear of an end that comes by itself; before the code is theirs, or a crash forgets."""
@@ -260,7 +267,7 @@ class Signon:
         )
         if acting is not None:
             # Before the grant is anybody's: whoever ends the right from now on finds it.
-            self.delegations.add(_delegation(grant, acting, self.clock.now()))
+            self.delegations.add(delegation_of(grant, acting, self.clock.now()))
             self._record_acting(grant, acting)
         self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
@@ -274,7 +281,8 @@ class Signon:
         """Return when all that a client is given ends, if that is known: no token lives past it."""
         identity = session.identity
         if acting is not None:
-            return min(acting.until, session.started_at + self.settings.absolute)
+            ends = (acting.until, session.started_at + self.settings.absolute, identity.upstream_until)
+            return min(end for end in ends if end is not None)
         if identity.assisted is not None:
             return identity.upstream_until
         return self.own_end(client, clinic, identity)
@@ -312,6 +320,7 @@ class Signon:
             if too_many is not None:
                 self.end(too_many)
         self.sessions.put(whole.key, whole, self.settings.absolute)
+        self._end_forgotten(session, whole)
         if earlier is not None and same:
             self.afterwards.put(earlier.key, Afterwards(successor=whole.key), LIFE)
         if self._is_ended(whole) and self.sessions.take(whole.key) is not None:
@@ -372,21 +381,6 @@ def _door(request: SigninRequest) -> dict[str, str]:
 
 def _reached(grant: Grant, acting: Acting | None) -> Reached:
     return Reached(client_id=grant.client_id, grant=grant.id, sid=grant.sid or "", acting=acting, until=grant.until)
-
-
-def _delegation(grant: Grant, acting: Acting, now: datetime) -> Delegation:
-    return Delegation(
-        grant=grant.id,
-        session=grant.session or "",
-        client=grant.client_id,
-        clinic=grant.clinic,
-        sid=grant.sid or "",
-        guardian=grant.person,
-        ward=acting.ward,
-        register=acting.register,
-        check_at=max(acting.good_until, now + SETTLED),
-        until=grant.until or acting.until,
-    )
 
 
 def _ward(acting: Acting | None) -> dict[str, str]:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from idbroker.acting import Acting
+from idbroker.grant import Grant
+
 SETTLED = timedelta(seconds=20)  # by then what was granted is part of its sign-on, or was taken back
 
 
@@ -26,6 +29,22 @@ class Delegation:
     register: str
     check_at: datetime
     until: datetime
+
+
+def delegation_of(grant: Grant, acting: Acting, now: datetime) -> Delegation:
+    """Return the delegation of a grant that acts."""
+    return Delegation(
+        grant=grant.id,
+        session=grant.session or "",
+        client=grant.client_id,
+        clinic=grant.clinic,
+        sid=grant.sid or "",
+        guardian=grant.person,
+        ward=acting.ward,
+        register=acting.register,
+        check_at=max(acting.good_until, now + SETTLED),
+        until=grant.until or acting.until,
+    )
 
 
 class Delegations(Protocol):

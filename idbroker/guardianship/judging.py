@@ -14,7 +14,7 @@ from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.guardianship.registers import Found, Registers
 from idbroker.guardianship.rules import Claim, MayNot, judge
-from idbroker.guardianship.tie import Answer, Guardian, Tie
+from idbroker.guardianship.tie import CUSTODY, NO_CUSTODY, Answer, Guardian, Tie
 from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber
 
@@ -137,16 +137,20 @@ class Judging:
         now: datetime,
         number: NationalNumber | None = None,
     ) -> Acting | Refusal:
-        """Return the first that allows; else why the first does not.
+        """Return what allows for the shortest; else why the first does not.
 
-        A register that bars outweighs any that allows: what a clinic noted last year is no answer to a court.
+        A register that bars outweighs any that allows: what a clinic noted last year is no answer to a court. But that
+        somebody has no custody says nothing of a grandparent, whom another register knows as one.
         """
         verdicts = [(known, self.judged(known, guardian, client, clinic, now)) for known in ties]
-        barred = next((v for known, v in verdicts if known.tie.against and isinstance(v, Refusal)), None)
-        allowed = next((verdict for _, verdict in verdicts if isinstance(verdict, Acting)), None)
+        against = [(known.tie, v) for known, v in verdicts if known.tie.against and isinstance(v, Refusal)]
+        allowing = (verdict for _, verdict in verdicts if isinstance(verdict, Acting))
+        may = [acting for acting in allowing if not any(_bars(tie, acting) for tie, _ in against)]
+        barred = next((refusal for _, refusal in against), None)
+        allowed = min(may, key=lambda acting: acting.until, default=None)
         refused = next((verdict for _, verdict in verdicts if isinstance(verdict, Refusal)), None)
         stranger = self.records.accounts.known(number) if number is not None else None
-        return barred or allowed or refused or Refusal(reason=NO_RELATION, ward=stranger)
+        return allowed or barred or refused or Refusal(reason=NO_RELATION, ward=stranger)
 
     def _person(self, tie: Tie) -> str | None:
         if tie.person is not None or tie.number is None:
@@ -157,6 +161,11 @@ class Judging:
         if tie.number is None:
             raise ValueError("a tie without a number is of somebody we know")
         return self.records.accounts.person(tie.number, now)
+
+
+def _bars(tie: Tie, acting: Acting) -> bool:
+    """Tell whether one register's no is about the right that another's yes is about."""
+    return tie.barred != NO_CUSTODY or tie.protected or tie.deceased or acting.relation == CUSTODY
 
 
 def _still_named(verdict: Acting | Refusal, before: Acting) -> Acting | Refusal:

@@ -11,6 +11,7 @@ from idbroker.identity import Identity
 from idbroker.numbers import NationalNumber
 
 CUSTODY = "custody"
+NO_CUSTODY = "no_custody"  # a register's no to custody alone
 MANDATE = "mandate"  # a power of attorney: not because of age
 
 

@@ -20,9 +20,9 @@ from idbroker.ages import MAJORITY, day_of, is_of_age
 from idbroker.clinic import Clinic
 from idbroker.codec import Codec
 from idbroker.errors import Cancelled, ConfigError, Unreachable, Untrusted
-from idbroker.guardianship._hypa.answers import NO_CUSTODY, POWER_OF_ATTORNEY, Principal, tie
+from idbroker.guardianship._hypa.answers import POWER_OF_ATTORNEY, Principal, tie
 from idbroker.guardianship._hypa.calls import Hypa, ended
-from idbroker.guardianship.tie import MANDATE, Answer, Away, Elsewhere, Guardian, Tie
+from idbroker.guardianship.tie import MANDATE, NO_CUSTODY, Answer, Away, Elsewhere, Guardian, Tie
 from idbroker.numbers import HETU, NationalNumber, NotANumber, parse
 
 TITLE = "Suomi.fi-valtuudet"

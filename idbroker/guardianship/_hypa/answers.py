@@ -9,12 +9,11 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from idbroker.errors import Unreachable
-from idbroker.guardianship.tie import MANDATE, Tie
+from idbroker.guardianship.tie import MANDATE, NO_CUSTODY, Tie
 from idbroker.numbers import NationalNumber
 
 ALL = "ALL"  # a guardian of a minor
 GUARDIAN = "GUARDIAN"  # of an adult, appointed by a court (rule 021.001.2.2.3)
-NO_CUSTODY = "no_custody"
 POWER_OF_ATTORNEY = "power_of_attorney"
 MOST_CHOSEN = 40
 
