@@ -7,7 +7,9 @@ from datetime import date, timedelta
 import pytest
 
 from idbroker.accounts.account import Account
+from idbroker.events import Event
 from idbroker.patients.noting import MOST, Said
+from idbroker.web.mine import Telling, is_told
 from tests.office.guardians_there import LARS, child_at, noted, path_of
 from tests.office_door import Office, text_of
 
@@ -159,3 +161,20 @@ def test_a_power_of_attorney_where_the_clinic_takes_any(office: Office) -> None:
     row = noted(office, grown.handle)[0].row
     assert "2027-01-31" in said
     assert (row.powers, row.until, row.limit_on) == (("VISIT",), date(2027, 1, 31), None)
+
+
+def test_why_somebody_was_refused_is_told_to_nobody(office: Office) -> None:
+    """The attack: who reads a trail learns that a court has barred a parent. That it was tried is told, not why."""
+    child, now = child_at(office), office.clock.now()
+    kinds = ("acting.granted", "acting.refused", "acting.ended")
+    for kind in kinds:
+        detail = {"reason": "care_order", "guardian": "x"}
+        event = Event(at=now, kind=kind, clinic="clinea", client="portal", person=child.person, detail=detail)
+        office.house.durable.events.record(event)
+    trail = page(office, f"/staff/clinea/patients/{child.handle}")
+    telling = Telling(clients=office.site.clients, clinics=office.site.clinics, titles=str, language="en")
+    own = [telling._event(one) for one in office.events("acting.") if is_told(one)]
+
+    assert "A login on another person's behalf was refused" in trail
+    assert [one["kind"] for one in own] == list(kinds)
+    assert "care_order" not in trail + repr(own)
