@@ -17,7 +17,7 @@ PANELS = (
     "/inbox",
     *(f"/sandbox/{name}" for name in ("people", "staff", "clock", "break", "connect", "reset", "phone/")),
 )
-VIDEOVISIT = ("", "lapset", "ei-linkkia", "ohje", "visit/4107", "visit/4108", "in/sv?to=visit/4108")
+VIDEOVISIT = ("", "lapset", "ei-linkkia", "ohje", "visit/4107", "visit/4109", "in/sv?to=visit/4108")
 SWEDISH = {"minhalsa": ("", "hjalp", "annan-e-legitimation"), "neuroreg": ("", "hjalp", "statistik", "failed")}
 
 
@@ -112,6 +112,10 @@ def test_on_the_way_in_and_out(sandbox: Sandbox, chromium: Browser, scheme: str,
         look("sign-in")
         there = page.url.partition("/authn/")[0]
         page.locator("form button[type=submit]").first.click()
+        if eid is FINNISH:
+            page.locator("input[name=who]").first.check()
+            look("who it is about")
+            page.locator("button[value=chosen]").click()
         page.locator("form[action$='/logout']").first.wait_for()
         return there
 
