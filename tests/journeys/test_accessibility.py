@@ -15,7 +15,7 @@ RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "be
 PANELS = (
     "/",
     "/inbox",
-    *(f"/sandbox/{name}" for name in ("people", "staff", "clock", "break", "connect", "reset", "phone/")),
+    *(f"/sandbox/{name}" for name in ("people", "families", "staff", "clock", "break", "connect", "reset", "phone/")),
 )
 VIDEOVISIT = ("", "lapset", "ei-linkkia", "ohje", "visit/4107", "visit/4109", "in/sv?to=visit/4108")
 SWEDISH = {"minhalsa": ("", "hjalp", "annan-e-legitimation"), "neuroreg": ("", "hjalp", "statistik", "failed")}
