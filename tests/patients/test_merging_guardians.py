@@ -107,7 +107,7 @@ def test_what_runs_for_either_ends(house: MergeHouse) -> None:
 def test_noted_meanwhile(house: MergeHouse) -> None:
     """Who is noted between the look and the write is not left behind: the join begins anew, with them."""
     older, newer, child = three(house)
-    write, late = house.durable.merges.write, []
+    write, late = house.durable.merges.write, list[Guardianship]()
 
     class Rows:
         def __getattr__(self, name: str) -> object:

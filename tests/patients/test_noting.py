@@ -151,7 +151,8 @@ def test_noted_and_ended_by_a_program(house: ActingHouse) -> None:
     """POST notes, and opens; GET tells; DELETE ends what runs; each again is harmless (RFC 9110, 9.2.2)."""
     ward = house.child(305)
     at = f"/patients/{handle(house, ward)}/guardians"
-    body = {"number": number(house, "anna"), "relation": "custody"}
+    anna = number(house, "anna")
+    body = {"number": anna, "relation": "custody"}
     made = called(house, "POST", at, body)
     assert made.status_code == 201
     assert called(house, "POST", at, body).status_code == 200
@@ -163,7 +164,7 @@ def test_noted_and_ended_by_a_program(house: ActingHouse) -> None:
     assert [(one["id"], one["relation"], one["limit_on"]) for one in shown] == [
         (made.json()["id"], "custody", grown.isoformat())
     ]
-    assert shown[0]["number"]["value"] == body["number"]["value"]
+    assert shown[0]["number"]["value"] == anna["value"]
     assert shown[0]["name"] is None
 
     ended = [called(house, "DELETE", f"{at}/{made.json()['id']}").status_code for _ in range(2)]
