@@ -258,6 +258,17 @@ def test_signed_out_before_midnight(house: ActingHouse) -> None:
     assert heard(house) == []
 
 
+def test_taken_from_one_service(house: ActingHouse) -> None:
+    """What a guardian takes from one service on My page is forgotten there, and goes on at the others."""
+    browser = house.browser()
+    here, there = house.acts(browser), house.acts(browser, client_id="family", acting_for="")
+    house.house.signout.end_client(house.guardian(), "portal")
+
+    assert (house.lives(here), house.lives(there)) == (False, True)
+    left = house.house.durable.delegations.of_guardian(house.guardian())
+    assert [one.client for one in left] == ["family"]
+
+
 # ---- which midnight ------------------------------------------------------------------------------
 
 
