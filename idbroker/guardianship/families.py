@@ -13,12 +13,11 @@ from idbroker.events import Event, Events
 from idbroker.guardianship.judging import NO_RELATION, Judging
 from idbroker.guardianship.records import Guardianship, Guardianships, new_id
 from idbroker.guardianship.rules import Claim, May, MayNot, judge
-from idbroker.guardianship.tie import CUSTODY, Guardian, Tie
+from idbroker.guardianship.tie import CUSTODY, REGISTER, Guardian, Tie
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber
 from idbroker.visit import Visit
 
-BY = BASIS = "register"
 MOST = 40
 
 
@@ -65,9 +64,9 @@ class RegisteredFamilies:
             clinic=visit.clinic.id,
             guardian=person,
             ward=ward,
-            basis=BASIS,
+            basis=REGISTER,
             recorded_at=visit.now,
-            by=BY,
+            by=REGISTER,
             limit_on=comes_of_age(born, visit.clinic.grown_up),
         )
         if self.guardianships.add(row):
@@ -79,7 +78,7 @@ class RegisteredFamilies:
                     client=visit.client.id,
                     clinic=visit.clinic.id,
                     person=ward,
-                    detail={"guardian": person, "basis": BASIS, "by": BY},
+                    detail={"guardian": person, "basis": REGISTER, "by": REGISTER},
                 )
             )
 

@@ -9,7 +9,7 @@ from idbroker.accounts.entries import has_died
 from idbroker.accounts.records import Records
 from idbroker.clinic import Clinic
 from idbroker.guardianship.records import Guardianship, Guardianships
-from idbroker.guardianship.tie import Answer, Guardian, Tie
+from idbroker.guardianship.tie import REGISTER, Answer, Guardian, Tie
 from idbroker.numbers import NationalNumber
 
 
@@ -26,15 +26,22 @@ class LocalRegister:
 
     def wards(self, guardian: Guardian, clinic: Clinic, now: datetime) -> Answer:
         """Return everybody for whom this clinic has noted the guardian."""
-        own = (row for row in self.rows.of_guardian(guardian.person) if row.clinic == clinic.id)
-        return Answer(register=self.name, ties=tuple(map(self._tie, own)), asked_at=now, good_until=now)
+        return self._answer(guardian, clinic, now)
 
     def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
         """Return what this clinic has noted of the guardian and one ward."""
         person = self.records.accounts.known(ward)
-        rows = self.rows.of_guardian(guardian.person) if person is not None else ()
-        own = (row for row in rows if row.clinic == clinic.id and row.ward == person)
-        return Answer(register=self.name, ties=tuple(map(self._tie, own)), asked_at=now, good_until=now)
+        return self._answer(guardian, clinic, now, only=(person,))
+
+    def _answer(self, guardian: Guardian, clinic: Clinic, now: datetime, only: tuple[str | None, ...] = ()) -> Answer:
+        """Return what the clinic itself has noted; what stands here on another register's word is that one's to say.
+
+        The attack: a child was registered on a register's word, which is withdrawn: the note of it must not go on.
+        """
+        rows = self.rows.of_guardian(guardian.person) if only != (None,) else ()
+        own = (row for row in rows if row.clinic == clinic.id and row.basis != REGISTER)
+        ties = tuple(self._tie(row) for row in own if not only or row.ward in only)
+        return Answer(register=self.name, ties=ties, asked_at=now, good_until=now)
 
     def _tie(self, row: Guardianship) -> Tie:
         enrolment = self.records.enrolments.find(row.ward, row.clinic)

@@ -11,6 +11,7 @@ from idbroker.identity import Identity
 from idbroker.numbers import NationalNumber
 
 CUSTODY = "custody"
+REGISTER = "register"  # what a right rests on where neither a clinic nor the eID has said so
 NO_CUSTODY = "no_custody"  # a register's no to custody alone
 MANDATE = "mandate"  # a power of attorney: not because of age
 
@@ -45,7 +46,7 @@ class Tie:
     family_name: str | None = field(default=None, repr=False)
     birthdate: date | None = field(default=None, repr=False)
     relation: str = CUSTODY
-    basis: str = "register"
+    basis: str = REGISTER
     powers: tuple[str, ...] = ()
     until: date | None = None
     protected: bool = False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from tests.conftest import NOW
 
 TWIN = parse(cpr(date(2017, 8, 14), 4102), "DK", now=NOW.date())
 GROWING = parse(cpr(date(2011, 11, 23), 4100), "DK", now=NOW.date())  # fifteen tomorrow
-NOT_SHOWN = {
+NOT_SHOWN: dict[str, dict[str, Any]] = {
     "no custody": {"barred": "no_custody"},
     "care order": {"barred": "care_order"},
     "protected": {"protected": True},
@@ -107,7 +108,7 @@ def test_where_the_clinic_approves_the_register_is_one_more_word(kin: KinHouse) 
 @pytest.mark.parametrize("why", NOT_SHOWN)
 def test_who_is_not_ones_own_is_not_listed(kin: KinHouse, why: str) -> None:
     """No custody, a care order, a protected address, death, a right that ended, a mandate: not in the list (A2)."""
-    kin.knows(replace(emil(), **NOT_SHOWN[why]))  # type: ignore[arg-type]
+    kin.knows(replace(emil(), **NOT_SHOWN[why]))
 
     assert "count" not in kin.guardian().values
 
@@ -117,7 +118,7 @@ def test_who_is_not_ones_own_is_not_listed(kin: KinHouse, why: str) -> None:
 def test_a_barred_child_is_refused_as_a_strangers(kin: KinHouse, why: str, clinic: Clinic) -> None:
     """The attack: a parent without custody registers the child. The page is a stranger's, and nobody is asked (A2)."""
     stranger = sent_off(typed(kin.guardian(clinic), TWIN))
-    kin.knows(replace(emil(), **NOT_SHOWN[why]))  # type: ignore[arg-type]
+    kin.knows(replace(emil(), **NOT_SHOWN[why]))
 
     walk = sent_off(typed(kin.guardian(clinic)))
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyotp
 import pytest
 
-from idbroker.accounts.account import Account, Agreed, Consent, Link, Purpose
+from idbroker.accounts.account import Account, Agreed, Consent, Enrolment, Link, Purpose
 from idbroker.accounts.own import FRESH, OwnPage
 from idbroker.accounts.ways import keeps_a_way
 from idbroker.errors import NotFound, StoreError
@@ -164,6 +164,10 @@ def test_a_change_is_never_kept_quiet(door: FallbackDoor, own: OwnPage) -> None:
             raise StoreError("away")
 
         def app_changed(self, account: Account, visit: Visit) -> None:
+            """Break."""
+            raise StoreError("away")
+
+        def handed_over(self, account: Account, approved: Enrolment, at: datetime) -> None:
             """Break."""
             raise StoreError("away")
 

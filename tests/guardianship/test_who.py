@@ -362,3 +362,12 @@ def test_in_the_sign_on_the_choice_is_asked_without_a_proof(house: ActingHouse) 
     assert offered(page) == ["self", "0"]
     house.house.signout.end_person(house.guardian(), "asked")
     assert browser.press(page, who="0").url.endswith("/choose")
+
+
+def test_a_note_on_a_registers_word_is_no_word_of_the_clinics(house: ActingHouse) -> None:
+    """Whom a register vouched for when a child was registered is offered on that register's word only, as it is now."""
+    child = house.child(390)
+    house.note(child, basis="register", by="register")
+    assert offered(house.proved(house.browser(), acting_for="ask")) == ["self"]
+    house.folk.ties[house.guardian()] = (child.tie(),)
+    assert offered(house.proved(house.browser(), acting_for="ask")) == ["self", "0"]
