@@ -27,6 +27,11 @@ class Ages:
         return replace(self, **settings) if settings else self
 
     @property
+    def first_end(self) -> int:
+        """Return the age at which something that a guardian may do here ends first: people are told before it."""
+        return self.guardian_until or self.code_until
+
+    @property
     def grown_up(self) -> int:
         """Return the age at which what any guardian may do here ends."""
         return max(self.guardian_until, self.code_until)

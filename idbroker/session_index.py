@@ -36,6 +36,11 @@ class SessionIndex:
     def __init__(self, shelf: Shelf[Resting], life: timedelta, lives: Callable[[str], bool]) -> None:
         self._shelf, self._life, self._lives = shelf, life, lives
 
+    @property
+    def life(self) -> timedelta:
+        """Return how long a sign-on is kept at most."""
+        return self._life
+
     def note(self, session: Session) -> tuple[str, ...]:
         """Remember a sign-on under each name of each session it rests on, and under its person.
 

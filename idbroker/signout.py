@@ -151,7 +151,19 @@ class Signout:
         detail = {"why": why, "reason": reason, "guardian": delegation.guardian}
         self._acting_ended(delegation.client, delegation.clinic, delegation.ward, detail)
         self.delegations.done(delegation.grant)
+        self._forget_reached(delegation)
         self.wake()
+
+    def _forget_reached(self, delegation: Delegation) -> None:
+        """Take it from the sign-on too, or its client would be told of the same end again at every later one."""
+        for _ in range(_TRIES):
+            kept = self.sessions.get(self._newest(delegation.session))
+            if kept is None or all(reached.grant != delegation.grant for reached in kept.value.reached):
+                return
+            others = tuple(reached for reached in kept.value.reached if reached.grant != delegation.grant)
+            less = replace(kept.value, reached=others)
+            if self.sessions.swap(less.key, kept.raw, less, self.index.life):
+                return
 
     def _forget_acting(self, session: Session, why: str, client_id: str | None = None) -> None:
         """Forget what acts for wards by a sign-on that is over, at one client or at all: nothing is left to judge."""

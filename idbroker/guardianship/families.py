@@ -67,7 +67,7 @@ class RegisteredFamilies:
             basis=REGISTER,
             recorded_at=visit.now,
             by=REGISTER,
-            limit_on=comes_of_age(born, visit.clinic.grown_up),
+            limit_on=comes_of_age(born, visit.clinic.limits.first_end),
         )
         if self.guardianships.add(row):
             self.events.record(

@@ -227,7 +227,11 @@ class Who:
         """
         number = _read(visit, reply)
         if number is None:
-            typed = {"number": reply.get("number", "")[:_LONGEST_NUMBER], "country": _country(visit, reply)}
+            typed = {
+                "number": reply.get("number", "")[:_LONGEST_NUMBER],
+                "country": _country(visit, reply),
+                "mask": "1" if reply.get("mask") else "",
+            }
             return replace(form, values={**form.values, **typed}, errors={"number": "p.e.id"})
         if not self.may_try(guardian.person, visit):
             return self._refused(visit, proved, Refusal(reason="too_many"))

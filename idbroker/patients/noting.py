@@ -181,7 +181,7 @@ class Noting:
 
     def _limit(self, ward: Enrolment, clinic: Clinic) -> date | None:
         """Return the birthday from which nobody acts for a ward because of its age; None where that cannot be seen."""
-        born, age = self._born(ward.person, clinic.id), clinic.limits.guardian_until or clinic.limits.code_until
+        born, age = self._born(ward.person, clinic.id), clinic.limits.first_end
         return None if born is None or not age else comes_of_age(born, age)
 
     def _born(self, person: str, clinic: str) -> date | None:

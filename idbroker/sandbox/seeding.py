@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment, Entry, Standing
 from idbroker.accounts.activation import Activation, Invitation
 from idbroker.accounts.passwords import Hasher, Settings
 from idbroker.accounts.records import Records, new_consent_id
+from idbroker.ages import comes_of_age, day_of
 from idbroker.client import Client
 from idbroker.clinic import Clinic, Clinics
+from idbroker.guardianship.records import Guardianship, Guardianships, new_id
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber, parse
 from idbroker.sandbox.settings import PORTAL_OF
@@ -29,6 +31,7 @@ class Seeding:
     """Writes what is kept of people. What is there already stays: a folder may be kept between runs."""
 
     records: Records
+    guardianships: Guardianships
     clinics: Clinics
     passwords: Settings
     now: datetime
@@ -90,6 +93,22 @@ class Seeding:
             told={Channel(channel): address for channel, address in person.told.items()},
         )
         self.records.enrolments.change(person_id, clinic.id, lambda before: before or wanted)
+        if approved and wanted.guardian is not None:
+            self._note(wanted.guardian, person_id, comes_of_age(person.born, clinic.limits.first_end), clinic)
+
+    def _note(self, guardian: str, ward: str, limit_on: date, clinic: Clinic) -> None:
+        """Note a guardian, as an approval by staff does; not of who is of age already."""
+        row = Guardianship(
+            id=new_id(),
+            clinic=clinic.id,
+            guardian=guardian,
+            ward=ward,
+            recorded_at=self.now,
+            by=BY,
+            limit_on=limit_on,
+        )
+        if limit_on > day_of(self.now, clinic.zone):
+            self.guardianships.add(row)
 
     def _entry(self, person: SimPerson, number: NationalNumber) -> Entry | None:
         if person.noted is None:

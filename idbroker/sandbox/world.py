@@ -224,6 +224,7 @@ def make_world(folder: Path, addresses: Addresses) -> World:
     house.rooms.counter.messages.draw = timedelta  # links come at once: there is nobody to be hidden here
     Seeding(
         records=house.rooms.counter.records,
+        guardianships=house.wards.guardianships,
         clinics=house.settings.clinics,
         passwords=house.settings.passwords,
         now=clock.now(),
