@@ -89,7 +89,7 @@ class Outbox(Protocol):
 def notices_for(session: Session, clients: Clients, due_at: datetime) -> tuple[LogoutNotice, ...]:
     """Return a notice for each client that a session reached and that wants to be told, due at a moment."""
     # A client may know it by two: what an earlier sign-on of the same person reached is carried on.
-    known = {(reached.client_id, reached.sid): reached for reached in session.reached}
+    known = {(reached.client_id, reached.sid): reached for reached in session.reached if not reached.ended}
     return tuple(
         _notice(reached, session.person, due_at)
         for reached in known.values()
@@ -102,7 +102,8 @@ def timed_notices_for(session: Session, clients: Clients, now: datetime) -> tupl
 
     At that moment nobody presses anything, and no worker looks: midnight of a birthday, half an hour of a tablet.
     """
-    ending = (reached for reached in session.reached if reached.until is not None and reached.until > now)
+    living = (reached for reached in session.reached if not reached.ended)
+    ending = (reached for reached in living if reached.until is not None and reached.until > now)
     known = {(reached.client_id, reached.sid): reached for reached in ending}
     return tuple(
         _notice(reached, session.person, reached.until)

@@ -26,7 +26,8 @@ class Settings:
 class Reached:
     """One client this session signed in to: the grant, and the `sid` the client knows it by.
 
-    With `acting` it is about a ward of the person's. `until` is when all of it ends, if that is known beforehand.
+    With `acting` it is about a ward of the person's. `until` is when all of it ends, if that is known beforehand;
+    `ended` that it has, though the sign-on lives: what it was about is still known, and its client has been told.
     """
 
     client_id: str
@@ -34,6 +35,7 @@ class Reached:
     sid: str
     acting: Acting | None = field(default=None, repr=False)
     until: datetime | None = None
+    ended: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,11 +265,12 @@ class Signon:
             code=(code.family, code.digest),
             code_expires_at=self.clock.now() + CODE_LIFE,
         )
+        self.grants.put(grant.id, grant, GRANT_LIFE)
         if acting is not None:
-            # Before the grant is anybody's: whoever ends the right from now on finds it.
+            # After the grant, and before it is anybody's: who ends the right from now on finds both, and what was
+            # ended in between has a row that the watch looks at. The other way round a grant could outlive its row.
             self.delegations.add(delegation_of(grant, acting, self.clock.now()))
             self._record_acting(grant, acting)
-        self.grants.put(grant.id, grant, GRANT_LIFE)
         return grant, code.text
 
     def own_end(self, client: Client, clinic: Clinic, identity: Identity) -> datetime | None:

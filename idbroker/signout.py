@@ -134,12 +134,24 @@ class Signout:
             self._forget_acting(session, "asked", client_id)
         self.tokens.end_person(person, client_id=client_id)
 
-    def end_acting(self, ward: str, why: str, *, clinic: str | None = None, guardian: str | None = None) -> int:
-        """End what acts for a ward, at one clinic or at all, by one guardian or by any; return how much that was.
+    def end_acting(
+        self,
+        ward: str,
+        why: str,
+        *,
+        clinic: str | None = None,
+        guardian: str | None = None,
+        client: str | None = None,
+    ) -> int:
+        """End what acts for a ward, at one clinic or client or at all, by one guardian or any; return how much it was.
 
         The guardian stays signed on: for themselves, and for others. The client hears of it as of a logout.
         """
-        found = [one for one in self.delegations.of_ward(ward, clinic) if guardian is None or one.guardian == guardian]
+        found = [
+            one
+            for one in self.delegations.of_ward(ward, clinic)
+            if guardian in (None, one.guardian) and client in (None, one.client)
+        ]
         for one in found:
             self.end_delegation(one, why)
         return len(found)
@@ -151,18 +163,24 @@ class Signout:
         detail = {"why": why, "reason": reason, "guardian": delegation.guardian}
         self._acting_ended(delegation.client, delegation.clinic, delegation.ward, detail)
         self.delegations.done(delegation.grant)
-        self._forget_reached(delegation)
+        self._mark_ended(delegation)
         self.wake()
 
-    def _forget_reached(self, delegation: Delegation) -> None:
-        """Take it from the sign-on too, or its client would be told of the same end again at every later one."""
+    def _mark_ended(self, delegation: Delegation) -> None:
+        """Mark it at the sign-on, too, or its client would be told of the same end again at every later one.
+
+        It stays there: a service that renews in silence what was about a ward must not be given the guardian's own.
+        """
         for _ in range(_TRIES):
             kept = self.sessions.get(self._newest(delegation.session))
-            if kept is None or all(reached.grant != delegation.grant for reached in kept.value.reached):
+            if kept is None:
                 return
-            others = tuple(reached for reached in kept.value.reached if reached.grant != delegation.grant)
-            less = replace(kept.value, reached=others)
-            if self.sessions.swap(less.key, kept.raw, less, self.index.life):
+            marked = tuple(
+                replace(reached, ended=True) if reached.grant == delegation.grant else reached
+                for reached in kept.value.reached
+            )
+            ended = replace(kept.value, reached=marked)
+            if ended == kept.value or self.sessions.swap(ended.key, kept.raw, ended, self.index.life):
                 return
 
     def _forget_acting(self, session: Session, why: str, client_id: str | None = None) -> None:

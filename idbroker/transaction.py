@@ -171,7 +171,11 @@ class Transaction:
         form: PendingForm | None = None,
         wait: PendingWait | None = None,
     ) -> Transaction:
-        """Move on: the person is at the eID. A later handle makes an earlier one worthless."""
+        """Move on: the person is at the eID. A later handle makes an earlier one worthless.
+
+        Who proves something now may be another person than before: nothing of what that one has said stays. The
+        attack: a parent chooses a child, and whoever signs in next in that tab acts for it.
+        """
         return replace(
             self,
             stage=Stage.PROVING,
@@ -182,6 +186,9 @@ class Transaction:
             wait=wait,
             notice=None,
             proof=None,
+            accepted=self.accepted if self.proof is None else None,
+            about=None,
+            away=None,
         )
 
     def asking(self, proof: Proof, state: bytes, form: PendingForm) -> Transaction:

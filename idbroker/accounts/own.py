@@ -56,6 +56,10 @@ class SignOns(Protocol):
         """End what one client was given."""
         ...
 
+    def end_acting(self, ward: str, why: str, *, client: str | None = None) -> int:
+        """End what others do for them at one client; return how much that was."""
+        ...
+
 
 class Told(Protocol):
     """Who tells people that what they sign in with has changed (ASVS 6.3.7)."""
@@ -192,8 +196,10 @@ class OwnPage:
         return withdrawn
 
     def _end_release(self, session: Session, consent: Consent) -> None:
+        """End what a service was given by a consent: by the person's own sign-ons, and by whoever acts for them."""
         if consent.kind is Agreed.RELEASE:
             self.sign_ons.end_client(session.person, consent.about)
+            self.sign_ons.end_acting(session.person, "asked", client=consent.about)
 
     # ---- contacts --------------------------------------------------------------------------------
 

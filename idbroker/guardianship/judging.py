@@ -57,7 +57,8 @@ class Judging:
     ) -> Acting | Refusal:
         """Return what may be done on one tie's word, by the rules as they are at this moment."""
         person = self._person(known.tie)
-        enrolment = self.records.enrolments.find(person, clinic.id) if person is not None else None
+        # Of nobody we know, too: a read more or less would tell by its time who is a patient here, and hidden.
+        enrolment = self.records.enrolments.find(person or "", clinic.id)
         verdict = judge(
             Claim(
                 tie=known.tie,
@@ -101,6 +102,17 @@ class Judging:
             by_ward.setdefault(_name_of(known.tie, self._person(known.tie)), []).append(known)
         judged = ((ties, self.best(ties, guardian, client, clinic, now)) for ties in by_ward.values())
         return tuple((_whose(ties, verdict), verdict) for ties, verdict in judged)
+
+    def confirmed(
+        self, verdict: Acting, found: Found, guardian: Guardian, client: Client, clinic: Clinic, now: datetime
+    ) -> Acting | Refusal:
+        """Return what it comes to when those are asked too that had not named this ward: before anybody acts."""
+        if verdict.number is None:
+            return verdict
+        more = self.registers.unheard(found, guardian, verdict.number, clinic, now)
+        ties = (*self.known(found), *self.known(more))
+        same = [known for known in ties if self._person(known.tie) == verdict.ward]
+        return _unless_down(more, self.best(same, guardian, client, clinic, now), verdict.ward)
 
     def of_number(
         self, number: NationalNumber, guardian: Guardian, client: Client, clinic: Clinic, now: datetime

@@ -40,11 +40,12 @@ class Registers:
 
     def wards(self, guardian: Guardian, clinic: Clinic, now: datetime) -> Found:
         """Return what every register of the clinic says of a guardian, unasked."""
-        return self._all(clinic, guardian, "", now, lambda one: one.wards(guardian, clinic, now))
+        return self._all(self._of(clinic), clinic, guardian, "", now, lambda one: one.wards(guardian, clinic, now))
 
     def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Found:
         """Return what every register of the clinic says of a guardian and one ward."""
-        return self._all(clinic, guardian, ward.key, now, lambda one: one.about(guardian, ward, clinic, now))
+        registers = self._of(clinic)
+        return self._all(registers, clinic, guardian, ward.key, now, lambda one: one.about(guardian, ward, clinic, now))
 
     def chosen(self, answer: Answer, guardian: Guardian, clinic: Clinic, now: datetime) -> Found:
         """Take what was chosen at a register's own page, and ask all others about the same wards: any of them may bar.
@@ -59,6 +60,16 @@ class Registers:
         others = (other for one in found for other in one.answers if other.register != answer.register)
         down = dict.fromkeys(name for one in found for name in one.down)
         return Found(answers=(answer, *others), down=tuple(down))
+
+    def unheard(self, found: Found, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Found:
+        """Return what those say of one ward who did not name it unasked: they may bar it all the same.
+
+        The attack: a parent without custody presses the child that an old note offers, and the register that would
+        say no tells nothing until it is asked about that child.
+        """
+        heard = {answer.register for answer in found.answers if any(tie.number == ward for tie in answer.ties)}
+        others = tuple(one for one in self._of(clinic) if one.name not in heard)
+        return self._all(others, clinic, guardian, ward.key, now, lambda one: one.about(guardian, ward, clinic, now))
 
     def pages(self, clinic: Clinic, guardian: Guardian) -> tuple[Elsewhere, ...]:
         """Return the clinic's registers that have people choose at a page of their own, and can know this one."""
@@ -79,11 +90,17 @@ class Registers:
         return tuple(self.elsewhere[name] for name in clinic.registers if name in self.elsewhere)
 
     def _all(
-        self, clinic: Clinic, guardian: Guardian, about: str, now: datetime, ask: Callable[[Register], Answer]
+        self,
+        registers: tuple[Register, ...],
+        clinic: Clinic,
+        guardian: Guardian,
+        about: str,
+        now: datetime,
+        ask: Callable[[Register], Answer],
     ) -> Found:
         answers: list[Answer] = []
         down: list[str] = []
-        for register in self._of(clinic):
+        for register in registers:
             try:
                 answers.append(self._kept_or_asked(register, clinic, guardian, about, now, ask))
             except ProviderError as error:

@@ -101,7 +101,8 @@ class Who:
         found = self.judging.registers.wards(guardian, visit.clinic, visit.now)
         for verdict in self._verdicts(visit, guardian, found):
             if self.subject(verdict.ward, visit) == wished:
-                return Settled(about=About(acting=verdict))
+                sure = self.judging.confirmed(verdict, found, guardian, visit.client, visit.clinic, visit.now)
+                return self._settled(visit, proved, sure)
         return self._refused(visit, proved, Refusal(reason=DOWN if found.down else NO_RELATION))
 
     def _hinted(self, visit: Visit, proved: Proved, guardian: Guardian) -> Settled | None:
@@ -214,6 +215,8 @@ class Who:
             return Refusal(reason=DOWN, ward=shown.ward)
         verdicts = self.judging.each(found, guardian, visit.client, visit.clinic, visit.now)
         now = next((v for _, v in verdicts if v.ward is not None and v.ward == shown.ward), None)
+        if isinstance(now, Acting):
+            return self.judging.confirmed(now, found, guardian, visit.client, visit.clinic, visit.now)
         gone = Refusal(reason=NO_RELATION, ward=shown.ward)
         return now or (shown if isinstance(shown, Refusal) else gone)
 

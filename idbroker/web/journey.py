@@ -24,7 +24,7 @@ from idbroker.web.forms import typed
 from idbroker.web.headers import see_other
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
-from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields
+from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields, shown_by
 
 _log = structlog.get_logger("idbroker.web")
 HANDED_ON = timedelta(seconds=60)
@@ -173,7 +173,8 @@ class _Walk:
             return self._screens.already(transaction)
         if page == "cancel":
             return self._steering.answer(self._site.broker.cancel(kept))
-        return self._shown(kept, page, mint_nonce(cookie.secret)) or see_other(f"/t/{name}/{page_of(transaction)}")
+        nonce = mint_nonce(cookie.secret, "" if page == "choose" else shown_by(transaction))
+        return self._shown(kept, page, nonce) or see_other(f"/t/{name}/{page_of(transaction)}")
 
     def _shown(self, kept: Kept[Transaction], page: str, nonce: str) -> Response | None:
         """Return a page that can be shown as things are, or None."""
@@ -200,8 +201,9 @@ class _Walk:
         """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""
         kept, cookie = self._steering.load(name)
         nonce = fields.get("_n", "")
-        if not is_our_nonce(nonce, cookie.secret):
-            return see_other(f"/t/{name}/choose")
+        again = f"reply:{nonce}" in kept.value.answers  # a second press: it leads where the first has led
+        if not again and not is_our_nonce(nonce, cookie.secret, "" if page == "choose" else shown_by(kept.value)):
+            return see_other(f"/t/{name}/{page_of(kept.value)}")
         asks_more = fields.get("do") == "forgot" and page == "password"
         if "lang" in fields or asks_more:
             spoken = self._screens.offered(kept.value, fields.get("lang", kept.value.language))

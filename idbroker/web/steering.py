@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import secrets
 
@@ -12,7 +13,7 @@ from idbroker.errors import Gone, OAuthError
 from idbroker.keeping import Kept
 from idbroker.oidc.parameters import MOST_OCTETS, Parameters, parse_form
 from idbroker.steps import Already, Answered, GoTo, Show, Step
-from idbroker.transaction import Transaction
+from idbroker.transaction import Stage, Transaction
 from idbroker.visitor import Visitor, visitor
 from idbroker.web.browser import TransactionCookie
 from idbroker.web.headers import see_other
@@ -87,17 +88,32 @@ def posted_fields(most: int = MOST_OCTETS) -> Parameters:
     return parse_form(request.get_data(cache=False), most)
 
 
-def mint_nonce(secret: str) -> str:
-    """Return a form's one-time value, which only the browser with this cookie can have been given."""
+def mint_nonce(secret: str, shown: str = "") -> str:
+    """Return a form's one-time value, which only the browser with this cookie can have been given.
+
+    `shown` is what the form is about, where that may change while it lies open.
+    """
     value = secrets.token_urlsafe(9)
-    return f"{value}.{_mac(secret, value)}"
+    return f"{value}.{_mac(secret, value, shown)}"
 
 
-def is_our_nonce(nonce: str, secret: str) -> bool:
-    """Tell whether a form was given to this browser: a page elsewhere cannot make one (CSRF)."""
+def is_our_nonce(nonce: str, secret: str, shown: str = "") -> bool:
+    """Tell whether a form was given to this browser, about this: a page elsewhere cannot make one (CSRF)."""
     value, _, mac = nonce.partition(".")
-    return hmac.compare_digest(mac.encode(), _mac(secret, value).encode())
+    return hmac.compare_digest(mac.encode(), _mac(secret, value, shown).encode())
 
 
-def _mac(secret: str, value: str) -> str:
-    return hmac.digest(secret.encode(), b"form\n" + value.encode(), "sha256").hex()[:24]
+def shown_by(transaction: Transaction) -> str:
+    """Return what tells one question's page from another: which it is, what it offers, and about whom.
+
+    The attack is nobody's but time's: two tabs, and "yes" in the older one is said of another child than it shows.
+    """
+    if transaction.stage is not Stage.PROVED or transaction.form is None:
+        return ""
+    acting = transaction.about.acting if transaction.about is not None else None
+    parts = (transaction.form.page.encode(), (acting.ward if acting else "").encode(), transaction.provider_state)
+    return hashlib.sha256(b"\n".join(parts)).hexdigest()
+
+
+def _mac(secret: str, value: str, shown: str) -> str:
+    return hmac.digest(secret.encode(), f"form\n{value}\n{shown}".encode(), "sha256").hex()[:24]
