@@ -203,7 +203,8 @@ class _Walk:
         nonce = fields.get("_n", "")
         again = f"reply:{nonce}" in kept.value.answers  # a second press: it leads where the first has led
         if not again and not is_our_nonce(nonce, cookie.secret, "" if page == "choose" else shown_by(kept.value)):
-            return see_other(f"/t/{name}/{page_of(kept.value)}")
+            asked = kept.value.stage is Stage.PROVED
+            return see_other(f"/t/{name}/{page_of(kept.value) if asked else 'choose'}")
         asks_more = fields.get("do") == "forgot" and page == "password"
         if "lang" in fields or asks_more:
             spoken = self._screens.offered(kept.value, fields.get("lang", kept.value.language))
