@@ -62,8 +62,11 @@ def _entered(engines: Engines, call: Call, said: shapes.NewPatient) -> Patient:
     birthdate = said.said("birthdate")
     if birthdate is not None and birthdate > call.today:
         raise invalid("/birthdate", "future")
+    number = number_of(said.number, call.today)
+    if birthdate is not None and number.birthdate not in (None, birthdate):
+        raise invalid("/birthdate", "not_the_numbers")  # as a list is refused: a grown patient would be a child
     sheet = Sheet(
-        number=number_of(said.number, call.today),
+        number=number,
         given_name=said.said("given_name"),
         family_name=said.family_name,
         birthdate=birthdate,

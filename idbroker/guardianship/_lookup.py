@@ -12,12 +12,13 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 
 from idbroker.errors import Untrusted
 from idbroker.guardianship.tie import CUSTODY, MANDATE, Tie
-from idbroker.numbers import NotANumber, parse
+from idbroker.numbers import NationalNumber, NotANumber, parse
 
 LARGEST = 256 * 1024
 MOST_WARDS = 100
 LONGEST_LIFE = 3600  # seconds; what a court said an hour ago is asked for again
 _STRICT = ConfigDict(strict=True, extra="ignore")
+_FIRST_BORN = date(1850, 1, 1)  # nobody who lives was born before
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 _Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -94,11 +95,12 @@ def _no_constant(_: str) -> Any:
 
 
 def _tie(ward: _Ward, day: date) -> Tie:
+    number = parse(ward.number, ward.country, now=day)
     return Tie(
-        number=parse(ward.number, ward.country, now=day),
+        number=number,
         given_name=None if ward.given_name is None else _text(ward.given_name),
         family_name=None if ward.family_name is None else _text(ward.family_name),
-        birthdate=_read_day(ward.birthdate),
+        birthdate=_born(ward.birthdate, number, day),
         relation=ward.relation,
         basis="power_of_attorney" if ward.relation == MANDATE else "register",
         powers=tuple(map(_text, ward.powers)),
@@ -114,6 +116,19 @@ def _text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("not printable")
     return value
+
+
+def _born(text: str | None, number: NationalNumber, day: date) -> date | None:
+    """Return a birth date that somebody who lives may have, and that is the number's, where that tells one.
+
+    The attack: the register is wrong, or bought, and a grown person is a child by its word.
+    """
+    born = _read_day(text)
+    if born is None:
+        return None
+    if not _FIRST_BORN <= born <= day or number.birthdate not in (None, born):
+        raise ValueError("not a birth date")
+    return born
 
 
 def _read_day(text: str | None) -> date | None:

@@ -55,8 +55,11 @@ class Tie:
 
     @property
     def born(self) -> date | None:
-        """Return when the ward was born: as the register has it, else as the number says."""
-        return self.birthdate or (self.number.birthdate if self.number is not None else None)
+        """Return when the ward was born: as the number says, else as the register has it.
+
+        The attack: a birth date that somebody mistyped, or wrote on purpose, makes a child of a grown person.
+        """
+        return (self.number.birthdate if self.number is not None else None) or self.birthdate
 
     @property
     def against(self) -> bool:

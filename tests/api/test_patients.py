@@ -63,6 +63,7 @@ def test_a_number_under_another_name_is_refused(api: Api) -> None:
         ({"number": "0000000000"}, "/number", "not_allowed"),
         ({"birthdate": "2999-01-01"}, "/birthdate", "future"),
         ({"birthdate": "1999-02-30"}, "/birthdate", "not_a_day"),
+        ({"birthdate": "2018-01-01"}, "/birthdate", "not_the_numbers"),
         ({"birthdate": "١٩٩٩-01-01"}, "/birthdate", "not_a_day"),
         ({"contacts": {"email": "a@b"}}, "/contacts/email", "not_an_address"),
         ({"contacts": {"sms": "20123456"}}, "/contacts/sms", "not_an_address"),

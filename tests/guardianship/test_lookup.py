@@ -25,7 +25,7 @@ from tests.sandbox.loopback import serve
 
 NOW = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 CLINIC = Clinic(id="region", name="Region", country="SE", providers=("bankid",))
-SAGA, ALMA = "202005042383", "201806232383"
+SAGA, ALMA, GROWN = "202005042383", "201806232383", "198706192393"
 WARD: Mapping[str, Any] = {
     "country": "SE",
     "number": SAGA,
@@ -167,7 +167,7 @@ def test_a_mandate_says_what_it_rests_on(line: Line) -> None:
     assert [(tie.relation, tie.basis) for tie in line.wards()] == [("mandate", "power_of_attorney")]
 
 
-@pytest.mark.parametrize("told", [[], [{**WARD, "number": ALMA}]])
+@pytest.mark.parametrize("told", [[], [{**WARD, "number": ALMA, "birthdate": None}]])
 def test_a_ward_that_is_not_in_the_answer(line: Line, told: list[dict[str, Any]]) -> None:
     """Asked about one ward and told of none, or of another: no tie, which is an answer and no error."""
     line.office.says(wards=told)
@@ -224,6 +224,9 @@ STRANGE: Mapping[str, Callable[[], bytes]] = {
     "deceased as a number": _ward(deceased=0),
     "no reason": _ward(barred=None),
     "a reason nobody knows": _ward(barred="moved"),
+    "born tomorrow": _ward(birthdate="2026-11-23"),
+    "born at the end of the calendar": _ward(birthdate="9990-12-31"),
+    "born before anybody who lives": _ward(birthdate="1849-12-31"),
 }
 
 
@@ -237,6 +240,16 @@ def test_strange_answers(line: Line, how: str) -> None:
 
     assert SAGA not in refused.value.detail
     assert "Saga" not in refused.value.detail
+
+
+def test_a_grown_person_is_nobodys_child_by_a_registers_word(line: Line) -> None:
+    """The attack: a register says of somebody whose number is a grown person's that they were born in 2017."""
+    line.office.says(wards=[{**WARD, "number": GROWN, "birthdate": "2017-01-01"}])
+
+    with pytest.raises(Untrusted):
+        line.wards()
+    number = parse(GROWN, "SE", now=NOW.date())
+    assert Tie(number=number, birthdate=date(2017, 1, 1)).born == number.birthdate == date(1987, 6, 19)
 
 
 @pytest.mark.parametrize("status", [204, 302, 400, 401, 403, 404, 429, 500, 503])

@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 import structlog
+from werkzeug.wrappers import Response
 
 from idbroker.clock import StoppedClock
 from idbroker.errors import Cancelled, ProviderError, Unreachable, Untrusted
+from idbroker.guardianship._hypa.calls import Hypa
+from idbroker.providers._http import kept_session
 from idbroker.sandbox.valtuudet_lies import ANSWERS, BODIES, LIES
 from tests.conftest import NOW
 from tests.guardianship.valtuudet_register import CLINIC, Office, choose, open_office
+from tests.sandbox.loopback import serve
 
 # What each lie comes to; all others are Unreachable: it does not speak its protocol.
 _COMES_TO: dict[str, type[ProviderError]] = {
@@ -152,6 +156,23 @@ def test_clock_within(office: Office, minutes: int) -> None:
     office.theirs.move(timedelta(minutes=minutes))
 
     assert office.leave().register == "valtuudet"
+
+
+@pytest.mark.parametrize("said", ["Mon, 01 Jan 0001 00:00:00 +2359", "Mon, 01 Jan 2026 00:00:00 +99999999999999", "x"])
+def test_a_date_that_is_none(said: str) -> None:
+    """The attack: a moment before the calendar, and whoever signs in meets a fault in the place of a sentence."""
+    with (
+        serve(lambda _: Response(b"", 500, headers={"Date": said})) as address,
+        pytest.raises(Unreachable, match="HTTP 500"),
+    ):
+        Hypa(
+            address=address,
+            client_id="c",
+            api_key="k",
+            oauth_password="o",
+            rest_key="r",
+            http=kept_session(sandbox=True),
+        ).allowed("131052-308T", "131052-308T", None, NOW)
 
 
 def test_clock_skew_midway(office: Office) -> None:

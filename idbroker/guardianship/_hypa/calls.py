@@ -173,7 +173,7 @@ def _skewed(response: requests.Response, now: datetime) -> timedelta | None:
     """Return how far our clock is before the register's, if that is further than a checksum may be."""
     try:
         theirs = parsedate_to_datetime(response.headers.get("Date", ""))
-    except (ValueError, IndexError):
+        ahead = now - (theirs if theirs.tzinfo is not None else theirs.replace(tzinfo=UTC))
+    except (ValueError, IndexError, OverflowError):  # what the library raises depends on what is wrong with it
         return None
-    ahead = now - (theirs if theirs.tzinfo is not None else theirs.replace(tzinfo=UTC))
     return ahead if abs(ahead) > SKEW else None
