@@ -66,6 +66,7 @@ OPERATIONS = (
             "guardians_full",
             "ward_age",
             "until_past",
+            "mandate_not_taken",
             "deceased",
         ),
         repeatable=True,

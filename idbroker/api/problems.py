@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "guardians_full": Kind(409, "As many guardians are noted as may be: end one first"),
     "ward_age": Kind(409, "The patient is too old for that, or it is not known when they were born"),
     "until_past": Kind(409, "`until` is the first day on which it does not hold: it must be after today"),
+    "mandate_not_taken": Kind(409, "The clinic does not take powers of attorney, or not these"),
     "limited": Kind(429, "Too much was sent to this patient lately: wait as long as Retry-After says"),
     # Our side.
     "fault": Kind(500, "Something is wrong on our side; `ref` is what to tell us"),

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 
 from idbroker.accounts.entries import has_died
 from idbroker.accounts.records import Records
+from idbroker.ages import MAJORITY, day_of, is_of_age
 from idbroker.clinic import Clinic
 from idbroker.guardianship.records import Guardianship, Guardianships
-from idbroker.guardianship.tie import REGISTER, Answer, Guardian, Tie
+from idbroker.guardianship.tie import MANDATE, REGISTER, Answer, Guardian, Tie
 from idbroker.numbers import NationalNumber
+
+WITHDRAWN = "withdrawn"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +41,14 @@ class LocalRegister:
 
         The attack: a child was registered on a register's word, which is withdrawn: the note of it must not go on.
         """
-        rows = self.rows.of_guardian(guardian.person) if only != (None,) else ()
-        own = (row for row in rows if row.clinic == clinic.id and row.basis != REGISTER)
-        ties = tuple(self._tie(row) for row in own if not only or row.ward in only)
+        # Where nobody is meant, too: a read more or less would tell by its time who is known here.
+        rows = self.rows.of_guardian_ever(guardian.person)
+        here = [row for row in rows if row.clinic == clinic.id and (not only or row.ward in only)]
+        held = {row.ward: row for row in here if row.ended_at is None and row.basis != REGISTER}
+        ended = {row.ward: row for row in here if row.ended_at is not None and row.ward not in held}
+        day = day_of(now, clinic.zone)
+        barred = (_barred(row, self._tie(row), day) for row in ended.values())
+        ties = (*map(self._tie, held.values()), *(tie for tie in barred if tie is not None))
         return Answer(register=self.name, ties=ties, asked_at=now, good_until=now)
 
     def _tie(self, row: Guardianship) -> Tie:
@@ -62,3 +70,14 @@ class LocalRegister:
             until=row.until,
             deceased=has_died(enrolment),
         )
+
+
+def _barred(row: Guardianship, tie: Tie, day: date) -> Tie | None:
+    """Return the clinic's no to what it has ended, which holds until it notes them anew; None once it means nothing.
+
+    The attack: a court has given custody to the other parent, the clinic has ended what this one may do, and a
+    register that has not heard of it lets them in again within seconds. What a grown person gives to who once lost
+    custody of them is another right.
+    """
+    grown = tie.born is not None and is_of_age(tie.born, MAJORITY, day)
+    return None if grown and row.relation != MANDATE else replace(tie, barred=WITHDRAWN)

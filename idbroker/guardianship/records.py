@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
+ENDED_BY_CLINIC = frozenset({"custody", "withdrawn"})  # `ended_why`, where the clinic has said no to the right itself
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guardianship:
@@ -42,6 +44,10 @@ class Guardianships(Protocol):
 
     def of_guardian(self, guardian: str) -> tuple[Guardianship, ...]:
         """Return all of a guardian's that have not ended, by clinic and then by age."""
+        ...
+
+    def of_guardian_ever(self, guardian: str) -> tuple[Guardianship, ...]:
+        """Return the same, and behind them those that have ended in one of the ways of `ENDED_BY_CLINIC`."""
         ...
 
     def of_ward(self, ward: str) -> tuple[Guardianship, ...]:

@@ -22,7 +22,7 @@ from idbroker.staff.member import Role
 _TYPED = ("number", "country", "relation", "until")
 _LONGEST = 100
 # At which field what is wrong is said.
-_AT = {WhyNot.GROWN: "relation", WhyNot.NOT_PLAIN: "relation", WhyNot.PAST: "until"}
+_AT = {WhyNot.GROWN: "relation", WhyNot.MANDATE: "relation", WhyNot.NOT_PLAIN: "relation", WhyNot.PAST: "until"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,10 +42,9 @@ class Filing:
         approves the next guardian, or this one again, as any.
         """
         found = self._found(actor, handle)
-        whose = None if guardian is None else self.records.accounts.known(guardian)
-        ended = False
-        if guardian is None or whose is not None:
-            ended = self.noting.end_of(actor, found, whose, CUSTODY, now)
+        # Of who has never come, too: a register that has not heard of it would let them in when they do.
+        whose = None if guardian is None else self.records.accounts.person(guardian, now)
+        ended = self.noting.end_of(actor, found, whose, CUSTODY, now)
         said = {"on": on.isoformat(), "ended": "yes" if ended else "no"}
         record(self.events, "patient.custody", actor, found.person, now, **said)
         return Filed(patient=self._patient(self._found(actor, handle)), ended=ended)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.entries import has_died
+from idbroker.accounts.entries import has_died, is_own
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
 from idbroker.ages import MAJORITY, comes_of_age, day_of, is_of_age
@@ -19,7 +19,7 @@ from idbroker.clinic import Clinic, Clinics
 from idbroker.errors import NotAllowed, NotFound
 from idbroker.events import Events
 from idbroker.guardianship.delegation import Delegations
-from idbroker.guardianship.records import Guardianship, Guardianships, new_id
+from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship, Guardianships, new_id
 from idbroker.guardianship.tie import CUSTODY, MANDATE
 from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber
@@ -31,6 +31,7 @@ MOST_POWERS = 20
 RELATIONS = (CUSTODY, "guardian", "foster", "relative", MANDATE)
 ENDINGS = (CUSTODY, "mistake", "wish", "other")  # why staff end one
 DECEASED, DECLINED, WITHDRAWN = "deceased", "declined", "withdrawn"
+_CLAIMED = frozenset({Standing.ASKED, Standing.APPROVED})  # how a child stands whose guardian waits, or was taken
 _RELATION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _POWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
 
@@ -68,6 +69,7 @@ class WhyNot(enum.StrEnum):
     FULL = "guardians_full"
     OTHERWISE = "guardian_noted"  # the same guardian is noted, otherwise
     PAST = "until_past"
+    MANDATE = "mandate_not_taken"  # a power of attorney that this clinic does not take, or for nothing
     NOT_PLAIN = "not_plain"
 
 
@@ -163,6 +165,8 @@ class Noting:
             return WhyNot.PAST
         if has_died(ward):
             return WhyNot.DECEASED
+        if said.relation == MANDATE and not set(said.powers) <= set(clinic.mandates):
+            return WhyNot.MANDATE
         limit = None if said.relation == MANDATE else self._limit(ward, clinic)
         return WhyNot.GROWN if said.relation != MANDATE and (limit is None or limit <= day) else None
 
@@ -185,13 +189,14 @@ class Noting:
         return None if born is None or not age else comes_of_age(born, age)
 
     def _born(self, person: str, clinic: str) -> date | None:
+        """Return when somebody was born: as a number of theirs says, else as the clinic or they themselves do.
+
+        The attack: a program writes another birth date for a grown patient, and notes a guardian for the child.
+        """
         enrolment, account = self.records.enrolments.find(person, clinic), self.records.accounts.of(person)
-        for said in (enrolment.entry if enrolment is not None else None, account):
-            number = said.number if said is not None else None
-            born = (said.birthdate if said is not None else None) or (number.birthdate if number is not None else None)
-            if born is not None:
-                return born
-        return None
+        told = [said for said in (enrolment.entry if enrolment is not None else None, account) if said is not None]
+        by_number = (said.number.birthdate for said in told if said.number is not None)
+        return next((born for born in (*by_number, *(said.birthdate for said in told)) if born is not None), None)
 
     def _row(self, ward: Enrolment, guardian: str, said: Said, by: str, clinic: Clinic, now: datetime) -> Guardianship:
         return Guardianship(
@@ -249,8 +254,44 @@ class Noting:
 
     def end_of(self, actor: Actor, ward: Enrolment, guardian: str | None, why: str, now: datetime) -> bool:
         """End what one guardian may do for a ward at the actor's clinic, or any; tell whether there was anything."""
+        whose = self._whose(actor, ward.person, guardian, why)
         unapproved = self._unapproved(actor, ward, guardian, why, now)
-        return self._end(actor, ward.person, guardian, why, now) or unapproved
+        ended = self._end(actor, ward.person, guardian, why, now)
+        for one in sorted(whose):
+            self._remember(actor, ward.person, one, why, now)
+        return ended or unapproved
+
+    def _whose(self, actor: Actor, ward: str, guardian: str | None, why: str) -> set[str]:
+        """Return whose right is to be remembered as ended: the one named, else who waits, was taken or acts now."""
+        if why not in ENDED_BY_CLINIC:
+            return set()
+        if guardian is not None:
+            return {guardian} - {ward}
+        found = self.records.enrolments.find(ward, actor.clinic)
+        claims = {found.guardian} if found is not None and found.standing in _CLAIMED else set()
+        running = {one.guardian for one in self.delegations.of_ward(ward) if one.clinic == actor.clinic}
+        return {one for one in claims | running if one is not None} - {ward}
+
+    def _remember(self, actor: Actor, ward: str, guardian: str, why: str, now: datetime) -> None:
+        """Keep that the clinic has ended it where it had noted nothing itself: or there would be nothing to hold up.
+
+        The attack: custody is lost, and the register that has not heard of it lets the parent in again (local.py).
+        """
+        known = self.rows.of_guardian_ever(guardian)
+        if any((row.clinic, row.ward) == (actor.clinic, ward) and row.ended_at is not None for row in known):
+            return
+        self.rows.add(
+            Guardianship(
+                id=new_id(),
+                clinic=actor.clinic,
+                guardian=guardian,
+                ward=ward,
+                by=actor.id,
+                recorded_at=now,
+                ended_at=now,
+                ended_why=why,
+            )
+        )
 
     def died(self, actor: Actor, person: str, now: datetime) -> None:
         """End, at the actor's clinic, what anybody may do for who has died, and what they could do for others."""
@@ -274,16 +315,17 @@ class Noting:
         return True
 
     def _unapproved(self, actor: Actor, ward: Enrolment, guardian: str | None, why: str, now: datetime) -> bool:
-        """Take the clinic's approval of a guardian back.
+        """Take the clinic's approval of a guardian back, and answer one who waits for it.
 
-        The attack: a parent who has lost custody reads a child's record with the password they once chose for it.
+        The attack: a parent who has lost custody reads a child's record with the password they once chose for it; or
+        has asked already, and a colleague who knows nothing of the court's word approves.
         """
         ended = False
 
         def end(before: Enrolment | None) -> Enrolment | None:
             nonlocal ended
             theirs = before is not None and before.guardian is not None and guardian in (None, before.guardian)
-            ended = theirs and before is not None and before.standing is Standing.APPROVED
+            ended = theirs and before is not None and before.standing in _CLAIMED
             return _without_guardian(before, actor, why, now) if ended and before is not None else None
 
         self.records.enrolments.change(ward.person, actor.clinic, end)
@@ -327,6 +369,8 @@ def _without_guardian(before: Enrolment, actor: Actor, why: str, now: datetime) 
     A child that the clinic has in its own list stays there. One that it knows by the guardian's claim alone stands
     as declined to this guardian, so that another may ask (child.py).
     """
-    if before.entry is not None:
+    if before.entry is not None and before.standing is Standing.APPROVED:
         return replace(before, guardian=None)
+    if is_own(before.entry):
+        return replace(before, guardian=None, standing=Standing.KNOWN)
     return replace(before, standing=Standing.DECLINED, decided_at=now, by=actor.id, reason=why)

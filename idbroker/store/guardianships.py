@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping, Select, and_, bindparam, or_, select, text, update
 
-from idbroker.guardianship.records import Guardianship
+from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship
 from idbroker.store.database import Database
 from idbroker.store.schema import guardianship as table
 
@@ -38,6 +38,11 @@ class StoredGuardianships:
         """Return all of a guardian's that have not ended, by clinic and then by age."""
         wanted = select(table).where(table.c.guardian == guardian, HOLDS)
         return self._read(wanted.order_by(table.c.clinic, table.c.limit_on, table.c.id))
+
+    def of_guardian_ever(self, guardian: str) -> tuple[Guardianship, ...]:
+        """Return the same, and behind them those that a clinic's no has ended."""
+        wanted = select(table).where(table.c.guardian == guardian, or_(HOLDS, table.c.ended_why.in_(ENDED_BY_CLINIC)))
+        return self._read(wanted.order_by(HOLDS.desc(), table.c.clinic, table.c.limit_on, table.c.id))
 
     def of_ward(self, ward: str) -> tuple[Guardianship, ...]:
         """Return all for a ward that have not ended."""

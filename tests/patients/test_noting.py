@@ -38,7 +38,9 @@ CECILIA = Actor(id="c" * 32, clinic="clinea", role=Role.ADMINISTRATOR)
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActingHouse]:
     """Serve a house once for all, whose portal hears of logouts."""
     folder, client = tmp_path_factory.mktemp("noting"), {"backchannel_logout_uri": PORTAL}
-    with open_acting_house(folder, StoppedClock(NOW), client=client, clients=CLIENTS) as house:
+    with open_acting_house(
+        folder, StoppedClock(NOW), client=client, clients=CLIENTS, clinic={"mandates": ["VISIT"]}
+    ) as house:
         vars(house.house.backchannel)["post"] = _posted
         yield house
 
@@ -181,6 +183,7 @@ def test_noted_and_ended_by_a_program(house: ActingHouse) -> None:
         ({"until": "2026-01-01"}, 409, "until_past"),
         ({"relation": "Custody!"}, 422, "invalid"),
         ({"powers": ["<script>"]}, 422, "invalid"),
+        ({"relation": "mandate", "powers": ["ALL"]}, 409, "mandate_not_taken"),
         ({"powers": [f"p{one}" for one in range(21)]}, 422, "invalid"),
         ({"number": {"country": "DK", "value": "9999999999"}}, 422, "invalid"),
     ],
@@ -207,7 +210,7 @@ def test_nobody_is_noted_for_who_is_grown(house: ActingHouse, age: int) -> None:
     assert called(house, "POST", f"/patients/{at}/guardians",
                   {"number": number(house, "ludvig"), "relation": "custody"}).json()["code"] == "ward_age"  # fmt: skip
     assert called(house, "POST", f"/patients/{at}/guardians",
-                  {"number": number(house, "ludvig"), "relation": "mandate"}).status_code == 201  # fmt: skip
+                  {"number": number(house, "ludvig"), "relation": "mandate", "powers": ["VISIT"]}).status_code == 201  # fmt: skip
 
 
 def test_a_carer_notes_and_ends_nothing(house: ActingHouse) -> None:
@@ -282,6 +285,23 @@ def test_the_end_of_an_approved_guardian_is_the_approvals(house: ActingHouse) ->
     kept = house.records.enrolments.find(ward.person, "clinea")
     assert kept is not None
     assert (kept.guardian, kept.standing, held(house, ward)) == (None, Standing.APPROVED, ())
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_who_waits_when_custody_ends_is_answered(house: ActingHouse, own: bool) -> None:
+    """The attack: a parent has asked, loses custody, and a colleague who knows nothing of that approves."""
+    ward = house.child(316 + own)
+    if not own:
+        house.enrol(ward, by="guardian")
+    asked(house, ward)
+    at = handle(house, ward)
+    called(house, "POST", f"/patients/{at}/custody", {"on": house.today.isoformat()})
+
+    kept = house.records.enrolments.find(ward.person, "clinea")
+    assert kept is not None
+    assert kept.standing is (Standing.KNOWN if own else Standing.DECLINED)
+    assert kept.guardian == (None if own else house.guardian())
+    assert kept.handle not in {one.patient.handle for one in house.house.offices.queue.waiting(BO)}
 
 
 @pytest.mark.parametrize("dead", ["ward", "guardian"])

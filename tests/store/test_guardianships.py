@@ -89,6 +89,23 @@ def test_ended(durable: Durable, clock: StoppedClock) -> None:
     assert ending.of_ward("emil") == (elsewhere,)
 
 
+def test_what_a_clinics_no_has_ended_is_remembered(durable: Durable, clock: StoppedClock) -> None:
+    """Of a guardian's, behind those that hold: ended for custody, or withdrawn; other ends are forgotten."""
+    ending = durable.guardianships
+    for why in ("custody", "withdrawn", "mistake", "deceased"):
+        kept(durable, clock, ward=why)
+        ending.end("clinea", why, clock.now(), why)
+    written = kept(durable, clock, ward="z", ended_at=clock.now(), ended_why="custody")
+    held = kept(durable, clock, ward="custody")
+
+    found = ending.of_guardian_ever("anna")
+    assert found[0] == held
+    assert sorted(row.ward for row in found[1:]) == ["custody", "withdrawn", "z"]
+    assert written in found
+    assert ending.of_guardian("anna") == (held,)
+    assert ending.of_guardian_ever("emil") == ()
+
+
 def test_ended_by_many_at_once(durable: Durable, clock: StoppedClock) -> None:
     """Each is ended once, however many end it: one event is written for it, not many."""
     kept(durable, clock)
@@ -147,6 +164,7 @@ def test_found_by_an_index(tmp_path: Path, clock: StoppedClock) -> None:
     asked = durable.guardianships
     for call in (
         lambda: asked.of_guardian("anna"),
+        lambda: asked.of_guardian_ever("anna"),
         lambda: asked.of_ward("emil"),
         lambda: asked.end("clinea", "emil", clock.now(), "x"),
         lambda: asked.nearing(date(2027, 1, 1), 14, 10),
