@@ -73,6 +73,7 @@ class Screens:
             register=clinic.takes_registrations,
             child_age=clinic.grown_up,
             wish=transaction.wish,
+            acts=client.acting != "never" and clinic.limits.but(client.ages).guardian_until > 0,
         )
         origins = [origin for name in names for origin in self._site.origins(name)]
         return self._page(self._site.pages.choose(view), [origin_of(transaction.request.redirect_uri), *origins])

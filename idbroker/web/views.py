@@ -75,7 +75,8 @@ class ChooseView:
     """The choice of a way to log in; the form posts `_n`, and `provider`, `do` or `lang` (neither: the first way).
 
     `register` offers to (`do` = register or child, those under `child_age`); with a `wish` (self or child) the
-    person has chosen that, is told to prove who they are first, and may go back on it (`do` = signin).
+    person has chosen that, is told to prove who they are first, and may go back on it (`do` = signin). With `acts` it
+    says that whose login is about a child chooses it afterwards.
     """
 
     frame: Frame
@@ -86,6 +87,7 @@ class ChooseView:
     register: bool = False
     child_age: int | None = None
     wish: str = ""
+    acts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

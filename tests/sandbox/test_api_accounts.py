@@ -20,6 +20,20 @@ def arrived(sandbox: Sandbox, to: str, *, count: int = 1) -> list[dict[str, Any]
         assert time.monotonic() < deadline, f"{len(found)} of {count} messages came"
 
 
+def codes(sandbox: Sandbox, to: str) -> list[str]:
+    """Return the codes that came to an address, the newest first: other news comes there too."""
+    found = sandbox.call("GET", "inbox", params={"to": to}).json()
+    return [message["code"] for message in found if message.get("code")]
+
+
+def newest_code(sandbox: Sandbox, to: str, before: int) -> str:
+    """Return the newest code once there is one more than before."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := codes(sandbox, to)) <= before:
+        assert time.monotonic() < deadline, "no code came"
+    return found[0]
+
+
 def number(sandbox: Sandbox, person: str) -> str:
     """Return somebody's number."""
     return str(next(one["number"] for one in sandbox.call("GET", "people").json() if one["id"] == person))

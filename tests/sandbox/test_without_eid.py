@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sandbox.running import Browser, Sandbox
-from tests.sandbox.test_api_accounts import arrived, number, standing
+from tests.sandbox.test_api_accounts import arrived, codes, newest_code, number, standing
 
 DOOR = "tidsbestilling"
 NEW = "Kobberkedel7ugle"
@@ -25,10 +25,10 @@ def log_in(sandbox: Sandbox, browser: Browser, person: str, password: str | None
     typed = who["password"] if who else password
     to = who["to"] if who else f"{person}@example.test"
     sandbox.touched.append("codes")
-    before = len(sandbox.call("GET", "inbox", params={"to": to}).json())
+    before = len(codes(sandbox, to))
     browser.press(provider="fallback").press("password", number=number(sandbox, person), password=typed or "")
     assert "/code" in browser.page.url, browser.text
-    return browser.press("code", code=arrived(sandbox, to, count=before + 1)[0]["code"])
+    return browser.press("code", code=newest_code(sandbox, to, before))
 
 
 @pytest.mark.parametrize("person", ["oda", "ejnar", "frida"])
