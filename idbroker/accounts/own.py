@@ -11,7 +11,7 @@ from typing import Protocol
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment
 from idbroker.accounts.reaching import FIELDS, PURPOSE, read
 from idbroker.accounts.records import Records
-from idbroker.accounts.ways import is_too_weak, keeps_a_way, verified
+from idbroker.accounts.ways import is_too_weak, keeps_a_way, taken_on, verified
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 from idbroker.identity import LoA
@@ -226,10 +226,13 @@ class OwnPage:
             self.pending.put(_slot(session, channel), replace(kept, sent=sent, again=sent.at), _PENDING)
         return sent
 
-    def confirm_contact(self, session: Session, channel: Channel, typed: str, visit: Visit) -> Verdict | None:
+    def confirm_contact(
+        self, session: Session, channel: Channel, typed: str, visit: Visit, *, only_of: str | None = None
+    ) -> Verdict | None:
         """Take the address on, once its code is right; None for what cannot be a code, which costs no try.
 
-        NotFound when no address waits for one.
+        `only_of` is the guardian who does it for a child. The attack: their change is under way as the child comes
+        with an eID, and from then on the child's codes go to them. NotFound then, and when no address waits.
         """
         kept = self._pending(session, channel)
         if codes.typed(typed) is None:
@@ -237,7 +240,9 @@ class OwnPage:
         verdict = self.codes.check(self._spot(session, channel, kept.address), typed, visit)
         contact = Contact(channel=channel, address=kept.address, verified_at=visit.now)
         if isinstance(verdict, Right):
-            self._change(session, lambda account: account.with_contact(contact), visit, channel)
+            self._change(session, lambda account: taken_on(account, contact, only_of), visit, channel)
+            if only_of is not None and self._account(session).guardian != only_of:
+                raise NotFound("the account is not theirs any more")
         elif verified(self._account(session), channel) != kept.address:
             return verdict
         # Taken on: by this press, or by another at the same time that used the code up.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idbroker.accounts.account import Account
+from idbroker.accounts.account import Account, Contact
 from idbroker.clinic import Clinic
 from idbroker.identity import LoA
 from idbroker.messages.message import Channel
@@ -33,3 +33,8 @@ def verified(account: Account, channel: Channel) -> str | None:
     """Return the address of a channel that codes may go to."""
     contact = account.contact(channel)
     return contact.address if contact is not None and contact.verified_at is not None else None
+
+
+def taken_on(account: Account, contact: Contact, only_of: str | None) -> Account | None:
+    """Return an account with an address more; None where only its guardian may, and it has another, or none, now."""
+    return account.with_contact(contact) if only_of in (None, account.guardian) else None

@@ -77,7 +77,8 @@ class Changing:
         try:
             if do == "again":
                 return self._sent(here, what, self._own.again(here.session, channel, here.visit))
-            verdict = self._own.confirm_contact(here.session, channel, fields.get("code", ""), here.visit)
+            code = fields.get("code", "")
+            verdict = self._own.confirm_contact(here.session, channel, code, here.visit, only_of=here.guardian)
             return self._judged(here, what, verdict)
         except NotFound:
             return see_other(here.path)  # taken on already, by another press or tab

@@ -30,7 +30,8 @@ SAID = timedelta(minutes=10)
 class Here:
     """Who looks, at which clinic's page; `nonce` is bound to the sign-on, and good for nobody else's.
 
-    `below` is which page below that, where it is about a child's sign-in; the `session` is over the child's then.
+    `below` is which page below that, where it is about a child's sign-in; the `session` is over the child's then, for
+    its `guardian`.
     """
 
     session: Session
@@ -39,6 +40,7 @@ class Here:
     visit: Visit
     nonce: str
     below: str = ""
+    guardian: str | None = None
 
     @property
     def path(self) -> str:
