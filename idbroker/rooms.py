@@ -17,9 +17,9 @@ from idbroker.accounts.child import Child
 from idbroker.accounts.children import Children
 from idbroker.accounts.choosing import Begun
 from idbroker.accounts.desk import Desk
-from idbroker.accounts.families import Families
+from idbroker.accounts.families import Ending, Families
 from idbroker.accounts.joining import Joining
-from idbroker.accounts.letters import Letters, known_by
+from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Aim, Linking, Origin
 from idbroker.accounts.own import History, OwnPage, Pending, SignOns
 from idbroker.accounts.passwords import Hasher
@@ -30,6 +30,7 @@ from idbroker.accounts.records import Records
 from idbroker.accounts.recovery import TASK, Recovery, rules_of
 from idbroker.accounts.registering import Registering
 from idbroker.accounts.releasing import Releasing
+from idbroker.accounts.vouching import known_by
 from idbroker.accounts.warning import Warnings
 from idbroker.client import Clients
 from idbroker.clock import Clock
@@ -136,7 +137,7 @@ def open_counter(given: Given) -> Counter:
         issuer=settings.server.issuer,
         clock=given.clock,
         sealer=given.sealer,
-        knows=known_by(given.records.enrolments),
+        knows=known_by(given.records.accounts, given.records.enrolments),
     )
     warnings = Warnings(post=messages, accounts=given.records.accounts, letters=letters)
     tasks[warning.TASK] = warnings.carry_out
@@ -181,6 +182,11 @@ class Guarding(Protocol):
         """What registers know of whose children."""
         ...
 
+    @property
+    def ending(self) -> Ending:
+        """Ends what a clinic has approved, once a register says no."""
+        ...
+
 
 def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: History, guarding: Guarding) -> Rooms:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them."""
@@ -193,6 +199,7 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
     )
     recovery = Recovery(
         accounts=records.accounts,
+        enrolments=records.enrolments,
         linking=linking,
         letters=letters,
         post=counter.messages,
@@ -227,7 +234,9 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             events=events,
         ),
         approving=approving,
-        children=Children(records=records, recovery=recovery, events=events, families=guarding.families),
+        children=Children(
+            records=records, recovery=recovery, events=events, families=guarding.families, ending=guarding.ending
+        ),
         own=OwnPage(
             records=records,
             codes=counter.codes,
@@ -237,12 +246,12 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
             sign_ons=sign_ons,
             pending=Shelf(given.sealed, "y", Pending),
         ),
-        questions=(guarding.who, *_questions(given, counter, sign_ons, guarding.families, approving)),
+        questions=(guarding.who, *_questions(given, counter, sign_ons, guarding, approving)),
     )
 
 
 def _questions(
-    given: Given, counter: Counter, sign_ons: SignOns, families: Families, approving: Approving
+    given: Given, counter: Counter, sign_ons: SignOns, guarding: Guarding, approving: Approving
 ) -> tuple[Question, ...]:
     records, events = given.records, given.events
     reaching = Reaching(codes=counter.codes)
@@ -252,7 +261,14 @@ def _questions(
         # First who is taken at all: nobody accepts terms in the name of somebody that they have not shown to be.
         Joining(records=records, events=events, registering=registering, letters=counter.letters, sign_ons=sign_ons),
         agreeing,
-        Child(records=records, events=events, registering=registering, families=families, approving=approving),
+        Child(
+            records=records,
+            events=events,
+            registering=registering,
+            families=guarding.families,
+            approving=approving,
+            ending=guarding.ending,
+        ),
         Reconciling(records=records, events=events, reaching=reaching, letters=counter.letters),
         Releasing(records=records, events=events),
     )

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from idbroker.accounts.account import Enrolment
 from idbroker.accounts.approving import Answering
+from idbroker.accounts.families import Ending
 from idbroker.errors import ConfigError
 from idbroker.guardianship.birthdays import Birthdays
 from idbroker.guardianship.delegation import Delegations
@@ -18,7 +20,7 @@ from idbroker.guardianship.local import LocalRegister
 from idbroker.guardianship.powers import Powers
 from idbroker.guardianship.records import Guardianships
 from idbroker.guardianship.registers import Registers
-from idbroker.guardianship.tie import Answer
+from idbroker.guardianship.tie import REGISTER, Answer
 from idbroker.guardianship.watch import Silence, Watch
 from idbroker.guardianship.who import Who
 from idbroker.keeping import Shelf
@@ -29,6 +31,7 @@ from idbroker.patients.noting import Noting
 from idbroker.person import number_row, pairwise_subject
 from idbroker.rooms import Counter, Given
 from idbroker.signout import Signout
+from idbroker.staff.member import Actor, Role
 from idbroker.visit import Visit
 
 _TYPED = Limit(most=10, per=timedelta(hours=1))  # numbers of children that one person types
@@ -62,6 +65,15 @@ class Wards:
     def answered(self) -> Answering:
         """Note what clinics answer to those who register a child."""
         return self.noting.answered
+
+    @property
+    def ending(self) -> Ending:
+        """End what a clinic has approved, noted and opened for a guardian of whom a register says no."""
+        return self._ended
+
+    def _ended(self, enrolment: Enrolment, guardian: str, why: str, now: datetime) -> None:
+        by = Actor(id=REGISTER, clinic=enrolment.clinic, role=Role.APPROVER)
+        self.noting.end_of(by, enrolment, guardian, why, now)
 
 
 class Tables(Protocol):
@@ -113,6 +125,7 @@ def open_wards(
         events=given.events,
         end_acting=signout.end_acting,
         number_of=lambda person, now: _number_of(given, tables.merges, person, now),
+        letters=counter.letters,
     )
     return Wards(
         registers=registers,

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Entry, Purpose, Standing
-from idbroker.accounts.child import reclaimed, vouched
+from idbroker.accounts.child import reclaimed
 from idbroker.accounts.entries import entry_of, exempt_at
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Accounts, Enrolments
+from idbroker.accounts.vouching import lapsed
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import StoreError
@@ -106,12 +107,13 @@ class Activation:
             self._record("account.made", invitation, person, now)
             return fresh
         enrolments, before = self.enrolments.of(person), self.accounts.of(person)
-        if before is not None and not vouched(before, enrolments):
-            self.linking.end_all(person)  # what went to the claimant's addresses opens nothing
+        if before is not None and lapsed(before, enrolments, invitation.clinic, now):
+            self.linking.end_all(person)  # what went to the guardian's addresses opens nothing
 
         def told(there: Account) -> Account | None:
             # What a stranger typed who claimed a child is not what the child, or the clinic, chose.
-            own = there if vouched(there, enrolments) else replace(reclaimed(there), confirmed_at=None)
+            theirs = lapsed(there, enrolments, invitation.clinic, now)
+            own = replace(reclaimed(there), confirmed_at=None) if theirs else there
             return _as_told(own, invitation) if is_new(own) else own
 
         kept = self.accounts.change(person, told)

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Enrolment, Purpose, Standing
-from idbroker.accounts.child import forfeited, vouched
+from idbroker.accounts.child import forfeited
 from idbroker.accounts.letters import First, Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Accounts, Enrolments, Links
+from idbroker.accounts.vouching import vouched
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 

@@ -7,18 +7,19 @@ until this very guardian is approved: by the clinic, or, where the clinic takes 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.claimed import CHECKED, child_account, child_enrolment, guardian_account
 from idbroker.accounts.entries import has_died, is_own
-from idbroker.accounts.families import Approves, Families, Kinship, KnownChild, NoFamilies, Word
+from idbroker.accounts.families import Approves, Ending, Families, Kinship, KnownChild, NoFamilies, Word
 from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.records import Records
 from idbroker.accounts.registering import Draft, Registering, Ward
+from idbroker.accounts.vouching import vouched
 from idbroker.ages import MAJORITY, age_on, comes_of_age, day_of
 from idbroker.clinic import COUNTRIES
 from idbroker.codec import Codec
@@ -58,6 +59,7 @@ class Child:
     registering: Registering
     families: Families = field(default_factory=NoFamilies)
     approving: Approves | None = None
+    ending: Ending | None = None
     name = "child"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | None:
@@ -131,7 +133,7 @@ class Child:
         self._keep_guardian(visit, proved, draft)
         self.registering.agreeing.accept(visit, proved)
         if kinship.word is Word.BARRED:
-            self._refused(visit, proved, person, kinship.reason)
+            self._refused(visit, proved, person, kinship)
             return waiting(visit, visit.now, "child")
         kept = self._claimed(visit, proved, ward, person, kinship)
         theirs = kept is not None and kept.guardian == proved.person and kept.standing is not Standing.DECLINED
@@ -175,11 +177,15 @@ class Child:
         values = {"clinic": visit.clinic.name, "name": ward.name, "age": str(visit.clinic.grown_up), "login": login}
         return Form(page="childdone", state=b"", values=values)
 
-    def _refused(self, visit: Visit, proved: Proved, ward: str, reason: str) -> None:
+    def _refused(self, visit: Visit, proved: Proved, ward: str, kinship: Kinship) -> None:
         """Tell the trail of both that a register said no; the detail of each names the other.
 
-        By a kind that My page does not tell: there, too, it would be more than a stranger learns.
+        By a kind that My page does not tell: there, too, it would be more than a stranger learns. And whom the clinic
+        had approved before, it has no more: the attack is the sign-in that they set up, which would go on.
         """
+        reason, before = kinship.reason, self.records.enrolments.find(ward, visit.clinic.id)
+        if self.ending is not None and before is not None and before.guardian == proved.person and kinship.is_over:
+            self.ending(before, proved.person, reason, visit.now)
         self._record(visit, "enrolment.refused", proved, ward, {"reason": reason})
         self._record(visit, "enrolment.refused", proved, proved.person, {"reason": reason, "ward": ward})
 
@@ -232,43 +238,6 @@ class Child:
 
 
 # ---- what a claim is worth -----------------------------------------------------------------------
-
-
-def vouched(account: Account, enrolments: Iterable[Enrolment]) -> bool:
-    """Tell whether an account is more than somebody's claim to be a child's guardian.
-
-    The attack: a stranger registers a child with a password and addresses of the stranger's own, and signs in as
-    the child wherever the child is known already, or whoever comes is taken. So a clinic must have approved this
-    very guardian; that one has approved the child is not enough.
-    """
-    if account.guardian is None:
-        return True
-    approved = (enrolment for enrolment in enrolments if enrolment.standing is Standing.APPROVED)
-    return any(enrolment.guardian == account.guardian for enrolment in approved)
-
-
-def approved_here(account: Account, enrolment: Enrolment | None) -> bool:
-    """Tell whether this very clinic has approved the guardian who made an account.
-
-    The attack: a stranger whom one clinic took for a guardian by mistake signs in as the child at every other,
-    one that takes everybody among them. So each clinic's approval is its own.
-    """
-    if account.guardian is None:
-        return True
-    approved = enrolment is not None and enrolment.standing is Standing.APPROVED
-    return approved and enrolment is not None and enrolment.guardian == account.guardian
-
-
-def outgrown(visit: Visit, account: Account) -> bool:
-    """Tell whether a child whose account a guardian made is a child no more, here and now.
-
-    The attack: a parent's password opens a grown person's record for ever. It ends at 00:00 of the birthday from
-    which nobody may register them; an account whose age cannot be seen is no child's.
-    """
-    if account.guardian is None:
-        return False
-    born = account.birthdate or account.number.birthdate
-    return born is None or _of_age(visit, born, visit.clinic.grown_up)
 
 
 def forfeited(account: Account) -> Account:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 from idbroker.accounts.account import Account, Enrolment
-from idbroker.accounts.child import approved_here, outgrown
 from idbroker.accounts.choosing import Busy, Done, Spent, Weak
 from idbroker.accounts.entries import has_died
-from idbroker.accounts.families import Families, NoFamilies, Word
+from idbroker.accounts.families import Ending, Families, NoFamilies, Word
 from idbroker.accounts.records import Records
 from idbroker.accounts.recovery import Recovery
+from idbroker.accounts.vouching import approved_here, outgrown
 from idbroker.ages import age_on, comes_of_age, day_of
 from idbroker.events import Event, Events
 from idbroker.identity import LoA
@@ -47,6 +47,7 @@ class Children:
     recovery: Recovery
     events: Events
     families: Families = field(default_factory=NoFamilies)
+    ending: Ending | None = None
 
     def of(self, session: Session, visit: Visit) -> tuple[Kid, ...]:
         """Return the children of who signed in by an eID, the youngest last; nobody for a password."""
@@ -60,16 +61,20 @@ class Children:
         """Return one of them, by what the page names it: none that is not, at this moment, theirs to look after."""
         return next((kid for kid in self.of(session, visit) if kid.handle == handle), None)
 
-    def is_barred(self, session: Session, kid: Kid, visit: Visit) -> bool:
-        """Tell whether a register says that this is not, or no longer, their child; or does not answer.
+    def is_barred(self, session: Session, kid: Kid, visit: Visit, *, looks: bool = False) -> bool:
+        """Tell whether a register says that this is not, or no longer, their child; or is down, unless one `looks`.
 
         The attack: a court has taken custody away, nobody has told the clinic, and the parent chooses another
-        password. Asked at each change; where nothing is known the clinic's own approval counts.
+        password. Asked each time; where nothing is known the clinic's own approval counts. Once a register has said
+        that custody is over, so is what the clinic had approved, and all that it opened.
         """
         kinship = self.families.about(session.person, session.identity, kid.account.number, visit)
-        barred = kinship.word is Word.BARRED or kinship.reason == "down"
+        barred = kinship.word is Word.BARRED or (kinship.reason == "down" and not looks)
         if barred:
             self._refused(session, kid, visit, kinship.reason)
+        enrolment = self.records.enrolments.find(kid.account.person, visit.clinic.id)
+        if self.ending is not None and enrolment is not None and kinship.is_over:
+            self.ending(enrolment, session.person, kinship.reason, visit.now)
         return barred
 
     def choose(self, session: Session, kid: Kid, new: str, visit: Visit) -> Done | Weak | Busy | Spent:
@@ -88,7 +93,7 @@ class Children:
         account = self.records.accounts.of(enrolment.person)
         if account is None or account.guardian != session.person or account.disabled or has_died(enrolment):
             return None
-        born = account.birthdate or account.number.birthdate
+        born = account.number.birthdate or account.birthdate
         if born is None or outgrown(visit, account) or not approved_here(account, enrolment):
             return None
         return Kid(

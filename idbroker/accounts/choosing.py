@@ -9,8 +9,10 @@ from typing import Protocol
 
 from idbroker.accounts.account import Account, Contact, Link, Purpose
 from idbroker.accounts.linking import Found
+from idbroker.accounts.passwords import weakness
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber
+from idbroker.visit import Visit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,3 +226,9 @@ def own_words(account: Account) -> Iterable[str]:
     names = [part for part in (account.given_name, account.family_name) if part]
     addresses = [contact.address for contact in account.contacts]
     return (*names, account.number.value, account.number.display, *addresses)
+
+
+def weak_of(account: Account, new: str, visit: Visit) -> Weak | None:
+    """Return what is wrong with a password that somebody chooses on a visit; None when nothing is."""
+    key = weakness(new, visit.clinic.password, (*own_words(account), visit.clinic.name, visit.service))
+    return None if key is None else Weak(key=key)

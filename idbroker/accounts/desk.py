@@ -27,6 +27,7 @@ from idbroker.accounts.account import Account
 from idbroker.accounts.entries import exempt_at
 from idbroker.accounts.passwords import Busy, Hasher, Settings
 from idbroker.accounts.records import Accounts, Enrolments
+from idbroker.accounts.vouching import vouched
 from idbroker.accounts.warning import Warnings
 from idbroker.clinic import Clinic
 from idbroker.events import Event, Events
@@ -123,7 +124,10 @@ class Desk:
             right = self.hasher.verify(kept, password)
         except Busy:
             return TooBusy()
-        if account is None or not right:
+        # The attack: a stranger registers a child, and learns by whether the password just chosen is right whether
+        # the clinic knew it. Looked up for everybody, numbers of nobody's too: the time must tell nothing either.
+        enrolments = self.enrolments.of("" if account is None else account.person)
+        if account is None or not right or not vouched(account, enrolments):
             return self._wrong(visit, number, account, left)
         self.reopen(number)
         return RightPassword(account=self._upgraded(account, password))

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 
+from idbroker.accounts.account import Enrolment
 from idbroker.identity import Identity
 from idbroker.numbers import NationalNumber
 from idbroker.visit import Visit
+
+OVER = frozenset({"care_order", "no_custody", "withdrawn"})  # a register's words for custody that is no more
 
 
 class Word(enum.StrEnum):
@@ -31,6 +34,11 @@ class Kinship:
     def vouched(self) -> bool:
         """Tell whether a register says that this is their child."""
         return self.word is Word.VOUCHED
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether a register says that it is no more: what a clinic had approved ends with it."""
+        return self.word is Word.BARRED and self.reason in OVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,14 @@ class NoFamilies:
 
     def note(self, person: str, ward: str, born: date, visit: Visit) -> None:
         """Keep nothing: no register has vouched."""
+
+
+class Ending(Protocol):
+    """Who ends what a clinic has approved, noted and opened for a guardian (wards.py). May raise StoreError."""
+
+    def __call__(self, enrolment: Enrolment, guardian: str, why: str, now: datetime) -> object:
+        """End it at the clinic of a child's enrolment; of who is not approved there, nothing of the child's."""
+        ...
 
 
 class Approves(Protocol):

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from idbroker.accounts.account import Account, Enrolment, Standing
-from idbroker.accounts.child import approved_here, outgrown, reclaimed, vouched, waiting
+from idbroker.accounts.child import reclaimed, waiting
 from idbroker.accounts.choosing import lost
 from idbroker.accounts.entries import asked_entry, exempt_at, has_died
 from idbroker.accounts.own import Told
@@ -16,6 +16,7 @@ from idbroker.accounts.question import Proved, Settled, Stopped
 from idbroker.accounts.reaching import reached
 from idbroker.accounts.records import Records, new_handle
 from idbroker.accounts.registering import PAGES, Draft, Registering
+from idbroker.accounts.vouching import approved_here, outgrown, vouched
 from idbroker.events import Event, Events
 from idbroker.form import Form
 from idbroker.identity import Identity, LoA

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Standing
 from idbroker.accounts.choosing import Gift
-from idbroker.accounts.records import Enrolments
+from idbroker.accounts.vouching import here, told_of_help
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
@@ -186,25 +186,29 @@ class Letters:
         voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
         if voice is None:
             return
-        text = voice.say("m.told", at)
-        letter = _Letter(kind="told", subject=voice.say("m.told.sub"), paragraphs=(text,), short=_named(voice, text))
         old = tuple(Contact(channel=channel, address=address) for channel, address in gone.items())
-        contacts = (*old, *(account.reachable if account else ()))
+        own = here(account, enrolment)
+        contacts = (*old, *(own.reachable if own else ()))
+        letter = _piece("m.told", "told", voice, at)
         self._send(letter, voice, enrolment.person, contacts, (enrolment.clinic, at.isoformat()))
 
-    def merged(self, enrolment: Enrolment, person: str, contacts: Iterable[Contact], at: datetime) -> None:
+    def merged(
+        self, enrolment: Enrolment, person: str, contacts: Iterable[Contact], at: datetime, kind: str = "merged"
+    ) -> None:
         """Tell every address of two that they were joined, or parted again, in the name of a clinic that has them.
 
         Who is not one with the other learns of it by this: it says whom to ask, and nothing of either.
         """
         voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
-        if voice is None:
-            return
-        text = voice.say("m.merged", at)
-        letter = _Letter(
-            kind="merged", subject=voice.say("m.merged.sub"), paragraphs=(text,), short=_named(voice, text)
-        )
-        self._send(letter, voice, person, contacts, (enrolment.clinic, at.isoformat()))
+        if voice is not None:
+            letter, about = _piece(f"m.{kind}", kind, voice, at), (enrolment.clinic, at.isoformat())
+            self._send(letter, voice, person, contacts, about)
+
+    def guarded(self, enrolment: Enrolment, account: Account | None, at: datetime) -> None:
+        """Tell a patient that a clinic lets somebody act for them; who that is, the clinic says."""
+        voice = self._voice(enrolment.clinic, enrolment.client, enrolment.language)
+        if voice is not None:
+            self.merged(enrolment, enrolment.person, told_of_help(enrolment, account, voice.clinic, at), at, "guard")
 
     def app_changed(self, account: Account, visit: Visit) -> None:
         """Tell somebody that an authenticator app was added to their account, or removed (ASVS 6.3.7)."""
@@ -239,7 +243,7 @@ class Letters:
             return
         text = voice.say("m.assist", at)
         letter = _Letter(kind="assisted", subject=voice.say("m.assist.sub"), paragraphs=(text,), short=text)
-        self._send(letter, voice, enrolment.person, told_of_help(enrolment, account), (about,))
+        self._send(letter, voice, enrolment.person, told_of_help(enrolment, account, voice.clinic, at), (about,))
 
     def handed_over(self, account: Account, approved: Enrolment, at: datetime) -> None:
         """Tell the guardian who set a child's sign-in up that the child is grown and has come with an eID of its own.
@@ -310,11 +314,8 @@ class Letters:
         *,
         more: tuple[str, ...] = (),
     ) -> None:
-        if voice is None:
-            return
-        text = " ".join((voice.say(key, at), *map(voice.say, more)))
-        letter = _Letter(kind=kind, subject=voice.say(f"{key}.sub"), paragraphs=(text,), short=_named(voice, text))
-        self._send(letter, voice, account.person, contacts, (at.isoformat(),))
+        if voice is not None:
+            self._send(_piece(key, kind, voice, at, more), voice, account.person, contacts, (at.isoformat(),))
 
     def _send(
         self,
@@ -350,25 +351,6 @@ class Letters:
         return self.sealer.index("message", "\n".join(parts)).hex()[:40]
 
 
-def told_of_help(enrolment: Enrolment, account: Account | None) -> tuple[Contact, ...]:
-    """Return where a patient is told of help: at what was shown to be theirs, and at what the clinic has as theirs.
-
-    At both: staff who have just entered an address of their own must not be the only ones who hear of it.
-    """
-    told = tuple(Contact(channel=channel, address=address) for channel, address in enrolment.told.items())
-    return (*(account.reachable if account is not None else ()), *told)
-
-
-def known_by(enrolments: Enrolments) -> Callable[[str, str], bool]:
-    """Return what tells whether a person uses a clinic, or asked to. It may raise StoreError."""
-
-    def knows(person: str, clinic: str) -> bool:
-        found = enrolments.find(person, clinic)
-        return found is not None and found.standing is not Standing.DECLINED
-
-    return knows
-
-
 def _answer(voice: _Voice, enrolment: Enrolment, *, child: bool) -> _Letter:
     if enrolment.standing is Standing.APPROVED:
         text = voice.say("m.childok" if child else "m.approved")
@@ -376,6 +358,11 @@ def _answer(voice: _Voice, enrolment: Enrolment, *, child: bool) -> _Letter:
         return _Letter(kind="approved", subject=subject, paragraphs=(text,), short=text, link=way)
     text = voice.say("m.childno" if child else "m.declined")
     return _Letter(kind="declined", subject=voice.say("m.declined.sub"), paragraphs=(text,), short=text)
+
+
+def _piece(key: str, kind: str, voice: _Voice, at: datetime, more: tuple[str, ...] = ()) -> _Letter:
+    text = " ".join((voice.say(key, at), *map(voice.say, more)))
+    return _Letter(kind=kind, subject=voice.say(f"{key}.sub"), paragraphs=(text,), short=_named(voice, text))
 
 
 def _one_way(contacts: tuple[Contact, ...]) -> tuple[Contact, ...]:

@@ -31,12 +31,14 @@ from idbroker.accounts.choosing import (
     may_choose,
     own_words,
     silent,
+    weak_of,
 )
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.passwords import Busy as TooBusy
 from idbroker.accounts.passwords import Hasher, weakness
-from idbroker.accounts.records import Accounts
+from idbroker.accounts.records import Accounts, Enrolments
+from idbroker.accounts.vouching import vouched
 from idbroker.clinic import Clinic, PasswordRules
 from idbroker.events import Event, Events
 from idbroker.keeping import Shelf
@@ -70,6 +72,7 @@ class Recovery:
     """Has links sent, and passwords chosen. Every method may raise StoreError."""
 
     accounts: Accounts
+    enrolments: Enrolments
     linking: Linking
     letters: Letters
     post: Post
@@ -123,7 +126,8 @@ class Recovery:
         number = NationalNumber(country=asked["country"], kind=asked["kind"], value=asked["value"])
         account = self.accounts.find(number)
         trace = Event(at=now, kind="recovery.sent", clinic=asked["clinic"], client=asked["client"])
-        why = silent(account)
+        claim = account is not None and not vouched(account, self.enrolments.of(account.person))
+        why = silent(account) or ("claimed" if claim else "")  # a stranger's mailbox is not the child's
         if account is None or why:
             self.events.record(replace(trace, kind="recovery.unknown", detail={"why": why}))
             return
@@ -258,7 +262,7 @@ class Recovery:
         account = self.accounts.of(person)
         if account is None or account.password is None or account.disabled:
             return Spent()
-        weak = _weak(account, new, visit)
+        weak = weak_of(account, new, visit)
         if weak is not None:
             return weak
         refused = self._refused(account, current, visit)
@@ -274,7 +278,7 @@ class Recovery:
     def _from_page(
         self, account: Account, new: str, visit: Visit, but: str | None, guardian: str | None = None
     ) -> Done | Weak | Busy | Spent:
-        weak = _weak(account, new, visit)
+        weak = weak_of(account, new, visit)
         if weak is not None:
             return weak
         try:
@@ -378,11 +382,6 @@ def _networks(ip: str | None) -> list[tuple[str, Limit]]:
         return [] if ip is None else [(f"forgot|address|{ip}", BY_ADDRESS[64])]
     nets = {ipaddress.IPv6Network((ip, bits), strict=False): limit for bits, limit in BY_ADDRESS.items()}
     return [(f"forgot|address|{net}", limit) for net, limit in nets.items()]
-
-
-def _weak(account: Account, new: str, visit: Visit) -> Weak | None:
-    key = weakness(new, visit.clinic.password, (*own_words(account), visit.clinic.name, visit.service))
-    return None if key is None else Weak(key=key)
 
 
 def _event(visit: Visit, kind: str) -> Event:

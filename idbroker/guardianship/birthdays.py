@@ -10,6 +10,7 @@ from idbroker.accounts.account import Account, Contact, Enrolment
 from idbroker.accounts.entries import has_died
 from idbroker.accounts.letters import Birthday, Letters
 from idbroker.accounts.records import Records
+from idbroker.accounts.vouching import here
 from idbroker.ages import first_minute
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
@@ -107,7 +108,8 @@ class Birthdays(Courier[Guardianship]):
         if ward is not None:
             # A child may have been registered with its guardian's address: one letter is enough there.
             known = {contact.address for contact in theirs}
-            own = tuple(contact for contact in _reached(ward) if contact.address not in known)
+            theirs_here = _reached(here(ward, enrolment))
+            own = tuple(contact for contact in theirs_here if contact.address not in known)
             self.letters.birthday(birthday, ward, own)
 
     def _service(self, clinic: str, enrolment: Enrolment | None) -> str | None:

@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from idbroker.accounts import activation, paper, recovery
 from idbroker.accounts.account import Account, Contact, Enrolment, Purpose, Standing
 from idbroker.accounts.activation import Activation, Invitation, Invited, is_new
-from idbroker.accounts.child import vouched
 from idbroker.accounts.choosing import Busy, Gift, is_theirs, may_give
 from idbroker.accounts.entries import has_died
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.records import Records
 from idbroker.accounts.recovery import Recovery
+from idbroker.accounts.vouching import lapsed
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.errors import NotFound, StoreError
@@ -233,7 +233,10 @@ class Access:
         account = self.records.accounts.of(enrolment.person)
         patient = Patient(enrolment=enrolment, account=account)
         number, client = patient.number, self._service(actor, service or enrolment.client, service)
-        why = self._refused(enrolment, account)
+        clinic = self.clinics.find(actor.clinic)
+        if clinic is None:
+            raise NotFound("no such clinic")
+        why = self._refused(enrolment, account, clinic, now)
         if why is None and number is None:
             why = Conflict.NO_NUMBER
         if why is not None or number is None or client is None:
@@ -241,9 +244,6 @@ class Access:
         if self.records.accounts.known(number) != enrolment.person:
             # The clinic has written down another number than the patient's own: a link would be somebody else's.
             return NotDone(why=Conflict.ELSEWHERE, patient=patient)
-        clinic = self.clinics.find(actor.clinic)
-        if clinic is None:
-            raise NotFound("no such clinic")
         ways = self.ways(actor, handle)
         to = {channel: address for channel, address in ways.items() if channel in channels}
         return _Sending(
@@ -258,7 +258,7 @@ class Access:
             form=mark,
         )
 
-    def _refused(self, enrolment: Enrolment, account: Account | None) -> Conflict | None:
+    def _refused(self, enrolment: Enrolment, account: Account | None, clinic: Clinic, now: datetime) -> Conflict | None:
         """Return why this patient is sent nothing."""
         if has_died(enrolment):
             return Conflict.DECEASED
@@ -266,7 +266,9 @@ class Access:
             return Conflict.NOT_HERE  # whether they are taken is answered first, by whoever may
         if account is None:
             return None
-        ward = account.guardian is not None and vouched(account, self.records.enrolments.of(enrolment.person))
+        # A child's sign-in is its guardian's to renew; who has grown up is sent their own.
+        enrolments = self.records.enrolments.of(enrolment.person)
+        ward = account.guardian is not None and not lapsed(account, enrolments, clinic, now)
         return Conflict.ELSEWHERE if account.disabled or ward else None
 
     def _service(self, actor: Actor, wanted: str | None, asked: str | None) -> Client | None:

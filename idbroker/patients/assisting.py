@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.letters import Letters, told_of_help
+from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
+from idbroker.accounts.vouching import told_of_help
 from idbroker.client import Client, Clients
 from idbroker.clinic import Clinics
 from idbroker.errors import NotFound, StoreError
@@ -67,7 +68,9 @@ class Assisting:
 
         Of somebody who has never come there themselves it is the clinic's own record alone that says so.
         """
-        return bool(told_of_help(patient.enrolment, patient.account if patient.came else None))
+        clinic, account = self.clinics.find(patient.enrolment.clinic), patient.account if patient.came else None
+        now = self.letters.clock.now()
+        return clinic is not None and bool(told_of_help(patient.enrolment, account, clinic, now))
 
     def services(self, clinic: str) -> tuple[Client, ...]:
         """Return the services of a clinic that take such sign-ins."""

@@ -39,6 +39,9 @@ class MyChild:
         if isinstance(found, Response):
             return found
         here, kid = found
+        guardian = self._guardian(name)
+        if self._children.is_barred(guardian.session, kid, here.visit, looks=True):
+            return self._myself.say(guardian, "", {"refused": "kid"})
         if what in CHANNELS:
             return self._changing.page(here, what)
         return self._password(here, kid) if what else self._look(here, kid)
@@ -57,7 +60,8 @@ class MyChild:
 
     def _changed(self, here: Here, kid: Kid, guardian: Here, what: str, fields: Parameters) -> Response:
         if self._children.is_barred(guardian.session, kid, here.visit):
-            return self._myself.say(here, "", {"refused": "1"})
+            still = self._children.find(guardian.session, kid.handle, here.visit)
+            return self._myself.say(here if still else guardian, "", {"refused": "kid"})
         if what in CHANNELS:
             return self._changing.take(here, what, fields)
         came_to = self._children.choose(guardian.session, kid, fields.get("password", ""), here.visit)
@@ -82,7 +86,8 @@ class MyChild:
         kid = self._children.find(here.session, handle, here.visit)
         if kid is None:
             return self._myself.say(here, "", {} if proves(here.session) else {"refused": "noeid"})
-        return replace(here, session=self._children.as_child(here.session, kid), below=f"/child/{handle}"), kid
+        theirs = self._children.as_child(here.session, kid)
+        return replace(here, session=theirs, below=f"/child/{handle}", guardian=here.session.person), kid
 
     # ---- pages -----------------------------------------------------------------------------------
 

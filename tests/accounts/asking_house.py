@@ -13,13 +13,14 @@ from idbroker.accounts.account import Account, Enrolment, Standing
 from idbroker.accounts.agreeing import Agreeing
 from idbroker.accounts.child import Child
 from idbroker.accounts.joining import Joining
-from idbroker.accounts.letters import Letters, known_by
+from idbroker.accounts.letters import Letters
 from idbroker.accounts.question import Onward, Proved, Question, Settled, Stopped
 from idbroker.accounts.reaching import Reaching
 from idbroker.accounts.reconciling import Reconciling
 from idbroker.accounts.records import Enrolments, Records
 from idbroker.accounts.registering import Registering
 from idbroker.accounts.releasing import Releasing
+from idbroker.accounts.vouching import known_by
 from idbroker.client import Client, ConfiguredClients
 from idbroker.clinic import Clinic, Clinics, Terms
 from idbroker.clock import StoppedClock
@@ -206,7 +207,7 @@ def _house(desk: DeskHouse) -> AskingHouse:
         issuer=ISSUER,
         clock=desk.clock,
         sealer=desk.sealer,
-        knows=known_by(enrolments),
+        knows=known_by(desk.desk.accounts, enrolments),
     )
     agreeing = Agreeing(records=records, events=durable.events)
     reaching = Reaching(codes=desk.desk.codes)

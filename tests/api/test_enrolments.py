@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from idbroker.accounts.account import Account, Enrolment, Standing
-from idbroker.accounts.child import approved_here
+from idbroker.accounts.vouching import approved_here
 from tests.api.api_house import Api
 
 GUARDIAN = "anna"

@@ -237,3 +237,16 @@ def test_it_fits_one_text_message(language: str, key: str) -> None:
     whole = f"{text}\nhttps://{'h' * 28}/" if ".day" in key else text
 
     assert gsm.fits(whole), gsm.septets(whole)
+
+
+def test_nobody_elses_mailbox(door: FallbackDoor) -> None:
+    """The attack: a stranger who claims the child elsewhere, or has lost custody here, reads of its clinic and age."""
+    accounts = door.rooms.counter.records.accounts
+    ward, stranger = rows(door)[0].ward, accounts.person(door.number("karen"), door.clock.now())
+    accounts.change(ward, lambda one: replace(one, guardian=stranger))
+    door.enrol(ward, "clinea")
+
+    assert on(door, 14) == [MOTHER]
+    door.enrol(ward, "clinea", guardian=stranger)
+    assert on(door, 1) == [MOTHER, OWN], "whom this clinic has approved set it up for the child"
+    assert on(door, 0) == [MOTHER, OWN], "on the day, too, though it is outgrown"

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment, Entry, Standing
-from idbroker.accounts.letters import Letters, known_by
+from idbroker.accounts.letters import Letters
 from idbroker.accounts.records import Accounts, Enrolments, Records, new_consent_id
+from idbroker.accounts.vouching import known_by
 from idbroker.client import ConfiguredClients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import StoppedClock
@@ -105,7 +106,7 @@ class MergeHouse:
                 issuer="https://id.example.org",
                 clock=self.clock,
                 sealer=self.sealer,
-                knows=known_by(self.records.enrolments),
+                knows=known_by(self.records.accounts, self.records.enrolments),
             ),
             sign_ons=self.ended,
         )

@@ -238,13 +238,25 @@ def test_nobody_is_sent_anything(house: AccessHouse, clock: StoppedClock) -> Non
 
 def test_a_child_whom_a_guardian_looks_after(house: AccessHouse) -> None:
     """A child's way in is its guardian's, whom the clinic has approved: staff send nothing past them."""
-    guardian = house.rooms.desk.desk.accounts.person(EMIL, house.rooms.desk.clock.now())
-    house.rooms.desk.account(ANNA, guardian=guardian, confirmed_at=None)
+    guardian = house.rooms.desk.desk.accounts.person(ANNA, house.rooms.desk.clock.now())
+    house.rooms.desk.account(EMIL, guardian=guardian)
 
-    result = house.send(house.patient(guardian=guardian))
+    result = house.send(house.patient(number=EMIL, guardian=guardian))
 
     assert isinstance(result, NotDone)
     assert result.why is Conflict.ELSEWHERE
+
+
+def test_who_has_outgrown_a_guardian(house: AccessHouse) -> None:
+    """Who has grown up since is sent their own way in, and nothing of the guardian's is left in the account."""
+    guardian = house.rooms.desk.desk.accounts.person(EMIL, house.rooms.desk.clock.now())
+    account = house.rooms.desk.account(ANNA, guardian=guardian)
+
+    result = house.send(house.patient(guardian=guardian))
+
+    assert isinstance(result, Receipt)
+    kept = house.rooms.account(account.person)
+    assert (kept.guardian, kept.password, kept.in_use) == (None, None, False)
 
 
 def test_another_clinics_patient_is_not_there(house: AccessHouse, clock: StoppedClock) -> None:

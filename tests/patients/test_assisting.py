@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from idbroker.accounts.account import Account, Contact
-from idbroker.accounts.letters import told_of_help
+from idbroker.accounts.vouching import told_of_help
 from idbroker.clock import StoppedClock
 from idbroker.errors import NotFound
 from idbroker.identity import Assisted, LoA
@@ -197,7 +197,7 @@ def test_told_wherever_they_may_be(clinic: Clinic, assisting: Assisting) -> None
     )
     assert clinic.house.rooms.counter.records.accounts.add(account)
 
-    told = told_of_help(patient, account)
+    told = told_of_help(patient, account, clinic.house.settings.clinics.by_id["neuroreg"], now)
 
     assert [one.address for one in told] == ["own@example.org", "patient@example.org"]
     assisting.vouch(clinic.actor(), clinic.number("bjorn"), "portal", now)

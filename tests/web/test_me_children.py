@@ -14,12 +14,15 @@ import pytest
 import requests
 
 from idbroker.accounts.account import Account, Contact, Standing
+from idbroker.accounts.child import reclaimed
 from idbroker.ages import comes_of_age
 from idbroker.clinic import Clinic
+from idbroker.errors import NotFound
 from idbroker.guardianship.tie import Tie
 from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber, parse
 from idbroker.sandbox.sim_person import cpr, years_before
+from idbroker.visit import Visit
 from idbroker.words import calendar_date
 from tests.door import Browser
 from tests.fallback_door import PASSWORD, FallbackDoor
@@ -132,7 +135,7 @@ def test_ones_children_are_listed(door: FallbackDoor) -> None:
     assert "9 years old" in text(page)
     own = browser.get(path)
     last = comes_of_age(kid.born, 15) - timedelta(days=1)
-    assert f"until {calendar_date(last, 'en')}" in text(own)
+    assert f"up to and including {calendar_date(last, 'en')}" in text(own)
     assert MAIL not in own.text
     assert kid.number.value not in own.text + page.text
 
@@ -331,3 +334,57 @@ def closed(clinic: Clinic) -> Iterator[None]:
     object.__setattr__(clinic, "registration", "off")
     yield
     object.__setattr__(clinic, "registration", before)
+
+
+# ---- what a register ends --------------------------------------------------------------------------
+
+
+def test_who_only_looks_is_barred_too(door: FallbackDoor) -> None:
+    """The attack: after the court's word a parent still reads on the page where the child's codes go. It ends all."""
+    kid, browser = Kid(door), door.browser("en")
+    path = at_kid(door, browser).url
+    folk(door).ties[person_of(door, "karen")] = (Tie(number=kid.number, birthdate=kid.born, barred="care_order"),)
+
+    page = browser.get(path)
+
+    assert "Vergemaalsen" not in page.text
+    assert page.url.endswith(ME)
+    enrolment = door.rooms.counter.records.enrolments.find(kid.person, "clinea")
+    assert enrolment is not None
+    assert enrolment.standing is Standing.DECLINED, "the clinic knew the child by this guardian alone"
+    assert (enrolment.by, enrolment.reason) == ("register", "care_order")
+    folk(door).ties.clear()
+    assert kids(browser.get(ME)) == [], "a register that forgets gives nothing back"
+
+
+def test_a_change_under_way_as_the_child_comes(door: FallbackDoor) -> None:
+    """The attack: the guardian's address is taken on a moment after the child's own eID: its codes would go there."""
+    kid, browser = Kid(door), door.browser("en")
+    page = browser.press(browser.get(f"{at_kid(door, browser).url}/email"), address=OTHER)
+    code, accounts = door.code(Channel.EMAIL), door.rooms.counter.records.accounts
+    session = next(iter(door.rooms.own.sign_ons.of_person(person_of(door, "karen"))))
+    found = door.house.rooms.children
+    visit = visit_of(door)
+    (karens,) = found.of(session, visit)
+    theirs = found.as_child(session, karens)
+    accounts.change(kid.person, reclaimed)
+
+    with pytest.raises(NotFound):
+        door.rooms.own.confirm_contact(theirs, Channel.EMAIL, code, visit, only_of=session.person)
+
+    assert kid.account.contacts == ()
+    assert browser.press(page, code=code).url.endswith(ME)
+    assert kid.account.contacts == ()
+
+
+def visit_of(door: FallbackDoor) -> Visit:
+    """Return a visit to My page."""
+    return Visit(
+        transaction="t" * 22,
+        clinic=door.house.settings.clinics.by_id["clinea"],
+        client=next(one for one in door.house.clients.all() if one.clinic == "clinea"),
+        language="en",
+        now=door.clock.now(),
+        host="broker.test",
+        ip="192.0.2.1",
+    )
