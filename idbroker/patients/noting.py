@@ -11,6 +11,7 @@ from typing import Protocol
 
 from idbroker.accounts.account import Enrolment, Standing
 from idbroker.accounts.entries import has_died, is_own
+from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
 from idbroker.ages import MAJORITY, comes_of_age, day_of, is_of_age
@@ -106,6 +107,7 @@ class Noting:
     events: Events
     end_acting: EndActing
     number_of: Callable[[str, datetime], NationalNumber | None]
+    letters: Letters
 
     # ---- seen ------------------------------------------------------------------------------------
 
@@ -213,14 +215,31 @@ class Noting:
         )
 
     def _kept(self, actor: Actor, row: Guardianship, now: datetime) -> Noted | WhyNot:
+        self._tell(row, now)
         if self.rows.add(row):
             told = {"guardian": row.guardian, "relation": row.relation}
             record(self.events, "guardianship.noted", actor, row.ward, now, **told)
             return Noted(row=row, first=True)
-        there = (one for one in self.rows.of_ward(row.ward) if (one.clinic, one.guardian) == (row.clinic, row.guardian))
+        there = (one for one in self.rows.of_ward(row.ward) if self._same(one, row))
         found = next(there, None)
         same = found is not None and _said(found) == _said(row)
         return Noted(row=found, first=False) if found is not None and same else WhyNot.OTHERWISE
+
+    def _tell(self, row: Guardianship, now: datetime) -> None:
+        """Tell a grown patient first: whoever breaks in between has told of a note that was none.
+
+        The attack: a colleague, or who has a program's secret, notes a friend for a patient, who learns nothing of it.
+        """
+        clinic, ward = self._clinic(row.clinic), self.records.enrolments.find(row.ward, row.clinic)
+        born = self._born(row.ward, row.clinic)
+        child = born is not None and not is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
+        if ward is None or child or any(self._same(one, row) for one in self.rows.of_ward(row.ward)):
+            return
+        self.letters.guarded(ward, self.records.accounts.of(row.ward), now)
+
+    @staticmethod
+    def _same(one: Guardianship, row: Guardianship) -> bool:
+        return (one.clinic, one.guardian) == (row.clinic, row.guardian)
 
     # ---- with an approval ------------------------------------------------------------------------
 

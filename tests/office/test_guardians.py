@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 
 from idbroker.accounts.account import Account
 from idbroker.events import Event
+from idbroker.messages.message import Channel
 from idbroker.patients.noting import MOST, Said
 from idbroker.web.mine import Telling, is_told
 from tests.office.guardians_there import LARS, child_at, noted, path_of
@@ -161,6 +163,25 @@ def test_a_power_of_attorney_where_the_clinic_takes_any(office: Office) -> None:
     row = noted(office, grown.handle)[0].row
     assert "2027-01-31" in said
     assert (row.powers, row.until, row.limit_on) == (("VISIT",), date(2027, 1, 31), None)
+
+
+def test_a_grown_patient_is_told_of_a_power_of_attorney(office: Office) -> None:
+    """The attack: a colleague gives a friend a power of attorney over a patient, who hears nothing. Told once."""
+    clinic = office.clinic("clinea")
+    object.__setattr__(clinic, "mandates", ("VISIT",))
+    grown, child = child_at(office, age=44, serial=413), child_at(office)
+    for one in (grown, child):
+        mail = {Channel.EMAIL: f"{one.handle}@example.org".lower()}
+        office.house.rooms.counter.records.enrolments.change(
+            one.person, "clinea", lambda before, mail=mail: before and replace(before, told=mail)
+        )
+    add(office, child.handle)
+    for _ in range(2):
+        add(office, grown.handle, relation="mandate")
+    letters = [one for one in office.emails() if "may act for you" in one]
+
+    assert len(letters) == 1
+    assert office.mail.taken[-1][1] == [f"{grown.handle}@example.org".lower()]
 
 
 def test_why_somebody_was_refused_is_told_to_nobody(office: Office) -> None:

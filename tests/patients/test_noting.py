@@ -209,8 +209,8 @@ def test_nobody_is_noted_for_who_is_grown(house: ActingHouse, age: int) -> None:
     assert note(BO, at, guardian, Said(), now) is WhyNot.GROWN
     assert called(house, "POST", f"/patients/{at}/guardians",
                   {"number": number(house, "ludvig"), "relation": "custody"}).json()["code"] == "ward_age"  # fmt: skip
-    assert called(house, "POST", f"/patients/{at}/guardians",
-                  {"number": number(house, "ludvig"), "relation": "mandate", "powers": ["VISIT"]}).status_code == 201  # fmt: skip
+    mandate = {"number": number(house, "ludvig"), "relation": "mandate", "powers": ["VISIT"]}
+    assert called(house, "POST", f"/patients/{at}/guardians", mandate).status_code == 201
 
 
 def test_a_carer_notes_and_ends_nothing(house: ActingHouse) -> None:
