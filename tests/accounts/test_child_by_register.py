@@ -284,3 +284,22 @@ def test_a_child_with_a_password_gets_no_link(kin: KinHouse) -> None:
     sent_off(kin.guardian().post(who="0"))
 
     assert "/set/" not in kin.asking.letter(Channel.EMAIL).text
+
+
+def test_a_registers_no_ends_what_was_approved(kin: KinHouse) -> None:
+    """The attack: a register lets a parent in, then a court takes custody, and the sign-in they set up goes on."""
+    kin.knows(emil())
+    sent_off(kin.guardian().post(who="0"))
+    ended: list[tuple[str, str, str]] = []
+    question = replace(
+        kin.question, ending=lambda enrolment, guardian, why, _now: ended.append((enrolment.person, guardian, why))
+    )
+    barred = replace(kin, question=question)
+    barred.knows(emil(protected=True))
+    sent_off(typed(barred.guardian()))
+    assert ended == [], "only what says that custody is over"
+
+    barred.knows(emil(barred="care_order"))
+    sent_off(typed(barred.guardian()))
+
+    assert ended == [(kin.emil, kin.anna, "care_order")]
