@@ -321,8 +321,8 @@ guardianship = Table(
     Index("guardianship_ward", "ward", "clinic"),
     Index("guardianship_limit", "limit_on"),
 )
-# guardianship_holds: one that holds for each clinic, ward and guardian; of two who note it at once, one does. It is made
-# by the migration alone, as consent_held is: a partial index would load PostgreSQL's dialect at every start.
+# guardianship_holds: one that holds for each clinic, ward and guardian; of two who note it at once, one does. It is
+# made by the migration alone, as consent_held is: a partial index would load PostgreSQL's dialect at every start.
 
 delegation = Table(
     "delegation",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 import pytest
 
-from idbroker.accounts.account import Account
+from idbroker.accounts.account import Account, Enrolment
 from idbroker.events import Event
 from idbroker.messages.message import Channel
 from idbroker.patients.noting import MOST, Said
@@ -165,16 +166,20 @@ def test_a_power_of_attorney_where_the_clinic_takes_any(office: Office) -> None:
     assert (row.powers, row.until, row.limit_on) == (("VISIT",), date(2027, 1, 31), None)
 
 
+def _instead(wanted: Enrolment, _before: Enrolment | None) -> Enrolment:
+    return wanted
+
+
 def test_a_grown_patient_is_told_of_a_power_of_attorney(office: Office) -> None:
     """The attack: a colleague gives a friend a power of attorney over a patient, who hears nothing. Told once."""
     clinic = office.clinic("clinea")
     object.__setattr__(clinic, "mandates", ("VISIT",))
     grown, child = child_at(office, age=44, serial=413), child_at(office)
     for one in (grown, child):
-        mail = {Channel.EMAIL: f"{one.handle}@example.org".lower()}
-        office.house.rooms.counter.records.enrolments.change(
-            one.person, "clinea", lambda before, mail=mail: before and replace(before, told=mail)
-        )
+        found = office.house.rooms.counter.records.enrolments.find(one.person, "clinea")
+        assert found is not None
+        told = replace(found, told={Channel.EMAIL: f"{one.handle}@example.org".lower()})
+        office.house.rooms.counter.records.enrolments.change(one.person, "clinea", partial(_instead, told))
     add(office, child.handle)
     for _ in range(2):
         add(office, grown.handle, relation="mandate")

@@ -71,6 +71,11 @@ class Ended:
     def end_client(self, _: str, __: str) -> None:
         """End none."""
 
+    def end_acting(self, _: str, __: str, *, client: str | None = None) -> int:
+        """End none."""
+        del client
+        return 0
+
 
 @dataclass(kw_only=True)
 class MergeHouse:

@@ -44,7 +44,7 @@ SWEDISH: Mapping[str, str] = {
     "banner": "påhittade personer, ingen riktig e-legitimation",
     "unknown": "Du är inloggad men har inte tillgång",
     "ended": "Du har loggats ut",
-    "ended_text": "Inloggningen här är slut. Den kan ha tagit slut av sig själv, eller så loggade du ut på ett annat ställe.",
+    "ended_text": "Inloggningen här är slut. Den kan ha tagit slut av sig själv, eller så loggade du ut på annat håll.",
     "about": "Det gäller", "by": "Inloggad för personen är", "guardian": "någon som får göra dennes ärenden",
     "right": "Rätt att handla", "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
     "own": "Din egen inloggning gäller till", "acted": "Du kan inte längre göra personens ärenden här. Logga in igen.",
