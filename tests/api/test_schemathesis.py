@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from contextlib import suppress
+from datetime import date, timedelta
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -19,6 +20,7 @@ from schemathesis.engine import events
 
 from idbroker.client import API_SCOPES
 from idbroker.clock import StoppedClock
+from idbroker.numbers import parse
 from idbroker.oidc.token import ClientRequest
 from tests.api.api_house import Api, open_api
 from tests.api.made_up import FORMATS
@@ -66,8 +68,20 @@ def run(api: Api, address: str) -> Iterator[events.EngineEvent]:
             if 8 <= len(key) <= 64:
                 # The same key with another call is refused, as it must be: only good keys are made other ones.
                 case.headers["Idempotency-Key"] = f"{key}-{next(numbers)}"
+            leave_out(case)
 
     yield from engine.from_schema(document).execute()
+
+
+def leave_out(case: Case[Any]) -> None:
+    """Say no birth date that the number contradicts, which no schema can say: tests.api.test_patients tries it."""
+    said = case.body if isinstance(case.body, dict) else {}
+    number, born = said.get("number"), said.get("birthdate")
+    with suppress(ValueError):  # what is malformed stays so, and is to be refused
+        if isinstance(number, dict) and isinstance(born, str):
+            told = parse(str(number.get("value")), str(number.get("country")), now=NOW.date()).birthdate
+            if told not in (None, date.fromisoformat(born)):
+                del said["birthdate"]
 
 
 def token(api: Api) -> str:

@@ -207,11 +207,24 @@ def test_an_invitation_vouches_for_no_claimant(door: FallbackDoor, standing: Sta
     assert browser.press(door.at_password(browser), number=number, password=PASSWORD).url.endswith("/password")
 
 
-def test_a_claimant_s_own_links_end(door: FallbackDoor) -> None:
-    """A link that the claimant had sent before opens nothing once staff have invited the child."""
+def test_a_claimant_is_sent_no_link(door: FallbackDoor) -> None:
+    """Who claimed a child and was approved nowhere forgets its password: no link goes to the claimant's address."""
     claimed(door, Standing.ASKED)
+    browser = door.browser()
+    page = browser.get(door.at_password(browser).url.replace("/password", "/forgot"))
+
+    browser.press(page, number=door.number("emil").display)
+
+    assert links(door) == []
+
+
+@pytest.mark.parametrize("standing", [Standing.ASKED, Standing.DECLINED])
+def test_a_guardian_s_own_links_end(door: FallbackDoor, standing: Standing) -> None:
+    """A link that a guardian had sent while approved opens nothing once that is over and staff have invited."""
+    account = claimed(door, Standing.APPROVED)
     path = forgotten(door, "emil")
     assert door.browser().fetch(path).status_code == 200
+    door.enrol(account.person, "clinea", standing=standing, guardian=STRANGER, client="portal")
 
     invite(door, "emil", email=EMAIL)
 
