@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Hashable
 from dataclasses import is_dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
 
@@ -16,8 +18,7 @@ class Codec(Generic[Value]):
     """JSON to and from one kind of value: a frozen dataclass with all that is in it, or a dict of strings."""
 
     def __init__(self, kind: type[Value]) -> None:
-        config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
-        self._adapter = TypeAdapter(with_config(config)(kind) if is_dataclass(kind) else kind)
+        self._adapter: TypeAdapter[Value] = _adapter(cast(Hashable, kind))
 
     def pack(self, value: Value) -> bytes:
         """Return the value as bytes; equal values give equal bytes."""
@@ -29,3 +30,9 @@ class Codec(Generic[Value]):
             return self._adapter.validate_json(stored)
         except ValidationError as error:
             raise StoreError("a stored value does not read") from error
+
+
+@functools.cache  # it is built of the kind alone, in milliseconds, and many shelves hold the same
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    return TypeAdapter(with_config(config)(kind) if is_dataclass(kind) else kind)

@@ -7,8 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from idbroker import templates
 from idbroker.clinic import Clinic
 from idbroker.messages.addresses import display
 from idbroker.web.names import named, telephone
@@ -25,14 +24,7 @@ class Looks:
 
     def __init__(self, words: Words, asset: Callable[[str], str], *, sandbox: bool = False) -> None:
         self._words = words
-        self._environment = Environment(
-            loader=PackageLoader("idbroker.office"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        self._environment = templates.of_package("idbroker.office")
         self._environment.globals.update(
             asset=asset,
             named=named,

@@ -11,9 +11,10 @@ from functools import partial
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 from markupsafe import Markup
 
+from idbroker import templates
 from idbroker.errors import NotFound
 from idbroker.web import forms
 from idbroker.web.names import named, telephone
@@ -227,14 +228,7 @@ class Pages:
         return self._templates[template].render(values)
 
     def _compiled(self) -> dict[str, Template]:
-        environment = Environment(
-            loader=PackageLoader("idbroker.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        environment = templates.of_package("idbroker.web")
         environment.filters["href"] = _checked_href
         environment.globals.update(
             asset=self.asset,
