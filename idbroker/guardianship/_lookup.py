@@ -16,6 +16,7 @@ from idbroker.numbers import NationalNumber, NotANumber, parse
 
 LARGEST = 256 * 1024
 MOST_WARDS = 100
+MOST_DOUBTFUL = 1
 LONGEST_LIFE = 3600  # seconds; what a court said an hour ago is asked for again
 _STRICT = ConfigDict(strict=True, extra="ignore")
 _FIRST_BORN = date(1850, 1, 1)  # nobody who lives was born before
@@ -55,17 +56,28 @@ class _Said:
 _said = TypeAdapter(_Said)
 
 
-def read(body: bytes, day: date) -> tuple[tuple[Tie, ...], timedelta]:
-    """Return the ties of an answer, and how long they are good. `day` is today where the clinic is.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What an answer says: its ties, of whom it says nothing that can be believed, and how long it is good."""
 
-    Untrusted, without a word of what stood there, for whatever two programs could read differently.
+    ties: tuple[Tie, ...]
+    doubtful: tuple[NationalNumber, ...] = field(repr=False)
+    life: timedelta
+
+
+def read(body: bytes, day: date) -> Told:
+    """Return what an answer says. `day` is today where the clinic is.
+
+    Untrusted, without a word of what stood there, for whatever two programs could read differently. One ward whose
+    birth date is none, or not its number's, is `doubtful` alone: somebody has mistyped it, and the others stand. Two
+    make a register that mixes up its lines: then nobody knows whose no stands where, and nothing it says is believed.
     """
     if len(body) > LARGEST:
         raise Untrusted("an answer that is too large")
     try:
         _check_json(body)
         said = _said.validate_json(body)
-        ties = tuple(_tie(ward, day) for ward in said.wards)
+        read_ones = tuple(_tie(ward, day) for ward in said.wards)
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors(include_input=False, include_url=False)[0]["loc"])
         raise Untrusted(f"not as the protocol says: {place}") from None
@@ -73,9 +85,13 @@ def read(body: bytes, day: date) -> tuple[tuple[Tie, ...], timedelta]:
         raise Untrusted("a ward's number is none") from error
     except (ValueError, RecursionError) as error:
         raise Untrusted("not the JSON of the protocol") from error
-    if len({tie.number.key for tie in ties if tie.number is not None}) != len(ties):
+    if len({number.key for number, _ in read_ones}) != len(read_ones):
         raise Untrusted("a ward stands twice")
-    return ties, timedelta(seconds=said.expires_in)
+    doubtful = tuple(number for number, tie in read_ones if tie is None)
+    if len(doubtful) > MOST_DOUBTFUL:
+        raise Untrusted("birth dates that are not the numbers'")
+    ties = tuple(tie for _, tie in read_ones if tie is not None)
+    return Told(ties=ties, doubtful=doubtful, life=timedelta(seconds=said.expires_in))
 
 
 def _check_json(body: bytes) -> None:
@@ -94,13 +110,18 @@ def _no_constant(_: str) -> Any:
     raise ValueError("no JSON number")
 
 
-def _tie(ward: _Ward, day: date) -> Tie:
-    number = parse(ward.number, ward.country, now=day)
-    return Tie(
+def _tie(ward: _Ward, day: date) -> tuple[NationalNumber, Tie | None]:
+    """Return whom it is about, and what is said; None where the birth date is not theirs.
+
+    The attack: the register is wrong, or bought, and a grown person is a child by its word. Its no is not believed of
+    such a ward either: it would end for good what a clinic has approved, of whom nobody knows who was meant.
+    """
+    number, born = parse(ward.number, ward.country, now=day), _read_day(ward.birthdate)
+    tie = Tie(
         number=number,
         given_name=None if ward.given_name is None else _text(ward.given_name),
         family_name=None if ward.family_name is None else _text(ward.family_name),
-        birthdate=_born(ward.birthdate, number, day),
+        birthdate=born,
         relation=ward.relation,
         basis="power_of_attorney" if ward.relation == MANDATE else "register",
         powers=tuple(map(_text, ward.powers)),
@@ -109,6 +130,12 @@ def _tie(ward: _Ward, day: date) -> Tie:
         deceased=ward.deceased,
         barred=ward.barred,
     )
+    return number, tie if born is None or _is_theirs(born, number, day) else None
+
+
+def _is_theirs(born: date, number: NationalNumber, day: date) -> bool:
+    """Tell whether somebody who lives may have a birth date, and this one, by their number, where that tells it."""
+    return _FIRST_BORN <= born <= day and number.birthdate in (None, born)
 
 
 def _text(value: str) -> str:
@@ -116,19 +143,6 @@ def _text(value: str) -> str:
     if not value.isprintable():
         raise ValueError("not printable")
     return value
-
-
-def _born(text: str | None, number: NationalNumber, day: date) -> date | None:
-    """Return a birth date that somebody who lives may have, and that is the number's, where that tells one.
-
-    The attack: the register is wrong, or bought, and a grown person is a child by its word.
-    """
-    born = _read_day(text)
-    if born is None:
-        return None
-    if not _FIRST_BORN <= born <= day or number.birthdate not in (None, born):
-        raise ValueError("not a birth date")
-    return born
 
 
 def _read_day(text: str | None) -> date | None:

@@ -11,11 +11,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import structlog
 
 from idbroker.ages import day_of
 from idbroker.clinic import Clinic
 from idbroker.errors import ConfigError, Unreachable, Untrusted
-from idbroker.guardianship._lookup import read
+from idbroker.guardianship._lookup import Told, read
 from idbroker.guardianship.tie import Answer, Guardian, Register
 from idbroker.numbers import NationalNumber
 
@@ -24,6 +25,7 @@ Http = Callable[..., requests.Session]
 _TIMEOUT = (3.05, 5.0)  # seconds to connect, and for each read: somebody waits
 _WHOLE = timedelta(seconds=8)
 _LONGEST_TOKEN = 4096
+_log = structlog.get_logger("idbroker.guardianship")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,11 @@ class LookupRegister:
         return self._asked(guardian, None, clinic, now)
 
     def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
-        """Return what it has of a guardian and one ward: nothing else that it may say is looked at."""
+        """Return what it has of a guardian and one ward: nothing else that it may say is looked at.
+
+        Untrusted where nothing it says of this ward can be believed: to be silent of them would be a yes to whoever
+        else says yes. So a ward that is left out of `wards` is in doubt until the register is mended.
+        """
         return self._asked(guardian, ward, clinic, now)
 
     def _asked(self, guardian: Guardian, ward: NationalNumber | None, clinic: Clinic, now: datetime) -> Answer:
@@ -79,10 +85,19 @@ class LookupRegister:
         if number is None:  # nobody that a register knows
             return Answer(register=self.name, asked_at=now, good_until=now)
         question = {"guardian": _named(number), **({} if ward is None else {"ward": _named(ward)})}
-        ties, life = read(self._sent(question), day_of(now, clinic.zone))
-        if ward is not None:
-            ties = tuple(tie for tie in ties if tie.number is not None and tie.number.key == ward.key)
-        return Answer(register=self.name, ties=ties, asked_at=now, good_until=now + life)
+        told = read(self._sent(question), day_of(now, clinic.zone))
+        if ward is None:
+            self._warn(told)
+            return Answer(register=self.name, ties=told.ties, asked_at=now, good_until=now + told.life)
+        if ward in told.doubtful:
+            raise Untrusted("a birth date that is not the number's")
+        ties = tuple(tie for tie in told.ties if tie.number == ward)
+        return Answer(register=self.name, ties=ties, asked_at=now, good_until=now + told.life)
+
+    def _warn(self, told: Told) -> None:
+        """Have the operator told that somebody was left out; who it is the register's own people can find."""
+        if told.doubtful:
+            _log.warning("register_ward_doubtful", register=self.name, wards=len(told.doubtful))
 
     def _sent(self, question: Mapping[str, Any]) -> bytes:
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
