@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 ENDED_BY_CLINIC = frozenset({"custody", "withdrawn"})  # `ended_why`, where the clinic has said no to the right itself
@@ -38,8 +39,11 @@ class Guardianship:
 class Guardianships(Protocol):
     """The durable side. Every method may raise StoreError."""
 
-    def add(self, row: Guardianship) -> bool:
-        """Keep one; False if this clinic has it already that this guardian may act for this ward."""
+    def add(self, row: Guardianship, most: int | None = None) -> bool:
+        """Keep one; False if this clinic has it already that this guardian may act for this ward.
+
+        False, too, where `most` of this ward's hold at this clinic: however many add one at once, no more will.
+        """
         ...
 
     def of_guardian(self, guardian: str) -> tuple[Guardianship, ...]:
@@ -64,6 +68,17 @@ class Guardianships(Protocol):
 
     def tell(self, row_id: str, told: int) -> bool:
         """Note that a message went out; of many callers at once exactly one is told True."""
+        ...
+
+    def due(self, now: datetime, clinics: Collection[str], lease: timedelta, most: int) -> tuple[Guardianship, ...]:
+        """Take up to `most` of these clinics that are to be asked about, the oldest first; back after `lease`.
+
+        What is new is to be asked about at once.
+        """
+        ...
+
+    def check(self, row_id: str, at: datetime) -> None:
+        """Have one asked about at a moment, if it holds."""
         ...
 
 

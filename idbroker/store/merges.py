@@ -108,7 +108,7 @@ END_TWIN = (
             ),
         ),
     )
-    .values(ended_at=bindparam("now", type_=Moment), ended_why="merged")
+    .values(ended_at=bindparam("now", type_=Moment), ended_why="merged", check_at=None)
 )
 TIE = update(guardianship).where(THIS).values(guardian=GUARDIAN, ward=WARD)
 FIND = select(*(column for column in merge.columns if column.name != "data_key"))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 # The newest migration in migrations/versions; a test holds the two together.
-REVISION = "0006"
+REVISION = "0007"
 
 
 class Moment(TypeDecorator[datetime]):
@@ -317,9 +317,12 @@ guardianship = Table(
     Column("ended_why", Text, nullable=False),
     Column("limit_on", Date),
     Column("told", Integer),
+    # When registers are asked about it again; None once it has ended.
+    Column("check_at", Moment),
     Index("guardianship_guardian", "guardian"),
     Index("guardianship_ward", "ward", "clinic"),
     Index("guardianship_limit", "limit_on"),
+    Index("guardianship_check", "clinic", "check_at"),
 )
 # guardianship_holds: one that holds for each clinic, ward and guardian; of two who note it at once, one does. It is
 # made by the migration alone, as consent_held is: a partial index would load PostgreSQL's dialect at every start.

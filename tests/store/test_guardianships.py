@@ -169,6 +169,37 @@ def test_found_by_an_index(tmp_path: Path, clock: StoppedClock) -> None:
         lambda: asked.end("clinea", "emil", clock.now(), "x"),
         lambda: asked.nearing(date(2027, 1, 1), 14, 10),
         lambda: asked.tell("x", 1),
+        lambda: asked.due(clock.now(), ("clinea", "another"), DAY, 10),
+        lambda: asked.check("x", clock.now()),
     ):
         assert scans(durable, "guardianship", call) == []
     durable.close()
+
+
+def test_asked_about_again(durable: Durable, clock: StoppedClock) -> None:
+    """What is new is due at once, at the clinics that ask; taken it comes back after its lease, or when it is said."""
+    one, two = kept(durable, clock), kept(durable, clock, ward="ida", recorded_at=clock.now() + DAY)
+    kept(durable, clock, clinic="another")
+    ended = kept(durable, clock, ward="c")
+    durable.guardianships.end("clinea", ended.ward, clock.now(), "custody")
+    kept(durable, clock, ward="d", ended_at=clock.now(), ended_why="custody")
+    due = durable.guardianships.due
+
+    assert due(clock.now(), (), DAY, 10) == ()
+    assert due(clock.now(), ("clinea",), DAY, 10) == (one,)
+    assert due(clock.now(), ("clinea",), DAY, 10) == ()
+    durable.guardianships.check(one.id, clock.now() + 3 * DAY)
+    durable.guardianships.check(ended.id, clock.now())
+    clock.move(DAY)
+    assert due(clock.now(), ("clinea", "another"), DAY, 1)[0].clinic == "another"
+    assert due(clock.now(), ("clinea", "another"), DAY, 10) == (two,)
+    clock.move(2 * DAY)
+    assert set(due(clock.now(), ("clinea",), DAY, 10)) == {one, two}
+
+
+def test_asked_about_by_one_of_many(durable: Durable, clock: StoppedClock) -> None:
+    """Of many workers that look at the same moment one takes each: a register is not asked twice."""
+    rows = {kept(durable, clock, ward=str(number)).id for number in range(10)}
+    taken = at_once(lambda _: durable.guardianships.due(clock.now(), ("clinea",), DAY, 3), CROWD)
+
+    assert sorted(row.id for some in taken for row in some) == sorted(rows)
