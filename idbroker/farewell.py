@@ -26,7 +26,8 @@ class Farewell:
     `id` goes to the eIDs and comes back (SAML RelayState, OpenID Connect `state`). `services` are the
     clients that were reached, `frames` the addresses of those that are told in a frame. `waiting` are the
     sessions at eIDs that are still to be ended, one after the other; `errand` and `state` belong to the
-    first of them. `ended` are the eIDs that have said that theirs is over, `unsure` those that have not.
+    first of them. `ended` are the eIDs that have said that theirs is over, `unsure` those that have not; `missed` are
+    the sessions at those of them that were down, and were not asked.
     With `handed_back` it was a sign-in that staff made: the screen goes back to them (`paired`: it is the tablet).
     """
 
@@ -41,6 +42,7 @@ class Farewell:
     state: bytes = field(default=b"", repr=False)
     ended: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    missed: tuple[Rests, ...] = field(default=(), repr=False)
     handed_back: bool = False
     paired: bool = False
 
@@ -53,8 +55,11 @@ class Farewell:
         """Return it with the person gone to the eID: the same errand again leads there again."""
         return replace(self, errand=errand, state=state)
 
-    def next(self, *, ended: bool | None) -> Farewell:
-        """Return it with the eID's answer, None if it has nothing to end; what could end it there is forgotten."""
+    def next(self, *, ended: bool | None, missed: bool = False) -> Farewell:
+        """Return it with the eID's answer, None if it has nothing to end; what could end it there is forgotten.
+
+        Not if it was `missed`: it was down, and is asked when the person presses again.
+        """
         first, *rest = self.waiting
         return replace(
             self,
@@ -63,7 +68,16 @@ class Farewell:
             state=b"",
             ended=(*self.ended, first.provider) if ended is True else self.ended,
             unsure=(*self.unsure, first.provider) if ended is False else self.unsure,
+            missed=(*self.missed, first) if missed else self.missed,
         )
+
+    def again(self) -> Farewell:
+        """Return it as it is when the person presses once more: eIDs that were down are asked now."""
+        if self.waiting or not self.missed:
+            return self
+        down = {rests.provider for rests in self.missed}
+        unsure = tuple(provider for provider in self.unsure if provider not in down)
+        return replace(self, waiting=self.missed, missed=(), unsure=unsure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

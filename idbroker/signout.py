@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from idbroker.client import Clients
 from idbroker.clock import Clock
-from idbroker.errors import NotFound, ProviderError, StoreError, Untrusted
+from idbroker.errors import NotFound, ProviderError, StoreError, Unreachable, Untrusted
 from idbroker.events import Event, Events
 from idbroker.farewell import LIFE, Afterwards, Errand, Farewell
 from idbroker.guardianship.delegation import Delegation, Delegations
@@ -251,10 +251,7 @@ class Signout:
             self.ended(session, self.clock.now())
 
     def _taken_back(self, session: Session) -> None:
-        """Note it for the screen, which may not know yet.
-
-        Whoever presses "log out" there later is shown what everybody is shown at the end, never the service's page.
-        """
+        """Note it for the screen: who presses "log out" there later is shown the end, never the service's page."""
         farewell = self._farewell(session, _NOBODY, session.language)
         if self.afterwards.swap(session.key, None, Afterwards(farewell=farewell.id), _HANDED_BACK) is not None:
             self.farewells.put(farewell.id, replace(farewell, frames=()), _HANDED_BACK)
@@ -280,6 +277,14 @@ class Signout:
         """Return a farewell if an eID is still to be told."""
         kept = self.farewells.get(name)
         return kept.value if kept is not None and kept.value.waiting else None
+
+    def again(self, name: str) -> Farewell | None:
+        """Return a farewell that is asked for once more, if an eID is still to be told: those that were down, too."""
+        kept = self.farewells.get(name)
+        anew = kept.value.again() if kept is not None else None
+        if kept is not None and anew is not None and anew != kept.value:
+            self.farewells.swap(name, kept.raw, anew, LIFE)
+        return anew if anew is not None and anew.waiting else None
 
     def found(self, name: str) -> Kept[Farewell]:
         """Return a farewell by its id. NotFound when its time is up."""
@@ -309,7 +314,7 @@ class Signout:
             sent = provider.leave(self._leaving(farewell))
         except ProviderError as error:
             self._record("logout.unfinished", rests.provider, error.detail or error.code)
-            return farewell.next(ended=False)
+            return farewell.next(ended=False, missed=isinstance(error, Unreachable))
         match sent:
             case Redirect(url=url, state=state):
                 return farewell.sent(Errand(action=url), state)

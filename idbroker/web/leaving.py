@@ -78,7 +78,7 @@ def _ended(site: Site, screens: Screens, asked: LogoutRequest, language: str) ->
     secret = site.cookies.session(request)
     # Pressed again, the cookie may be gone: the same logout goes on all the same.
     ended = site.signout.end(secret, asked, language) if secret else None
-    farewell = ended or site.signout.unfinished(site.cookies.farewell(request))
+    farewell = site.signout.again(ended.id if ended else site.cookies.farewell(request)) or ended
     if farewell is None:
         response = see_other(asked.target) if asked.target else screens.logged_out(asked.client, language)
     else:

@@ -19,6 +19,7 @@ from idbroker.providers._oidc.upstream import ALGORITHMS, SKEW, Upstream, ask, t
 LIFE = timedelta(hours=1)
 PAUSE = timedelta(seconds=30)
 PATIENCE = 5.0  # seconds that a thread waits for another's question, when it cannot go on without an answer
+PULSE = 2.0  # seconds that a look for whether anybody is there waits, for each step
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _OPTIONAL = {
     "userinfo_endpoint": "userinfo_endpoint",
@@ -47,6 +48,7 @@ class Discovery:
 
     def __init__(self, upstream: Upstream, http: requests.Session, *, sandbox: bool) -> None:
         self._upstream, self._http, self._sandbox = upstream, http, sandbox
+        self._url = upstream.issuer.rstrip("/") + "/.well-known/openid-configuration"
         self._lock = threading.Lock()
         self._kept: Metadata | None = None
         self._until: datetime | None = None
@@ -81,9 +83,14 @@ class Discovery:
             self._until = now + PAUSE
         return self._kept
 
+    def look(self) -> None:
+        """Ask for it and let it be: whether anybody is there. Unreachable when nobody answers soon, or it is broken."""
+        response = ask(self._http, "GET", self._url, timeout=(PULSE, PULSE))
+        if response.status_code >= 500:
+            raise Unreachable(f"discovery: HTTP {response.status_code}")
+
     def _fetch(self) -> Metadata:
-        url = self._upstream.issuer.rstrip("/") + "/.well-known/openid-configuration"
-        return _parse(told(ask(self._http, "GET", url)), self._upstream, sandbox=self._sandbox)
+        return _parse(told(ask(self._http, "GET", self._url)), self._upstream, sandbox=self._sandbox)
 
 
 def _parse(document: Mapping[str, Any], upstream: Upstream, *, sandbox: bool) -> Metadata:

@@ -28,7 +28,10 @@ class EndsSessions:
         self._client, self._how, self._hint_in_address = client, how, hint_in_address
 
     def leave(self, leaving: Leaving) -> Redirect | Post | None:
-        """Return where the browser goes to end the session there; None where that cannot be asked."""
+        """Return where the browser goes to end the session there; None where that cannot be asked.
+
+        Unreachable, in two seconds at most, while nobody answers there: the browser would stand before an error page.
+        """
         endpoint = self._endpoint(leaving.now) if self._how != "off" else None
         if endpoint is None:
             return None
@@ -40,6 +43,9 @@ class EndsSessions:
         return Redirect(url=f"{endpoint}{'&' if '?' in endpoint else '?'}{query}", state=b"")
 
     def _endpoint(self, now: datetime) -> str | None:
+        # Before the metadata, which waits longer for who does not answer.
+        if not self._client.answers(now):
+            raise Unreachable("logout: no answer just now")
         try:
             return self._client.metadata(now).end_session_endpoint
         except Untrusted as error:

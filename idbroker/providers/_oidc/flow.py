@@ -25,6 +25,7 @@ from idbroker.providers._oidc.id_token import Expected, check_id_token, proved_a
 from idbroker.providers._oidc.keys import LOGOUT_TOKEN, KeyCache
 from idbroker.providers._oidc.logout_token import Expected as Ending
 from idbroker.providers._oidc.logout_token import read_logout_token
+from idbroker.providers._oidc.pulse import Pulse
 from idbroker.providers._oidc.request_object import signed_request
 from idbroker.providers._oidc.upstream import Upstream, ask, clean, same, told
 
@@ -75,6 +76,7 @@ class OpenIdClient:
         self._means = means
         self._discovery = Discovery(upstream, self.http, sandbox=means.sandbox)
         self._keys = KeyCache(self.http, upstream, means.copies)
+        self._pulse = Pulse(self._discovery.look)
         # At DEBUG Authlib writes verifiers and tokens to its log.
         logging.getLogger("authlib").setLevel(logging.INFO)
 
@@ -113,6 +115,10 @@ class OpenIdClient:
     def metadata(self, now: datetime) -> Metadata:
         """Return the upstream's description. Raises Unreachable or Untrusted."""
         return self._discovery.get(now)
+
+    def answers(self, now: datetime) -> bool:
+        """Tell whether the upstream answers just now, in two seconds at most."""
+        return self._pulse.beats(now)
 
     def logout_token(self, token: str, now: datetime) -> Summons:
         """Return what a logout token says. Raises Unreachable or Untrusted."""
@@ -195,6 +201,7 @@ class OpenIdClient:
             raise _token_error(error) from error
         except (requests.RequestException, ValueError, TypeError, RecursionError) as error:
             raise Unreachable(f"token: {type(error).__name__}") from error
+        self._pulse.heard(asked.now)
         return _checked_tokens(tokens)
 
     def _verified(
