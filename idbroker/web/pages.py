@@ -80,7 +80,9 @@ class Pages:
     def choose(self, view: ChooseView) -> str:
         """Return the choice of a way to log in."""
         notice = self._notice(view.frame, view.notice) if view.notice else None
-        h1 = self._say(view.frame)("r.prove" if view.wish else "c.h1")
+        usual = "r.prove" if view.wish else "c.h1"
+        none = view.younger and all(way.style == "door" for way in view.ways)
+        h1 = self._say(view.frame)("e.young.h1" if none else usual)
         return self._page("choose", view, h1, posts=True, about=True, notice=notice)
 
     def form(self, view: FormView) -> str:

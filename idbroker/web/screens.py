@@ -69,13 +69,15 @@ class Screens:
             ways=tuple(
                 views.way(name, self._title(name), note_down=name == down, last_used=name == last) for name in names
             ),
-            notice=self._notice(notice, names, client, clinic) if notice and notice.key != "c.down" else None,
+            notice=self._notice(notice) if notice and notice.key != "c.down" else None,
             register=clinic.takes_registrations,
             child_age=clinic.grown_up,
             wish=transaction.wish,
             acts=client.acting != "never" and clinic.limits.but(client.ages).guardian_until > 0,
         )
         origins = [origin for name in names for origin in self._site.origins(name)]
+        levels = {name: known.loa for name, known in self._site.broker.providers.items()}
+        view = young.fitted(view, client, clinic, levels, notice.provider if notice else None)
         return self._page(self._site.pages.choose(view), [origin_of(transaction.request.redirect_uri), *origins])
 
     def form(self, transaction: Transaction, nonce: str) -> Response:
@@ -226,10 +228,8 @@ class Screens:
             zone=clinic.zone,
         )
 
-    def _notice(self, notice: Notice, names: Sequence[str], client: Client, clinic: Clinic) -> views.Notice:
-        view = views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
-        levels = {name: known.loa for name, known in self._site.broker.providers.items()}
-        return young.spelled_out(view, client, clinic, levels, names, notice.provider or "")
+    def _notice(self, notice: Notice) -> views.Notice:
+        return views.Notice(key=notice.key, eid=self._named_in(notice), ref=notice.ref)
 
     def _named_in(self, notice: Notice) -> str | None:
         """Return what an eID is called in a notice: where it is about the app, as the app is called."""

@@ -71,12 +71,25 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Younger:
+    """What is left to who is too young, below the ways of their own: to ask a guardian.
+
+    `acts` is the age before which one acts for them, with one of the `ways`; `by_password` says that who is
+    registered by one has a password. Each is empty where it is not so.
+    """
+
+    ways: tuple[Way, ...] = ()
+    acts: int = 0
+    by_password: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChooseView:
     """The choice of a way to log in; the form posts `_n`, and `provider`, `do` or `lang` (neither: the first way).
 
     `register` offers to (`do` = register or child, those under `child_age`); with a `wish` (self or child) the
     person has chosen that, is told to prove who they are first, and may go back on it (`do` = signin). With `acts` it
-    says that whose login is about a child chooses it afterwards.
+    says that whose login is about a child chooses it afterwards. With `younger` it is for who is too young here.
     """
 
     frame: Frame
@@ -88,6 +101,7 @@ class ChooseView:
     child_age: int | None = None
     wish: str = ""
     acts: bool = False
+    younger: Younger | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ from idbroker.web.views import (
     WaitState,
     WaitView,
     WayBackView,
+    Younger,
     way,
 )
 from idbroker.words import Words
@@ -109,6 +110,16 @@ def _forms(pages: Pages, language: str) -> dict[str, str]:
         "choose-new": pages.choose(replace(plain, ways=(*plain.ways, WAYS[5]), register=True, child_age=15)),
         "choose-wish": pages.choose(replace(plain, register=True, child_age=15, wish="child")),
         "choose-none": pages.choose(replace(plain, ways=())),
+        "choose-young": pages.choose(
+            replace(
+                plain,
+                ways=(WAYS[5],),
+                notice=Notice(key="e.young", eid="MitID", ref="K7M2QX", age=15, besides=(("e.young.code", 15),)),
+                register=True,
+                child_age=15,
+                younger=Younger(ways=WAYS[:2], acts=13, by_password=True),
+            )
+        ),
         "cpr": pages.form(cpr),
         "cpr-error": pages.form(replace(cpr, values={"number": "1234"}, errors={"number": "p.e.id"})),
         "cpr-match": pages.form(replace(cpr, values=wrong, errors={"number": "q.e.match"})),

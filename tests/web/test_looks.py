@@ -44,6 +44,7 @@ LAYOUTS = (
     "choose",
     "choose-all",
     "choose-new",
+    "choose-young",
     "cpr",
     "cpr-match",
     "wait-scan",
