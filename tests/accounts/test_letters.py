@@ -110,7 +110,7 @@ def test_a_reset_in_danish(house: RecoveryHouse, anna: Account, clock: StoppedCl
     assert mail.text.splitlines()[0] == "Her kan du vælge en ny adgangskode til Portalen. Linket virker til kl. 11.00."
     assert token_in(mail) == texts[Channel.EMAIL]
     assert mail.text.endswith("Portalen\nClinea\n")
-    assert text.text == f"Ny adgangskode til Portalen, til kl. 11.00:\n{ISSUER}/set/{texts[Channel.SMS]}"
+    assert text.text == f"Vælg ny adgangskode til Portalen før kl. 11.00:\n{ISSUER}/set/{texts[Channel.SMS]}"
     assert "<" not in mail.text
 
 

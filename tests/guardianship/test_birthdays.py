@@ -210,12 +210,12 @@ def test_it_looks_once_an_hour(door: FallbackDoor) -> None:
 def test_a_guardian_reads(door: FallbackDoor) -> None:
     """Before: what ends, and when. On the day: that it has, and where the child logs in; no name in either."""
     on(door, 60)
-    text = next(mail for mail in door.emails() if "Din adgang for et barn slutter 1.12.2026" in mail)
+    text = next(mail for mail in door.emails() if "Din adgang på et barns vegne slutter 1.12.2026" in mail)
     assert "Fra 1.12.2026 er barnet gammelt nok til at logge ind selv" in text
     assert "Ring +45 70 10 00 00." in text
 
     on(door, 0)
-    text = next(mail for mail in door.emails() if "Din adgang for et barn er slut" in mail)
+    text = next(mail for mail in door.emails() if "Din adgang på et barns vegne er slut" in mail)
     assert "er fyldt 15 år" in text
     assert "https://portal.test/" in text.splitlines()
     assert "Mie" not in "".join(door.emails())

@@ -234,7 +234,7 @@ def test_consent_shows_what_is_released() -> None:
     page = read("consent")
     rows = {" ".join(dt.text_content().split()): dt for dt in page.xpath("//dl/div/dt")}
 
-    assert [*rows] == ["Navn", "Fødselsdato", "CPR-nummer", "Land for nummeret"]
+    assert [*rows] == ["Navn", "Fødselsdato", "CPR-nummer", "Landet, nummeret er fra"]
     assert "1.7.1972" in text_of(page)
     assert "Danmark" in text_of(page)
     assert page.xpath("//details[not(@open)]/summary/text()") == ["Vis nummeret"]
