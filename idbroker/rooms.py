@@ -16,6 +16,7 @@ from idbroker.accounts.approving import Answering, Approving
 from idbroker.accounts.child import Child
 from idbroker.accounts.children import Children
 from idbroker.accounts.choosing import Begun
+from idbroker.accounts.custody import Custody
 from idbroker.accounts.desk import Desk
 from idbroker.accounts.families import Ending, Families
 from idbroker.accounts.joining import Joining
@@ -77,6 +78,7 @@ class Counter:
     hasher: Hasher
     letters: Letters
     desk: Desk
+    custody: Custody
 
     def undelivered(self, values: Mapping[str, str]) -> bool:
         """Tell whether the code that a page waits for has not been sent, or its channel does not work just now."""
@@ -141,6 +143,7 @@ def open_counter(given: Given) -> Counter:
     )
     warnings = Warnings(post=messages, accounts=given.records.accounts, letters=letters)
     tasks[warning.TASK] = warnings.carry_out
+    custody = Custody(enrolments=given.records.enrolments, events=given.events)
     desk = Desk(
         accounts=given.records.accounts,
         enrolments=given.records.enrolments,
@@ -151,6 +154,7 @@ def open_counter(given: Given) -> Counter:
         events=given.events,
         settings=settings.passwords,
         warnings=warnings,
+        stands=custody.stands,
     )
     return Counter(
         records=given.records,
@@ -161,6 +165,7 @@ def open_counter(given: Given) -> Counter:
         hasher=hasher,
         letters=letters,
         desk=desk,
+        custody=custody,
     )
 
 
@@ -211,6 +216,7 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
         rules=rules_of(given.settings.clinics.find),
         sign_ons=sign_ons,
         locks=counter.desk,
+        stands=counter.custody.stands,
     )
     counter.tasks[TASK] = recovery.carry_out
     approving = Approving(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from idbroker.accounts.account import Enrolment
 from idbroker.accounts.approving import Answering
 from idbroker.accounts.families import Ending
+from idbroker.accounts.vouching import vouched
 from idbroker.errors import ConfigError
+from idbroker.guardianship.absent import Absent
+from idbroker.guardianship.approvals import Approvals
 from idbroker.guardianship.birthdays import Birthdays
 from idbroker.guardianship.delegation import Delegations
 from idbroker.guardianship.families import RegisteredFamilies
@@ -18,7 +21,7 @@ from idbroker.guardianship.judging import Judging
 from idbroker.guardianship.kinds import kind
 from idbroker.guardianship.local import LocalRegister
 from idbroker.guardianship.powers import Powers
-from idbroker.guardianship.records import Guardianships
+from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianships
 from idbroker.guardianship.registers import Registers
 from idbroker.guardianship.tie import REGISTER, Answer
 from idbroker.guardianship.watch import Silence, Watch
@@ -50,16 +53,19 @@ class Wards:
     families: RegisteredFamilies
     watch: Watch
     birthdays: Birthdays
+    approvals: Approvals
 
     def start(self) -> None:
-        """Begin to watch over what acts for wards, and to tell of birthdays."""
+        """Begin to watch over what acts for wards and what was approved, and to tell of birthdays."""
         self.watch.start()
         self.birthdays.start()
+        self.approvals.start()
 
     def close(self) -> None:
         """Let go of threads."""
         self.watch.close()
         self.birthdays.close()
+        self.approvals.close()
 
     @property
     def answered(self) -> Answering:
@@ -73,7 +79,12 @@ class Wards:
 
     def _ended(self, enrolment: Enrolment, guardian: str, why: str, now: datetime) -> None:
         by = Actor(id=REGISTER, clinic=enrolment.clinic, role=Role.APPROVER)
-        self.noting.end_of(by, enrolment, guardian, why, now)
+        # A register's no lasts as long as the register says it. The clinic's own, by the same word, bars for good.
+        self.noting.end_of(by, enrolment, guardian, REGISTER if why in ENDED_BY_CLINIC else why, now)
+        records, person = self.noting.records, enrolment.person
+        account = records.accounts.of(person)
+        if account is not None and account.guardian == guardian and not vouched(account, records.enrolments.of(person)):
+            records.links.end_all(person)  # one lies in the former guardian's mailbox
 
 
 class Tables(Protocol):
@@ -115,6 +126,14 @@ def open_wards(
         may_try=lambda person, visit: _may_try(counter.throttle, person, visit),
         return_url=lambda name: f"{given.settings.server.issuer}/callback/{name}",
     )
+    absent = Absent(
+        registers=replace(registers, always=(), elsewhere={}),  # Suomi.fi wants the guardian there
+        paces={name: given.settings.registers[name].settings.ask_again for name in registers.by_name},
+        clinics=given.settings.clinics,
+        records=given.records,
+        rows=guardianships,
+        number_of=lambda person, now: _number_of(given, tables.merges, person, now),
+    )
     noting = Noting(
         records=given.records,
         rows=guardianships,
@@ -127,7 +146,7 @@ def open_wards(
         number_of=lambda person, now: _number_of(given, tables.merges, person, now),
         letters=counter.letters,
     )
-    return Wards(
+    wards = Wards(
         registers=registers,
         judging=judging,
         guardianships=guardianships,
@@ -144,7 +163,17 @@ def open_wards(
             clinics=given.settings.clinics,
             clients=given.clients,
         ),
+        approvals=Approvals(
+            clock=given.clock,
+            rows=guardianships,
+            records=given.records,
+            clinics=given.settings.clinics,
+            absent=absent,
+            custody=counter.custody,
+        ),
     )
+    counter.custody.serve(absent, wards.ending)
+    return wards
 
 
 def _watch(given: Given, judging: Judging, signout: Signout) -> Watch:

@@ -24,10 +24,10 @@ from datetime import datetime, timedelta
 import structlog
 
 from idbroker.accounts.account import Account
+from idbroker.accounts.custody import Stands, unasked
 from idbroker.accounts.entries import exempt_at
 from idbroker.accounts.passwords import Busy, Hasher, Settings
 from idbroker.accounts.records import Accounts, Enrolments
-from idbroker.accounts.vouching import vouched
 from idbroker.accounts.warning import Warnings
 from idbroker.clinic import Clinic
 from idbroker.events import Event, Events
@@ -108,6 +108,7 @@ class Desk:
     events: Events
     settings: Settings = field(default_factory=Settings)
     warnings: Warnings | None = None
+    stands: Stands = unasked
 
     # ---- passwords -------------------------------------------------------------------------------
 
@@ -127,7 +128,8 @@ class Desk:
         # The attack: a stranger registers a child, and learns by whether the password just chosen is right whether
         # the clinic knew it. Looked up for everybody, numbers of nobody's too: the time must tell nothing either.
         enrolments = self.enrolments.of("" if account is None else account.person)
-        if account is None or not right or not vouched(account, enrolments):
+        # Registers are asked of who knows a child's password, and of nobody else: how long that takes tells no other.
+        if account is None or not right or not self.stands(account, enrolments, visit.now):
             return self._wrong(visit, number, account, left)
         self.reopen(number)
         return RightPassword(account=self._upgraded(account, password))

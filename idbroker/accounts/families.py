@@ -12,6 +12,7 @@ from idbroker.identity import Identity
 from idbroker.numbers import NationalNumber
 from idbroker.visit import Visit
 
+DOWN = "down"  # why nothing is known: a register does not answer
 OVER = frozenset({"care_order", "no_custody", "withdrawn"})  # a register's words for custody that is no more
 
 

@@ -33,12 +33,12 @@ from idbroker.accounts.choosing import (
     silent,
     weak_of,
 )
+from idbroker.accounts.custody import Stands, unasked
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Linking, Origin
 from idbroker.accounts.passwords import Busy as TooBusy
 from idbroker.accounts.passwords import Hasher, weakness
 from idbroker.accounts.records import Accounts, Enrolments
-from idbroker.accounts.vouching import vouched
 from idbroker.clinic import Clinic, PasswordRules
 from idbroker.events import Event, Events
 from idbroker.keeping import Shelf
@@ -85,6 +85,7 @@ class Recovery:
     sign_ons: SignOns
     locks: Locks
     by_clinic: Limit = BY_CLINIC
+    stands: Stands = unasked
     pause: Callable[[float], None] = time.sleep  # noqa: TID251 - an argument, for whoever waits for another request
 
     # ---- forgotten -------------------------------------------------------------------------------
@@ -126,8 +127,9 @@ class Recovery:
         number = NationalNumber(country=asked["country"], kind=asked["kind"], value=asked["value"])
         account = self.accounts.find(number)
         trace = Event(at=now, kind="recovery.sent", clinic=asked["clinic"], client=asked["client"])
-        claim = account is not None and not vouched(account, self.enrolments.of(account.person))
-        why = silent(account) or ("claimed" if claim else "")  # a stranger's mailbox is not the child's
+        why = silent(account)
+        if account is not None and not why and not self.stands(account, self.enrolments.of(account.person), now):
+            why = "claimed"  # a stranger's mailbox is not the child's, nor a parent's who has lost custody
         if account is None or why:
             self.events.record(replace(trace, kind="recovery.unknown", detail={"why": why}))
             return

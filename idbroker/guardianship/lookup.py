@@ -25,15 +25,20 @@ Http = Callable[..., requests.Session]
 _TIMEOUT = (3.05, 5.0)  # seconds to connect, and for each read: somebody waits
 _WHOLE = timedelta(seconds=8)
 _LONGEST_TOKEN = 4096
+_SOONEST, _LATEST = timedelta(minutes=1), timedelta(days=7)
 _log = structlog.get_logger("idbroker.guardianship")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`[registers.NAME]` of the kind `lookup`: its address, and the file with the token that it knows us by."""
+    """`[registers.NAME]` of the kind `lookup`: its address, and the file with the token that it knows us by.
+
+    `ask_again` is how often it may be asked about a child whose guardian a clinic has approved, with nobody there.
+    """
 
     address: str
     token_file: str
+    ask_again: timedelta = timedelta(days=1)
 
 
 def mistakes(settings: Settings) -> tuple[str, ...]:
@@ -49,6 +54,7 @@ def mistakes(settings: Settings) -> tuple[str, ...]:
     checks = {
         "address must be https (http only on localhost)": safe,
         "address must be an address, like https://register.example.org/guardians": plain,
+        "ask_again must be 1 min to 7 days": _SOONEST <= settings.ask_again <= _LATEST,
     }
     return tuple(what for what, good in checks.items() if not good)
 

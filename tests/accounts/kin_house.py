@@ -40,6 +40,7 @@ class KinHouse:
     question: Child
     rows: Guardianships
     linking: Linking
+    judging: Judging
 
     @property
     def anna(self) -> str:
@@ -110,6 +111,6 @@ def kin_house(asking: AskingHouse, folder: Path) -> Iterator[KinHouse]:
     families = RegisteredFamilies(judging=judging, guardianships=rows, events=desk.durable.events)
     question = replace(asking.child, families=families, approving=approving)
     try:
-        yield KinHouse(asking=asking, folk=folk, question=question, rows=rows, linking=linking)
+        yield KinHouse(asking=asking, folk=folk, question=question, rows=rows, linking=linking, judging=judging)
     finally:
         transient.close()

@@ -1,0 +1,104 @@
+"""Whether whom a clinic has approved is a child's guardian still: registers are asked while that one is not here.
+
+The attack: a court has taken custody, nobody has told the clinic, and codes and recovery letters of the child's own
+sign-in go on to the mailbox that the former guardian gave for it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from idbroker.accounts.account import Account, Enrolment, Standing
+from idbroker.accounts.families import DOWN, Ending, Kinship, Word
+from idbroker.accounts.records import Enrolments
+from idbroker.accounts.vouching import vouched
+from idbroker.events import Event, Events
+
+Stands = Callable[[Account, Sequence[Enrolment], datetime], bool]  # is an account more than a claim, asked now?
+PATIENCE = 8.0  # seconds; as long as one register may take. What was not asked by then is left to who asks every day
+
+
+class Registers(Protocol):
+    """Registers that answer while nobody is here (guardianship/absent.py). Both methods may raise StoreError."""
+
+    def about(self, enrolment: Enrolment, account: Account, now: datetime) -> Kinship:
+        """Return what those of a clinic say of the guardian it has approved and the child; `down` is not a no."""
+        ...
+
+    def soon(self, enrolment: Enrolment, now: datetime) -> None:
+        """Have it asked again before long: one did not answer."""
+        ...
+
+
+@dataclass(kw_only=True, eq=False)
+class Custody:
+    """Asks, and ends what a register says no to. Every method may raise StoreError.
+
+    `serve` it before anybody signs in: the desk, which asks, is made before the registers are.
+    """
+
+    enrolments: Enrolments
+    events: Events
+    ticks: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        self._registers: Registers | None = None
+        self._ending: Ending | None = None
+
+    def serve(self, registers: Registers, ending: Ending) -> None:
+        """Ask these from now on; `ending` ends what a clinic had approved, and all that it opened."""
+        self._registers, self._ending = registers, ending
+
+    def stands(self, account: Account, enrolments: Sequence[Enrolment], now: datetime) -> bool:
+        """Tell whether an account is more than a claim (`vouched`), now that the registers have been asked.
+
+        Nobody is asked of an account that no guardian made. Each clinic's registers speak of that clinic's approval.
+        """
+        if account.guardian is None or not vouched(account, enrolments):
+            return account.guardian is None
+        begun = self.ticks()
+        left = [one for one in enrolments if self.ticks() - begun > PATIENCE or not self.is_over(one, account, now)]
+        return vouched(account, left)
+
+    def is_over(self, enrolment: Enrolment, account: Account, now: datetime) -> bool:
+        """Tell whether a register says that an approval's guardian has custody no more; then it has ended."""
+        return self.asked(enrolment, account, now).is_over
+
+    def asked(self, enrolment: Enrolment, account: Account, now: datetime) -> Kinship:
+        """Return what the registers say of one approval, and end it if that is over; one that is down ends nothing."""
+        if self._registers is None or not _is_approval(enrolment, account):
+            return Kinship(Word.UNSURE)
+        kinship = self._registers.about(enrolment, account, now)
+        if kinship.is_over:
+            self._end(enrolment, kinship.reason, now)
+        elif kinship.reason == DOWN:
+            self._registers.soon(enrolment, now)
+        return kinship
+
+    def _end(self, enrolment: Enrolment, why: str, now: datetime) -> None:
+        """End what was asked about; an approval that is newer than the question is asked about by itself."""
+        there = self.enrolments.find(enrolment.person, enrolment.clinic)
+        guardian = enrolment.guardian
+        same = there is not None and (there.guardian, there.decided_at) == (guardian, enrolment.decided_at)
+        if there is None or guardian is None or self._ending is None or not same:
+            return
+        self._ending(there, guardian, why, now)
+        for person, told in ((there.person, {"guardian": guardian}), (guardian, {"ward": there.person})):
+            detail = {"reason": why, **told}
+            event = Event(at=now, kind="enrolment.refused", clinic=there.clinic, person=person, detail=detail)
+            self.events.record(event)
+
+
+def unasked(account: Account, enrolments: Sequence[Enrolment], _now: datetime) -> bool:
+    """Tell the same where no register is asked."""
+    return vouched(account, enrolments)
+
+
+def _is_approval(enrolment: Enrolment, account: Account) -> bool:
+    """Tell whether an enrolment is the approval of the guardian who made an account."""
+    approved = enrolment.standing is Standing.APPROVED and enrolment.guardian is not None
+    return approved and enrolment.guardian == account.guardian
