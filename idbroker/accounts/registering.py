@@ -161,7 +161,9 @@ class Registering:
 
 
 def _form(page: Page, draft: Draft) -> Form:
-    return page.form(_codec.pack(draft))
+    """Return a page; whoever registers two children sees on each which of them it is about, as they said it."""
+    ward = {"ward": draft.ward.given_name} if draft.ward else {}
+    return replace(page, values={**page.values, **ward}).form(_codec.pack(draft))
 
 
 def _name(proved: Proved) -> str:

@@ -87,7 +87,8 @@ class MyChild:
         if kid is None:
             return self._myself.say(here, "", {} if proves(here.session) else {"refused": "noeid"})
         theirs = self._children.as_child(here.session, kid)
-        return replace(here, session=theirs, below=f"/child/{handle}", guardian=here.session.person), kid
+        below, guardian = f"/child/{handle}", here.session.person
+        return replace(here, session=theirs, below=below, guardian=guardian, ward=kid.name), kid
 
     # ---- pages -----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -31,7 +31,7 @@ class Here:
     """Who looks, at which clinic's page; `nonce` is bound to the sign-on, and good for nobody else's.
 
     `below` is which page below that, where it is about a child's sign-in; the `session` is over the child's then, for
-    its `guardian`.
+    its `guardian`, and `ward` is what the guardian has called it.
     """
 
     session: Session
@@ -41,6 +41,7 @@ class Here:
     nonce: str
     below: str = ""
     guardian: str | None = None
+    ward: str = field(default="", repr=False)
 
     @property
     def path(self) -> str:
@@ -166,7 +167,7 @@ class Myself:
         named = replace(here.client, name={language: here.clinic.name})
         return self._screens.fields(
             page,
-            {"path": here.path, "client": here.client.id, **values},
+            {"path": here.path, "client": here.client.id, "ward": here.ward, **values},
             errors or {},
             client=named,
             language=language,

@@ -15,6 +15,7 @@ from idbroker.accounts.account import Purpose
 from idbroker.accounts.choosing import Busy, Done, Spent, Weak
 from idbroker.accounts.linking import Origin
 from idbroker.accounts.posted import Posted
+from idbroker.accounts.vouching import is_grown
 from idbroker.clinic import COUNTRIES, LANGUAGES, Clinic, PasswordRules
 from idbroker.errors import NotFound, PersonError
 from idbroker.identity import LoA
@@ -167,7 +168,8 @@ class _Link:
 
     def page(self, token: str) -> Response:
         """Ask for the new password, or say that the link is of no more use."""
-        opened = self._site.recovery.open(token, self._site.clock.now())
+        now = self._site.clock.now()
+        opened = self._site.recovery.open(token, now)
         if opened is None:
             return self._gone(token)
         link, account = opened.link, opened.account
@@ -182,6 +184,9 @@ class _Link:
             "mixed": "1" if rules.mixed else "",
             "clinic": clinic.name if clinic else "",
             "service": client.called(language) if client else "",
+            # That it is a child's, and never which: the link shows no more than that somebody reads that mailbox.
+            "child": "1" if clinic and account.guardian and not is_grown(account, clinic, now) else "",
+            "me_href": f"/me/{clinic.id}" if clinic else "",
             "activate": "1" if link.purpose in _FIRST else "",
             "busy": "1" if said == _BUSY else "",
         }

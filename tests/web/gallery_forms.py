@@ -175,7 +175,8 @@ FORMS: Mapping[str, Filled] = {
     "child-old": _filled("child", {"age": "15", "number": NUMBER}, number="r.e.age"),
     "child-list": _filled("child", _KIDS),
     "child-none": _filled("child", _KIDS, who="r.e.who"),
-    "childlogin": _filled("childlogin", {"age": "15"}),
+    "childlogin": _filled("childlogin", {"age": "15", "ward": "Emil"}),
+    "newpassword-child": _filled("newpassword", {**_NEW, "ward": "Emil"}),
     "childdone": _filled("childdone", {"age": "15", "name": "Emil Prøvesen", "login": "yes"}),
     "childdone-bare": _filled("childdone", {"age": "15", "name": "Emil Prøvesen", "login": "no"}),
     "differ": _filled("differ", _DIFFER),
@@ -207,6 +208,7 @@ FORMS: Mapping[str, Filled] = {
     "reach-wrong": _filled("reach", {"for": "self", "email": "nobody"}, email="r.e.mail"),
     "set": _filled("set", _NEW),
     "set-activate": _filled("set", {**_NEW, "activate": "1", "mixed": "1"}),
+    "set-child": _filled("set", {**_NEW, "child": "1", "me_href": "/me/clinea"}),
     "set-common": _filled("set", _NEW, password="f.e.common"),
     "setdone": Filled(page="setdone", values={"resume_href": "/t/abc/choose"}, posts=False),
     "setdone-activate": Filled(

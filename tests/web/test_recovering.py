@@ -65,6 +65,17 @@ def test_all_the_way_back_into_the_sign_in(door: FallbackDoor) -> None:
     assert answer_of(browser.press(code, code=door.code(Channel.SMS)))["code"]
 
 
+def test_a_link_names_no_child(door: FallbackDoor) -> None:
+    """A link shows who reads a mailbox, and no more: the page says that it is for a child, and not for which."""
+    kid = door.account("frida", guardian=door.rooms.counter.records.accounts.person(door.number("karen"), NOW))
+    door.enrol(kid.person, "clinea", guardian=kid.guardian)
+
+    page = door.browser("en").get(linked(door, door.browser(), "frida"))
+
+    assert "Adgangskoden er til et barn" in page.text
+    assert (kid.given_name or "Frida") not in page.text
+
+
 def test_in_another_browser_the_way_on_is_the_service(door: FallbackDoor) -> None:
     """Chosen on the telephone, it leads to the service: that sign-in is another browser's."""
     door.account("anna")
