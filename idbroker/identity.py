@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 
 
 class LoA(enum.IntEnum):
@@ -94,3 +94,8 @@ class Identity:
     app_ip: str | None = field(default=None, repr=False)
     assisted: Assisted | None = None
     evidence: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def born(self) -> date | None:
+        """Return when who signed in was born: as was proved, else as the number tells."""
+        return self.birthdate or birthdate_of(self.number)

@@ -66,7 +66,8 @@ class NationalNumber:
     def birthdate(self) -> date | None:
         """Return the day of birth it tells; None where a samordningsnummer leaves it open.
 
-        What an eID says of the birth date goes before this: it knows of numbers that tell another day.
+        What an eID says of the birth date goes before this (`Identity.born`): it knows of numbers that tell another
+        day. What anybody else says goes after it (`birthdate_of`).
         """
         year, month, day = _BORN[self.country](self.value)
         return _day(year, month, day % _SHIFT)
@@ -105,6 +106,15 @@ def parse(text: str, country: str, *, now: date) -> NationalNumber:
     if rule is None:
         raise NotANumber("country")
     return rule(_plain(text), now)
+
+
+def birthdate_of(number: NationalNumber | None, *said: date | None) -> date | None:
+    """Return when somebody was born: as their number tells, else the first of what is said.
+
+    The attack: a birth date that somebody mistyped, or wrote on purpose, makes a child of a grown person.
+    """
+    told = None if number is None else number.birthdate
+    return next((day for day in (told, *said) if day is not None), None)
 
 
 def _plain(text: str) -> str:

@@ -10,7 +10,7 @@ from idbroker.ages import age_on, comes_of_age, day_of
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.grant import wants_number
-from idbroker.guardianship.rules import birth_of, by_password, may_enter
+from idbroker.guardianship.rules import by_password, may_enter
 from idbroker.identity import Identity, LoA
 from idbroker.request import SigninRequest
 from idbroker.session import Session, Settings
@@ -103,7 +103,7 @@ def too_young(case: Case) -> Decision | None:
     everybody whose eID tells no birth date would refuse grown people. What acts for a child asks for its age always.
     That guardians act at a service too changes nothing for the child. Staff who vouch for a child see it.
     """
-    born = birth_of(case.identity)
+    born = case.identity.born
     if born is None or case.identity.assisted is not None:
         return None
     limits, day = case.clinic.limits.but(case.client.ages), day_of(case.now, case.clinic.zone)
@@ -116,7 +116,7 @@ def outgrown(case: Case) -> Decision | None:
 
     The attack: a guardian who has the password waits on a page past midnight, and goes on as a grown person.
     """
-    born = birth_of(case.identity)
+    born = case.identity.born
     if born is None or not by_password(case.identity):
         return None
     grown = comes_of_age(born, case.clinic.limits.but(case.client.ages).code_until)

@@ -17,7 +17,7 @@ from stdnum.fi import hetu as stdnum_hetu
 from stdnum.se import personnummer as stdnum_personnummer
 
 from idbroker.codec import Codec
-from idbroker.numbers import NationalNumber, NotANumber, parse
+from idbroker.numbers import NationalNumber, NotANumber, birthdate_of, parse
 
 TODAY = date(2026, 11, 22)
 SIGNS = {18: "+", 19: "-YXWVU", 20: "ABCDEF"}
@@ -367,3 +367,12 @@ def test_tomorrows_children_wait(day: date) -> None:
     with pytest.raises(NotANumber, match="date"):
         parse(text, "DK", now=TODAY)
     assert parse(text, "DK", now=day).birthdate == day
+
+
+def test_the_number_is_believed_before_what_is_said() -> None:
+    """A birth date that somebody has typed counts where the number tells none, and in the order it is said."""
+    other, third = date(2020, 5, 4), date(2021, 5, 4)
+
+    assert birthdate_of(parse("821126-4000", "DK", now=date(2026, 11, 22)), other) == date(2026, 11, 22)
+    assert birthdate_of(None, None, other, third) == other
+    assert birthdate_of(None) is None

@@ -19,7 +19,7 @@ from idbroker.errors import StoreError
 from idbroker.events import Event, Events
 from idbroker.messages.addresses import shown
 from idbroker.messages.message import Channel
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 from idbroker.otp.one_time import Limited, Locked
 from idbroker.otp.throttle import Limit, Throttle
 
@@ -190,7 +190,7 @@ def _entry(before: Entry, invitation: Invitation) -> Entry:
         number=invitation.number,
         given_name=invitation.given_name or before.given_name,
         family_name=invitation.family_name or before.family_name,
-        birthdate=before.birthdate or invitation.number.birthdate,
+        birthdate=birthdate_of(invitation.number, before.birthdate),
         exempt=invitation.exempt or before.exempt,
         by=invitation.by,
     )

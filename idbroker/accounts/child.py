@@ -304,7 +304,7 @@ def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
 
 def _may_ask(visit: Visit, proved: Proved) -> bool:
     """Tell whether somebody may speak for a child: shown by an eID to be themselves, and of age."""
-    born = proved.identity.birthdate or (proved.identity.number.birthdate if proved.identity.number else None)
+    born = proved.identity.born
     grown = born is not None and _of_age(visit, born, max(MAJORITY, visit.clinic.grown_up))
     return proved.identity.loa >= LoA.SUBSTANTIAL and grown
 

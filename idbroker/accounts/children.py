@@ -16,6 +16,7 @@ from idbroker.accounts.vouching import approved_here, outgrown
 from idbroker.ages import age_on, comes_of_age, day_of
 from idbroker.events import Event, Events
 from idbroker.identity import LoA
+from idbroker.numbers import birthdate_of
 from idbroker.session import Session
 from idbroker.visit import Visit
 
@@ -93,7 +94,7 @@ class Children:
         account = self.records.accounts.of(enrolment.person)
         if account is None or account.guardian != session.person or account.disabled or has_died(enrolment):
             return None
-        born = account.number.birthdate or account.birthdate
+        born = birthdate_of(account.number, account.birthdate)
         if born is None or outgrown(visit, account) or not approved_here(account, enrolment):
             return None
         return Kid(

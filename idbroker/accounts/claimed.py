@@ -43,7 +43,7 @@ def guardian_account(visit: Visit, proved: Proved, number: NationalNumber, conta
         number=number,
         given_name=proved.identity.given_name,
         family_name=proved.identity.family_name,
-        birthdate=proved.identity.birthdate or number.birthdate,
+        birthdate=proved.identity.born,
         language=visit.language,
         contacts=contacts,
         confirmed_at=visit.now,

@@ -34,12 +34,11 @@ def asked_entry(found: Enrolment | None, by: str, identity: Identity, now: datet
     """Return the record of somebody who asks: the clinic's own where it has one, else what an eID or they say."""
     if found is not None and found.entry is not None and is_own(found.entry):
         return found.entry
-    born = identity.birthdate or (identity.number.birthdate if identity.number else None)
     return Entry(
         number=identity.number,
         given_name=identity.given_name,
         family_name=identity.family_name,
-        birthdate=born,
+        birthdate=identity.born,
         entered_at=now,
         by=by,
     )

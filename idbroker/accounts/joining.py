@@ -340,7 +340,7 @@ def _confirmed(account: Account, proved: Proved, now: datetime) -> Account:
         number=identity.number or account.number,
         given_name=account.given_name or identity.given_name,
         family_name=account.family_name or identity.family_name,
-        birthdate=account.birthdate or identity.birthdate,
+        birthdate=identity.born or account.birthdate,
         confirmed_at=account.confirmed_at or now,
         reset_by=None,
     )
@@ -361,7 +361,7 @@ def _account(visit: Visit, proved: Proved, number: NationalNumber, draft: Draft)
         number=number,
         given_name=proved.identity.given_name,
         family_name=proved.identity.family_name,
-        birthdate=proved.identity.birthdate or number.birthdate,
+        birthdate=proved.identity.born,
         language=visit.language,
         password=draft.password,
         password_set_at=visit.now if draft.password else None,

@@ -9,6 +9,7 @@ from idbroker.accounts.account import Account, Contact, Enrolment, Standing
 from idbroker.accounts.records import Accounts, Enrolments
 from idbroker.ages import day_of, is_of_age
 from idbroker.clinic import Clinic
+from idbroker.numbers import birthdate_of
 from idbroker.visit import Visit
 
 
@@ -59,7 +60,7 @@ def is_grown(account: Account, clinic: Clinic, now: datetime) -> bool:
     """Tell the same of a clinic and a moment, for who is on no visit."""
     if account.guardian is None:
         return False
-    born = account.number.birthdate or account.birthdate
+    born = birthdate_of(account.number, account.birthdate)
     return born is None or is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
 
 

@@ -17,6 +17,7 @@ from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
 from idbroker.couriers import Courier
 from idbroker.guardianship.records import Guardianship, Guardianships
+from idbroker.numbers import birthdate_of
 
 DAYS = (0, 1, 14, 60)  # before the birthday on which people are told
 TOO_LATE = timedelta(days=3)  # after it, when nobody was there to tell them: then it is no news
@@ -128,6 +129,6 @@ def _age(limit_on: date, clinic: Clinic, ward: Account | None, enrolment: Enrolm
     """Return how old the ward becomes on that day; what the clinic's rules say where the birth date is not known."""
     entry = enrolment.entry if enrolment is not None else None
     number = (ward.number if ward is not None else None) or (entry.number if entry is not None else None)
-    born = (ward.birthdate if ward is not None else None) or (entry.birthdate if entry is not None else None)
-    born = born or (number.birthdate if number is not None else None)
+    said = (one.birthdate for one in (ward, entry) if one is not None)
+    born = birthdate_of(number, *said)
     return limit_on.year - born.year if born is not None else clinic.grown_up

@@ -160,17 +160,12 @@ def by_password(identity: Identity) -> bool:
     return identity.loa is LoA.LOW and identity.upstream_issued is None and identity.assisted is None
 
 
-def birth_of(identity: Identity) -> date | None:
-    """Return when who signed in was born: as was proved, else as the number says."""
-    return identity.birthdate or (identity.number.birthdate if identity.number is not None else None)
-
-
 def own_end(identity: Identity, limits: Ages, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when a child's own sign-in by password ends by itself: local midnight of the birthday; None for others.
 
     The attack: a guardian who knows the password of the sign-in they once set up stays signed in as a grown person.
     """
-    born = birth_of(identity)
+    born = identity.born
     if born is None or not by_password(identity):
         return None
     grown = comes_of_age(born, limits.code_until)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from idbroker.clinic import Clinic
 from idbroker.identity import Identity
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 
 CUSTODY = "custody"
 REGISTER = "register"  # what a right rests on where neither a clinic nor the eID has said so
@@ -27,8 +27,7 @@ class Guardian:
     @property
     def birthdate(self) -> date | None:
         """Return when they were born, if it is known."""
-        number = self.identity.number
-        return self.identity.birthdate or (number.birthdate if number is not None else None)
+        return self.identity.born
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,8 @@ class Tie:
 
     @property
     def born(self) -> date | None:
-        """Return when the ward was born: as the number says, else as the register has it.
-
-        The attack: a birth date that somebody mistyped, or wrote on purpose, makes a child of a grown person.
-        """
-        return (self.number.birthdate if self.number is not None else None) or self.birthdate
+        """Return when the ward was born: as the number says, else as the register has it."""
+        return birthdate_of(self.number, self.birthdate)
 
     @property
     def against(self) -> bool:

@@ -7,7 +7,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
 from idbroker.accounts.letters import Letters
@@ -295,7 +295,7 @@ class Assisting:
             name=patient.name,
             given_name=(entry.given_name if entry else None) or (account.given_name if account else None),
             family_name=(entry.family_name if entry else None) or (account.family_name if account else None),
-            birthdate=_birthdate(patient),
+            birthdate=patient.birthdate,
             upstream_until=until,
             assisted=Assisted(
                 staff=actor.id,
@@ -323,7 +323,7 @@ class Assisting:
 
     def _asked(self, pairing: Pairing) -> Given:
         patient = self._patient(pairing.actor.clinic, pairing.handle)
-        born, language = _birthdate(patient), patient.enrolment.language
+        born, language = patient.birthdate, patient.enrolment.language
         return Given(
             pairing=pairing, name=patient.name or "", year=born.year if born is not None else None, language=language
         )
@@ -368,10 +368,6 @@ def _takes(client: Client, clinic: str) -> bool:
 
 def _given(pairing: Pairing, tablet: str, ip: str | None, now: datetime) -> Pairing:
     return replace(pairing, state="given", tablet=_hashed(tablet), address=ip or "", until=now + IDLE)
-
-
-def _birthdate(patient: Patient) -> date | None:
-    return patient.birthdate or (patient.number and patient.number.birthdate) or None
 
 
 def _hashed(secret: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
 from idbroker.accounts.account import Account, Enrolment, Entry, Standing
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 
 # The strongest last. Who was declined by one record and approved by the other is approved: somebody has looked.
 _STRENGTH = (Standing.KNOWN, Standing.ASKED, Standing.DECLINED, Standing.APPROVED)
@@ -149,7 +149,7 @@ def _entry(mine: Entry | None, theirs: Entry | None) -> Entry | None:
         number=newer.number or older.number,
         given_name=newer.given_name or older.given_name,
         family_name=newer.family_name or older.family_name,
-        birthdate=newer.birthdate or older.birthdate,
+        birthdate=birthdate_of(newer.number or older.number, newer.birthdate, older.birthdate),
         checked=newer.checked or older.checked,
         exempt=newer.exempt or older.exempt,
         takes_part=newer.takes_part and older.takes_part,

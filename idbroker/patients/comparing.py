@@ -11,6 +11,7 @@ from idbroker.accounts.reaching import FIELDS, read
 from idbroker.accounts.records import folded
 from idbroker.messages.addresses import display, shown
 from idbroker.messages.message import Channel
+from idbroker.numbers import birthdate_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,7 @@ def _person(entry: Entry, account: Account) -> tuple[Difference, ...]:
     found = []
     if folded(entry.name or "") != folded(account.name or ""):
         found.append(Difference(what="name", theirs=account.name or "", ours=entry.name or ""))
-    born = account.birthdate or account.number.birthdate
+    born = birthdate_of(account.number, account.birthdate)
     if None not in (entry.birthdate, born) and entry.birthdate != born:
         found.append(Difference(what="birthdate", theirs=f"{born}", ours=f"{entry.birthdate}"))
     return tuple(found)

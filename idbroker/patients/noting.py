@@ -23,7 +23,7 @@ from idbroker.guardianship.delegation import Delegations
 from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship, Guardianships, new_id
 from idbroker.guardianship.tie import CUSTODY, MANDATE
 from idbroker.identity import LoA
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 from idbroker.patients.trail import record
 from idbroker.staff.member import Actor, Role
 
@@ -181,8 +181,7 @@ class Noting:
         if person is not None and has_died(self.records.enrolments.find(person, clinic.id)):
             return WhyNot.DECEASED
         number = self.number_of(guardian, now) if isinstance(guardian, str) else guardian
-        told = None if number is None else number.birthdate
-        born = told or (None if person is None else self._born(person, clinic.id))
+        born = birthdate_of(number, None if person is None else self._born(person, clinic.id))
         return None if born is not None and is_of_age(born, MAJORITY, day_of(now, clinic.zone)) else WhyNot.MINOR
 
     def _limit(self, ward: Enrolment, clinic: Clinic) -> date | None:
@@ -197,8 +196,8 @@ class Noting:
         """
         enrolment, account = self.records.enrolments.find(person, clinic), self.records.accounts.of(person)
         told = [said for said in (enrolment.entry if enrolment is not None else None, account) if said is not None]
-        by_number = (said.number.birthdate for said in told if said.number is not None)
-        return next((born for born in (*by_number, *(said.birthdate for said in told)) if born is not None), None)
+        by_number = (birthdate_of(said.number) for said in told)
+        return birthdate_of(None, *by_number, *(said.birthdate for said in told))
 
     def _row(self, ward: Enrolment, guardian: str, said: Said, by: str, clinic: Clinic, now: datetime) -> Guardianship:
         return Guardianship(

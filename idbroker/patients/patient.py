@@ -13,7 +13,7 @@ from idbroker.accounts.entries import exempt_at, has_died
 from idbroker.codec import Codec
 from idbroker.errors import NotAllowed
 from idbroker.messages.message import Channel
-from idbroker.numbers import NationalNumber
+from idbroker.numbers import NationalNumber, birthdate_of
 
 _ENROLMENTS = Codec(Enrolment)
 CHECKED = ("passport", "card", "licence", "eid", "known", "relative", "list")
@@ -58,7 +58,8 @@ class Patient:
     def birthdate(self) -> date | None:
         """Return the birth date, where any is known."""
         entry = self.enrolment.entry
-        return (entry and entry.birthdate) or (self.account and self.account.birthdate) or None
+        said = (one.birthdate for one in (entry, self.account) if one is not None)
+        return birthdate_of(self.number, *said)
 
     @property
     def exempt(self) -> str | None:

@@ -10,6 +10,7 @@ from idbroker.accounts.account import Account, Enrolment, Entry, Standing
 from idbroker.accounts.entries import entry_of
 from idbroker.accounts.records import folded, new_handle
 from idbroker.messages.message import Channel
+from idbroker.numbers import birthdate_of
 from idbroker.patients.patient import Sheet
 from idbroker.staff.member import Actor, Role
 
@@ -92,13 +93,12 @@ def _entry(before: Entry, account: Account | None, sheet: Sheet) -> Entry:
     number = sheet.number or before.number or (account.number if account else None)
     given = sheet.given_name or before.given_name or (account.given_name if account else None)
     family = sheet.family_name or before.family_name or (account.family_name if account else None)
-    born = sheet.birthdate or before.birthdate or (account.birthdate if account else None)
     return replace(
         before,
         number=number,
         given_name=given,
         family_name=family,
-        birthdate=born or (None if number is None else number.birthdate),
+        birthdate=birthdate_of(number, sheet.birthdate, before.birthdate, account.birthdate if account else None),
         checked=sheet.checked or before.checked,
         exempt=before.exempt if sheet.exempt is None else sheet.exempt or None,
         takes_part=before.takes_part if sheet.takes_part is None else sheet.takes_part,

@@ -19,7 +19,7 @@ from idbroker.codec import Codec
 from idbroker.errors import Cancelled, ConfigError, Refused, StoreError, Unreachable, Untrusted
 from idbroker.form import Form
 from idbroker.identity import Identity, LoA
-from idbroker.numbers import NationalNumber, NotANumber, parse
+from idbroker.numbers import NationalNumber, NotANumber, birthdate_of, parse
 from idbroker.otp.one_time import Locked
 from idbroker.patients.assisting import IDLE, Assisting
 from idbroker.patients.pairing import NoSuchPatient
@@ -194,7 +194,7 @@ class _Step:
         found = self.assisting.who(actor, number, self.client.id, self.asked.now)
         if not isinstance(found, Patient):
             return _form(where, shown, error={"number": _why(found)})
-        born = found.birthdate or number.birthdate
+        born = birthdate_of(number, found.birthdate)
         values = {"name": found.name or "–", "year": str(born.year) if born else "–"}
         return _form(replace(where, page="give", at=self.asked.now, number=number), values)
 

@@ -20,7 +20,7 @@ from idbroker.codec import Codec
 from idbroker.errors import Cancelled, ConfigError, Refused, StoreError, Unreachable, Untrusted
 from idbroker.identity import Identity, LoA
 from idbroker.messages.message import Channel
-from idbroker.numbers import NationalNumber, NotANumber, parse
+from idbroker.numbers import NationalNumber, NotANumber, birthdate_of, parse
 from idbroker.otp import codes
 from idbroker.otp.one_time import Limited, Locked, Old, Right, Sent, Wrong
 from idbroker.providers import Asked, Challenge, Form, Means
@@ -256,7 +256,7 @@ class _Step:
             name=account.name,
             given_name=account.given_name,
             family_name=account.family_name,
-            birthdate=account.birthdate or account.number.birthdate,
+            birthdate=birthdate_of(account.number, account.birthdate),
         )
 
 

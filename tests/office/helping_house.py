@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -22,7 +21,7 @@ from idbroker.session import Session, key_of
 from tests.door import CALLBACK, CHALLENGE, SECRET, VERIFIER
 from tests.office_door import ISSUER, Office, StaffBrowser, open_office
 
-NAME, YEAR = "Anna Åberg", "1972"
+NAME, YEAR = "Anna Åberg", "1987"
 SERVICE = {
     "clinic": "neuroreg",
     "assisted": "role",
@@ -48,7 +47,7 @@ class Clinic(Office):
             asked_at=now,
             told={Channel.EMAIL: "patient@example.org"},
             entry=Entry(
-                number=number, given_name=given, family_name=family, birthdate=date(1972, 7, 1), entered_at=now
+                number=number, given_name=given, family_name=family, birthdate=number.birthdate, entered_at=now
             ),
         )
         kept = records.enrolments.change(made.person, clinic, lambda _: replace(made, **changed))

@@ -36,7 +36,7 @@ def test_from_the_code_to_the_service(clinic: Clinic) -> None:
     told = claims(clinic.redeemed(tablet)["id_token"])
 
     assert NAME in text_of(asked.text)
-    assert "born 1972" in text_of(asked.text)
+    assert "born 1987" in text_of(asked.text)
     assert begun.headers["Location"] == "https://portal.test/start?iss=https%3A%2F%2Fbroker.test"
     assert (told["acr"], told["amr"], told["act"]) == ("low", ["staff-assisted"], {"role": "carer"})
     assert clinic.state(page).startswith("The patient is logged in, at the network address 192.0.2.10, until ")

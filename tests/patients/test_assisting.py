@@ -70,7 +70,7 @@ def test_what_a_sign_in_by_staff_is(clinic: Clinic, assisting: Assisting) -> Non
 
     assert (identity.loa, identity.amr, identity.provider) == (LoA.LOW, AMR, "assisted")
     assert identity.upstream_until == clinic.clock.now() + LIFE
-    assert (identity.number, identity.birthdate) == (clinic.number("bjorn"), date(1972, 7, 1))
+    assert (identity.number, identity.birthdate) == (clinic.number("bjorn"), clinic.number("bjorn").birthdate)
     assert identity.assisted == Assisted(
         staff=clinic.member().id,
         role="carer",

@@ -27,7 +27,7 @@ def screen(tmp_path: Path, clock: StoppedClock) -> Iterator[Screen]:
 def test_the_documents_way(screen: Screen) -> None:
     """User name, password, code, number, yes: the patient is signed in, by staff, and the service is told so."""
     given = screen.at_give()
-    assert re.search(r"Are you Anna Åberg ?, born 1972 ?\?", text_of(given.text))
+    assert re.search(r"Are you Anna Åberg ?, born 1987 ?\?", text_of(given.text))
 
     answer = screen.press(given, do="yes")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyotp
@@ -227,3 +227,14 @@ def test_a_hundred_wrong_codes_close_the_way(somebody: Person, account: Account,
         assert (form.page, form.errors) == ("code", {"code": "o.e.closed"})
         assert shown(form, "locked", "limited") == {"locked": "", "limited": ""}
     assert somebody.house.wires[Channel.SMS].taken.empty()
+
+
+def test_the_number_tells_when_somebody_was_born(somebody: Person) -> None:
+    """The attack: an account with another birth date than its number's lets a grown person in as a child, or back."""
+    somebody.house.account(birthdate=date(2020, 5, 4))
+    somebody.types()
+
+    proved = somebody.posts(code=somebody.house.code())
+
+    assert isinstance(proved, Identity)
+    assert proved.birthdate == ANNA.birthdate
