@@ -67,6 +67,7 @@ OPERATIONS = (
             "ward_age",
             "until_past",
             "mandate_not_taken",
+            "mandate_no_powers",
             "deceased",
         ),
         repeatable=True,

@@ -22,7 +22,8 @@ from idbroker.staff.member import Role
 _TYPED = ("number", "country", "relation", "until")
 _LONGEST = 100
 # At which field what is wrong is said.
-_AT = {WhyNot.GROWN: "relation", WhyNot.MANDATE: "relation", WhyNot.NOT_PLAIN: "relation", WhyNot.PAST: "until"}
+_OF_RELATION = (WhyNot.GROWN, WhyNot.MANDATE, WhyNot.NO_POWERS, WhyNot.NOT_PLAIN)
+_AT = {**dict.fromkeys(_OF_RELATION, "relation"), WhyNot.PAST: "until"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

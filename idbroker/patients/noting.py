@@ -70,7 +70,8 @@ class WhyNot(enum.StrEnum):
     FULL = "guardians_full"
     OTHERWISE = "guardian_noted"  # the same guardian is noted, otherwise
     PAST = "until_past"
-    MANDATE = "mandate_not_taken"  # a power of attorney that this clinic does not take, or for nothing
+    MANDATE = "mandate_not_taken"  # a power of attorney that this clinic does not take
+    NO_POWERS = "mandate_no_powers"  # a power of attorney for nothing
     NOT_PLAIN = "not_plain"
 
 
@@ -157,7 +158,7 @@ class Noting:
         there = self._rows(ward)
         if len(there) >= MOST and person not in {row.guardian for row in there}:
             return WhyNot.FULL
-        return self._kept(actor, self._row(ward, person, said, actor.id, clinic, now), now)
+        return self._kept(actor, self._row(ward, person, said, actor.id, clinic, now), now, MOST)
 
     def _ward_wrong(self, ward: Enrolment, said: Said, clinic: Clinic, now: datetime) -> WhyNot | None:
         day = day_of(now, clinic.zone)
@@ -167,8 +168,10 @@ class Noting:
             return WhyNot.PAST
         if has_died(ward):
             return WhyNot.DECEASED
-        if said.relation == MANDATE and not set(said.powers) <= set(clinic.mandates):
+        if said.relation == MANDATE and (not clinic.mandates or not set(said.powers) <= set(clinic.mandates)):
             return WhyNot.MANDATE
+        if said.relation == MANDATE and not said.powers:
+            return WhyNot.NO_POWERS
         limit = None if said.relation == MANDATE else self._limit(ward, clinic)
         return WhyNot.GROWN if said.relation != MANDATE and (limit is None or limit <= day) else None
 
@@ -213,16 +216,16 @@ class Noting:
             limit_on=None if said.relation == MANDATE else self._limit(ward, clinic),
         )
 
-    def _kept(self, actor: Actor, row: Guardianship, now: datetime) -> Noted | WhyNot:
+    def _kept(self, actor: Actor, row: Guardianship, now: datetime, most: int | None = None) -> Noted | WhyNot:
         self._tell(row, now)
-        if self.rows.add(row):
+        if self.rows.add(row, most):
             told = {"guardian": row.guardian, "relation": row.relation}
             record(self.events, "guardianship.noted", actor, row.ward, now, **told)
             return Noted(row=row, first=True)
-        there = (one for one in self.rows.of_ward(row.ward) if self._same(one, row))
-        found = next(there, None)
-        same = found is not None and _said(found) == _said(row)
-        return Noted(row=found, first=False) if found is not None and same else WhyNot.OTHERWISE
+        found = next((one for one in self.rows.of_ward(row.ward) if self._same(one, row)), None)
+        if found is None:
+            return WhyNot.FULL  # somebody else was noted in the very moment, and was the last there is room for
+        return Noted(row=found, first=False) if _said(found) == _said(row) else WhyNot.OTHERWISE
 
     def _tell(self, row: Guardianship, now: datetime) -> None:
         """Tell a grown patient first: whoever breaks in between has told of a note that was none.

@@ -184,6 +184,8 @@ def test_noted_and_ended_by_a_program(house: ActingHouse) -> None:
         ({"relation": "Custody!"}, 422, "invalid"),
         ({"powers": ["<script>"]}, 422, "invalid"),
         ({"relation": "mandate", "powers": ["ALL"]}, 409, "mandate_not_taken"),
+        ({"relation": "mandate", "powers": []}, 409, "mandate_no_powers"),
+        ({"relation": "mandate"}, 409, "mandate_no_powers"),
         ({"powers": [f"p{one}" for one in range(21)]}, 422, "invalid"),
         ({"number": {"country": "DK", "value": "9999999999"}}, 422, "invalid"),
     ],

@@ -203,3 +203,17 @@ def test_asked_about_by_one_of_many(durable: Durable, clock: StoppedClock) -> No
     taken = at_once(lambda _: durable.guardianships.due(clock.now(), ("clinea",), DAY, 3), CROWD)
 
     assert sorted(row.id for some in taken for row in some) == sorted(rows)
+
+
+def test_no_more_than_there_is_room_for(durable: Durable, clock: StoppedClock) -> None:
+    """However many note another guardian of one ward at the same moment, no more hold than there may; elsewhere do."""
+    for number in range(18):
+        kept(durable, clock, guardian=f"g{number}")
+
+    answers = at_once(lambda n: durable.guardianships.add(row(clock, guardian=f"new{n}"), 20), CROWD)
+
+    assert sorted(answers) == [False] * (CROWD - 2) + [True] * 2
+    assert len(durable.guardianships.of_ward("emil")) == 20
+    assert durable.guardianships.add(row(clock, clinic="another"), 20)
+    assert durable.guardianships.end("clinea", "emil", clock.now(), "custody", "g1") == 1
+    assert durable.guardianships.add(row(clock), 20)
