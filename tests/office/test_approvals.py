@@ -64,8 +64,8 @@ def test_a_guardian_is_named(office: Office) -> None:
 
     said = text_of(office.client("bo").get(PAGE).text)
 
-    assert "Asked for by Otto Prøvesen, who says to be the guardian" in said
-    assert "who says to be the guardian, and has no account here" in said
+    assert "Asked for by Otto Prøvesen, who says they are the guardian" in said
+    assert "who says they are the guardian, but has no account here" in said
 
 
 def test_approved_on_the_page(office: Office) -> None:
@@ -123,7 +123,7 @@ def test_carers_do_not_see_it(office: Office) -> None:
     assert "Waiting for approval" not in text_of(client.get("/staff/clinea").text)
     answer = client.get(PAGE)
     assert answer.status_code == 403
-    assert "You may not do that" in text_of(answer.text)
+    assert "You do not have access to this" in text_of(answer.text)
 
 
 @pytest.mark.parametrize("handle", ["", "x" * 22])

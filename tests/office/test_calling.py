@@ -69,7 +69,7 @@ def test_asks_and_shows_the_answer(screen: Screen) -> None:
     assert "Approve only if it says Neuroregistret" in text_of(waits.text)
     assert "Refresh" not in answered.headers
     assert "<h1>Yes, this is" in answered.text
-    assert "BankID confirmed the patient’s own personal number at" in text_of(answered.text)
+    assert "BankID confirmed the patient's own identity number at" in text_of(answered.text)
     assert "It does not prove whose voice you hear" in text_of(answered.text)
     assert 'role="status"' in answered.text
 
@@ -114,7 +114,7 @@ def test_another_script_for_freja(screen: Screen) -> None:
         ((), "certificateErr", "It did not work", "BankID ended the question"),
         ((), "expiredTransaction", "No answer came", "That does not say whether the patient has BankID"),
         (("foreign_leaf", "wrong_person"), "approve", "Stop: this is somebody else", "end the telephone call"),
-        (("wrong_visible",), "approve", "It did not work", "does not verify"),
+        (("wrong_visible",), "approve", "It did not work", "cannot be verified"),
     ],
 )
 def test_every_end_in_words(screen: Screen, lies: tuple[str, ...], outcome: str, heading: str, words: str) -> None:

@@ -222,7 +222,7 @@ def test_a_password_of_two_clinics_is_not_one_administrators(office: Office, who
     """Who works where the administrator does not rule, and the administrator themselves, are not reset here."""
     only_at(office, "cecilia", clinea=Role.ADMINISTRATOR)
     with_password(office, who)
-    assert "The operator does that" in done(office, office.member(who).id, "reset")
+    assert "Only those who run the login service can do this" in done(office, office.member(who).id, "reset")
     assert office.member(who).password is not None
 
 

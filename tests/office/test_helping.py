@@ -80,11 +80,11 @@ def test_shown_once(clinic: Clinic) -> None:
 def test_how_it_is(clinic: Clinic) -> None:
     """The frame beside the code says when a tablet has it, and from where: at once, not when it is too late."""
     code, page = clinic.code(clinic.client(), clinic.patient())
-    assert clinic.state(page) == "No tablet has taken the code yet. It works until 10:05."
+    assert clinic.state(page) == "No tablet has used the code yet. It works until 10:05."
 
     clinic.typed(clinic.tablet(ip="198.51.100.7"), code)
 
-    assert clinic.state(page).startswith("A tablet has taken the code, at the network address 198.51.100.7.")
+    assert clinic.state(page).startswith("A tablet with the network address 198.51.100.7 has used the code.")
     frame = clinic.client().get(f"{page}/state")
     assert (frame.headers["Refresh"], frame.headers["X-Frame-Options"]) == ("3", "SAMEORIGIN")
 
@@ -158,7 +158,7 @@ def test_no_help_for_whom_nobody_may_be(clinic: Clinic) -> None:
     changes: tuple[tuple[dict[str, Any], str], ...] = (
         ({"entry": dead}, "registered as deceased"),
         ({"standing": Standing.ASKED}, "not approved"),
-        ({"entry": replace(patient.entry, number=None)}, "no national number"),
+        ({"entry": replace(patient.entry, number=None)}, "does not have the patient's identity number"),
         ({"entry": replace(patient.entry, number=clinic.number("ake"))}, "is another person's"),
     )
     for change, words in changes:

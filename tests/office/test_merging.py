@@ -67,7 +67,7 @@ def test_no_other_record(office: Office, number: str) -> None:
 
     page = cecilia.get(office.post(cecilia, path, do="find", number=number).headers["Location"]).text
 
-    assert "No other patient of yours has that number" in text_of(page)
+    assert "No other patient at the clinic has that number" in text_of(page)
     assert f'value="{number}"' in page
 
 
@@ -83,8 +83,8 @@ def test_refused(office: Office) -> None:
         for one in (other, older)
     ]
 
-    assert "do not tell the same birth date" in said[0]
-    assert "More than this clinic's own would change" in said[1]
+    assert "do not show the same date of birth" in said[0]
+    assert "This would change more than the clinic's own records" in said[1]
     assert not office.events("patient.merged")
 
 

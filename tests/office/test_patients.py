@@ -137,7 +137,7 @@ def test_a_number_that_is_none(office: Office, anna: StaffBrowser, number: str) 
     """What cannot be a number is said so, and stays in its field, harmless."""
     _, text = said(office, anna, HOME, number=number)
 
-    assert "The number is not complete, or no such number can be." in text
+    assert "The number is not complete, or cannot exist." in text
 
 
 def test_harvesting_in_words(office: Office, anna: StaffBrowser) -> None:
@@ -353,7 +353,7 @@ def test_a_death_and_back(office: Office, anna: StaffBrowser) -> None:
     assert "Enter the date of death" in said(office, cecilia, f"{path}/death", on="2027-01-01")[1]
     assert "Registered as deceased on 2026-11-01" in said(office, cecilia, f"{path}/death", on="1.11.2026")[1]
     assert f"{path}/edit" not in cecilia.get(path).text
-    assert "was taken back" in said(office, cecilia, f"{path}/death", do="lives")[1]
+    assert "has been undone" in said(office, cecilia, f"{path}/death", do="lives")[1]
 
 
 def test_nobody_is_signed_in(office: Office) -> None:

@@ -41,7 +41,7 @@ def test_a_letter_is_shown_once(office: Office) -> None:
     assert paper.typed(code)
     assert page.headers["Cache-Control"] == "no-store"
     again = anna.get(address).text
-    assert "Letter made. 2026-11-22 10:00:00. Its code works until 2026-12-22 10:00." in text_of(again)
+    assert "Letter made on 2026-11-22 at 10:00:00. Its code works until 2026-12-22 10:00." in text_of(again)
     assert code not in again
     (event,) = office.events("patient.letter")
     assert code not in repr(event)

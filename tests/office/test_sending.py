@@ -39,7 +39,7 @@ def test_a_link_and_its_receipt(office: Office) -> None:
 
     page = office.go(anna, office.post(anna, address, email="1"))
 
-    receipt = f"Link sent to {MAIL}. 2026-11-22 10:00:00. It works until 2026-11-25 10:00."
+    receipt = f"Link sent to {MAIL} on 2026-11-22 at 10:00:00. It works until 2026-11-25 10:00."
     assert receipt in text_of(page.text)
     assert text_of(anna.get(address).text).count(receipt) == 1
     (mail,) = mailed(office)
@@ -105,7 +105,7 @@ def test_a_lasting_password(tmp_path: Path, clock: StoppedClock) -> None:
 
         page = office.go(anna, office.post(anna, address, email="1"))
 
-        assert f"Lösenordet skickades till {MAIL}. 2026-11-22 10:00:00." in text_of(page.text)
+        assert f"Lösenordet skickades till {MAIL} 2026-11-22 kl. 10:00:00." in text_of(page.text)
         (mail,) = mailed(office)
         password = next(line for line in mail.splitlines() if re.fullmatch(r"[a-z2-9]{5}(-[a-z2-9]{5}){2,}", line))
         assert password not in page.text

@@ -127,7 +127,7 @@ def test_password_and_code_by_hand(chromium: Browser, office: Office, script: bo
         page.go_back()
         page.reload()
 
-        expect(page.get_by_role("heading", level=1)).to_have_text("Staff log in")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Log in as staff")
 
 
 def test_a_link_from_elsewhere_keeps_the_sign_in(chromium: Browser, office: Office) -> None:

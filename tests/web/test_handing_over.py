@@ -120,7 +120,7 @@ def test_her_mother_is_told_once(door: FallbackDoor) -> None:
     by_mitid(door, door.browser())
 
     told = [(to, str(one["Subject"]), one.get_content()) for _, to, one in _mails(door)]
-    assert [(to, subject) for to, subject, _ in told] == [([MAIL], "Your child now logs in alone")]
+    assert [(to, subject) for to, subject, _ in told] == [([MAIL], "Your child now logs in themselves")]
     assert "Portalen" not in told[0][2]
     assert "Clinea" in told[0][2]
 
