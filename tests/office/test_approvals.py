@@ -41,7 +41,7 @@ def test_the_queue_in_words(office: Office) -> None:
     assert f"Ada Prøvesen, born {office.number('vilma').birthdate:%Y}" in said
     assert "Asked 2026-11-22 at 10:00" in said
     assert "Differs: mobile number" in said
-    assert "here ••• 21, in the list +45 20 65 43 99" in said
+    assert "the patient gave ••• 21, the list has +45 20 65 43 99" in said
     assert "+4520654321" not in said
     assert enrolment.person not in said
 
