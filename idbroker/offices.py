@@ -15,7 +15,7 @@ from idbroker.keeping import Shelf
 from idbroker.office.desk import Desk
 from idbroker.office.front import office
 from idbroker.office.looks import Looks
-from idbroker.office.provider import Away, Organisation, make_organisation
+from idbroker.office.provider import Away, Errand, Organisation, make_organisation
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
@@ -201,7 +201,7 @@ def _organisation(given: Given) -> Organisation | None:
         issuer=given.settings.server.issuer,
         sandbox=(staff.issuer or "").startswith("http://"),  # on loopback only: the settings allow no other
     )
-    return make_organisation(staff, means, Shelf(given.sealed, "l", Away))
+    return make_organisation(staff, means, Shelf(given.sealed, "l", Away), Shelf(given.sealed, "l", Errand))
 
 
 def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:

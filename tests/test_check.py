@@ -94,6 +94,7 @@ def test_usual_settings_are_hardly_remarked_on() -> None:
         ("clinics_clinea", {"access": "password"}, "[clinics.clinea] access = password: the password lies for years"),
         ("clients_portal", {"assisted": "role"}, "[clients.portal] assisted = role: staff sign patients in here at"),
         ("staff", ORGANISATION, "[staff] no trusted_acr: a sign-in there counts as two factors, whatever it was"),
+        ("staff", {**ORGANISATION, "end_session": "off"}, "[staff] end_session = off, without prompt: who signs out"),
         ("providers", {"bankid": DIALS}, "[providers.bankid] telephone = true: patients approve what somebody who"),
         ("sms", None, "[clinics.clinea] codes has sms, and there is no [sms]: no code goes that way"),
         ("email", None, "[clinics.clinea] codes has email, and there is no [email]: no code goes that way"),

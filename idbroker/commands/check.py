@@ -126,6 +126,8 @@ def by_staff(settings: config.Settings) -> Iterator[Finding]:
     """Say what the clinics' side gives up: how staff come in, what they send, how they vouch for patients."""
     if settings.staff.issuer is not None and not settings.staff.trusted_acr:
         yield "staff", "no trusted_acr: a sign-in there counts as two factors, whatever it was"
+    if settings.staff.issuer is not None and (settings.staff.end_session, settings.staff.prompt) == ("off", None):
+        yield "staff", "end_session = off, without prompt: who signs out comes in again by one press, whoever that is"
     doors = frozenset(name for name, table in settings.providers.items() if table.kind == "assisted")
     for clinic in settings.clinics.by_id.values():
         yield from ((f"clinics.{clinic.id}", what) for what in helping(clinic, doors))

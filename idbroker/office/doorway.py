@@ -18,6 +18,7 @@ from idbroker.clinic import Clinic
 from idbroker.errors import OAuthError
 from idbroker.office.guard import Guard
 from idbroker.oidc.parameters import Parameters
+from idbroker.staff.entrance import There
 from idbroker.staff.member import Member
 from idbroker.web.headers import see_other
 from idbroker.web.steering import is_our_nonce, mint_nonce, posted_fields
@@ -73,7 +74,10 @@ class Doorway:
 
     def stranger(self) -> Stranger:
         """Return the browser: with the secret of its cookie, or a new one."""
-        secret = self.site.cookies.entering(request) or secrets.token_urlsafe(32)
+        return self.known(self.site.cookies.entering(request) or secrets.token_urlsafe(32))
+
+    def known(self, secret: str) -> Stranger:
+        """Return the browser that has, or is to have, this secret."""
         bound = hashlib.sha256(f"entering\n{secret}".encode()).hexdigest()
         return Stranger(secret=secret, bound=bound, nonce=mint_nonce(bound))
 
@@ -113,12 +117,16 @@ class Doorway:
         response.headers["Refresh"] = f"0;url={path}"
         return response
 
-    def admit(self, stranger: Stranger, member: Member, how: str, to: str) -> Response:
-        """Sign somebody in, in this browser, and lead them on."""
+    def admit(self, stranger: Stranger, member: Member, how: str, to: str, there: There | None = None) -> Response:
+        """Sign somebody in, in this browser, and lead them on.
+
+        `there` is their session at the organisation's provider. Without one, that of whoever was signed in here before
+        is still to be ended, by whoever signs out: or the next one at the desk comes in by it.
+        """
         now, entrance = self.site.clock.now(), self.guard.desk.entrance
-        entrance.leave(self.site.cookies.staff(request), now)  # whoever was signed in here before
+        before = entrance.leave(self.site.cookies.staff(request), now)  # whoever was signed in here before
         entrance.forget(stranger.secret)
-        _, secret = entrance.admit(member, how, now)
+        _, secret = entrance.admit(member, how, now, there or (before.there if before is not None else None))
         response = see_other(onward(to))
         self.site.cookies.keep_staff(response, secret)
         token = entrance.familiar.token(member, self.site.cookies.familiar(request), now)

@@ -25,6 +25,7 @@ from idbroker.office import (
     printing,
     sending,
     signing_in,
+    signing_out,
     tablet,
 )
 from idbroker.office.desk import Desk
@@ -42,6 +43,7 @@ PARTS: tuple[Adds, ...] = (
     sending.routes,
     printing.routes,
     signing_in.routes,
+    signing_out.routes,
     organisation.routes,
     choosing.routes,
     home.routes,

@@ -14,6 +14,7 @@ from idbroker.clinic import LANGUAGES
 from idbroker.office.choosing import spaced
 from idbroker.office.doorway import Said
 from idbroker.office.guard import Guard
+from idbroker.office.signing_out import WayOut
 from idbroker.oidc.parameters import Parameters
 from idbroker.otp import app_codes
 from idbroker.otp.one_time import Locked
@@ -57,6 +58,7 @@ class _OwnPages:
         self._guard, self._site = guard, guard.site
         self._entrance, self._roster = guard.desk.entrance, guard.desk.roster
         self._welcome, self._passkeys = self._roster.welcome, self._roster.welcome.passkeys
+        self._way_out = WayOut(guard)
 
     def own(self) -> _Own:
         """Return whose page it is. SignInFirst for nobody's."""
@@ -93,7 +95,7 @@ class _OwnPages:
         if do == "end":
             self._entrance.end_all(own.member.id, self._site.clock.now())
             self._record(own, "sessions")
-            return see_other("/staff/sign-in")
+            return self._way_out.out()
         if do == "app-new":  # nothing is changed by it, so nothing is asked
             self._site.requests.put(_app_at(own), {"secret": app_codes.new_secret()}, KEPT)
             return see_other(f"{ME}#app")
@@ -209,7 +211,7 @@ class _OwnPages:
         if not how:
             return self._say(own, note="me.saved")
         self._entrance.leave(self._site.cookies.staff(request), now)
-        session, secret = self._entrance.admit(own.member, how, now)
+        session, secret = self._entrance.admit(own.member, how, now, own.session.there)
         response = self._say(replace(own, session=session), note="s.in.saved")
         self._site.cookies.keep_staff(response, secret)
         token = self._entrance.familiar.token(own.member, self._site.cookies.familiar(request), now)

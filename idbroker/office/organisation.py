@@ -3,7 +3,8 @@
 What an attacker tries, and what stops it: an answer of their own pushed into a colleague's browser (the state is kept
 for one browser, which shows it by its cookie; login CSRF), somebody else's code (PKCE, RFC 7636; nonce), another
 issuer's answer (`iss`, RFC 9207; discovery), an account there with a colleague's e-mail address (nobody is found by
-an address: the subject must have been written down before; ASVS 6.8.1).
+an address: the subject must have been written down before; ASVS 6.8.1). And who comes after them at the same desk, and
+presses the same button: signing out goes there too (`signing_out`), and `prompt` or `max_age` have it ask anew.
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from idbroker.office.guard import Guard
 from idbroker.office.provider import Away, Organisation
 from idbroker.providers import Asked
 from idbroker.providers._oidc import Proof
+from idbroker.staff.entrance import There
 from idbroker.staff.member import Member
 from idbroker.web.headers import see_other
 
 CALLBACK, SIGN_IN = "/staff/callback", "/staff/sign-in"
 LIFE = timedelta(minutes=15)
+LONGEST_TOKEN = 16 * 1024
 _log = structlog.get_logger("idbroker.office")
 
 
@@ -90,7 +93,7 @@ class _There:
         if member is None or member.disabled:
             self._record(member, "unknown" if member is None else "disabled")
             return self.doorway.say(stranger, SIGN_IN, error="s.in.e.org")
-        admitted = self.doorway.admit(stranger, member, "organisation", to)
+        admitted = self.doorway.admit(stranger, member, "organisation", to, _there(proof))
         # A strict cookie does not go along on a way that began at another site: the next page is asked for by ours.
         response = self.doorway.going_on(onward(to))
         for cookie in admitted.headers.getlist("Set-Cookie"):
@@ -108,6 +111,8 @@ class _There:
         return {"scope": "openid", **({"acr_values": " ".join(trusted)} if trusted else {})}
 
     def _asked(self, handle: str) -> Asked:
+        settings = self._organisation.settings
+        fresh = settings.prompt == "login"
         return Asked(
             transaction=handle,
             handle=handle,
@@ -116,6 +121,9 @@ class _There:
             language="en",
             service="",
             now=self._site.clock.now(),
+            fresh=fresh,
+            # With it the answer must say when they acted (Core, 3.1.2.1), which `prompt` alone does not ask for.
+            max_age=timedelta() if fresh else settings.max_age,
         )
 
     def _failed(self, error: ProviderError, stranger: Stranger) -> Response:
@@ -131,6 +139,11 @@ class _There:
 
     def _record(self, member: Member | None, why: str) -> None:
         self._guard.desk.entrance.record("staff.refused", member, self._site.clock.now(), why=why)
+
+
+def _there(proof: Proof) -> There | None:
+    """Return what ends the session there, if it is of a length to keep with every sign-in, and to send back."""
+    return There(issuer=proof.issuer, id_token=proof.id_token) if len(proof.id_token) <= LONGEST_TOKEN else None
 
 
 def _at(handle: str) -> str:

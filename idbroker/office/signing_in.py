@@ -1,4 +1,4 @@
-"""`/staff/sign-in`: user name and password, then a second factor; or a passkey, which is both. And out again."""
+"""`/staff/sign-in`: user name and password, then a second factor; or a passkey, which is both."""
 
 from __future__ import annotations
 
@@ -45,11 +45,6 @@ def routes(blueprint: Blueprint, guard: Guard) -> None:
     @blueprint.post("/staff/sign-in/passkey")
     def by_passkey() -> Response:
         return pages.by_passkey(*pages.doorway.posted())
-
-    @blueprint.post("/staff/sign-out")
-    def sign_out() -> Response:
-        guard.sent()
-        return pages.out()
 
 
 class _SigningIn:
@@ -138,15 +133,6 @@ class _SigningIn:
             self._entrance.record("staff.refused", None, now, why=found.why)
             return self._again(stranger, to, "s.in.e.passkey")
         return self._again(stranger, to, *self._said_of(found))
-
-    def out(self) -> Response:
-        """End the sign-in of this browser."""
-        self._entrance.leave(self._site.cookies.staff(request), self._site.clock.now())
-        stranger = self.doorway.stranger()
-        response = self.doorway.say(stranger, SIGN_IN, note="s.in.out")
-        self._site.cookies.drop_staff(response)
-        self._site.cookies.keep_entering(response, stranger.secret)
-        return response
 
     def _again(self, stranger: Stranger, to: str, error: str, minutes: str = "", **more: str) -> Response:
         response = self.doorway.say(stranger, _with_to(to), **self._words(error, minutes), **more)

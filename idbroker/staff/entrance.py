@@ -17,7 +17,7 @@ import contextlib
 import hashlib
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from idbroker.accounts.passwords import Busy, Hasher
@@ -44,10 +44,19 @@ CEILING = Limit(most=100, per=timedelta(days=30))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class There:
+    """The organisation's provider has a session of its own in this browser: whose provider it is, and what ends it."""
+
+    issuer: str
+    id_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StaffSession:
     """A colleague is signed in, in one browser. Kept under the hash of its cookie's secret.
 
-    `how` is `app`, `passkey` or `organisation`. `epoch` is the member's when it began: another one ends it.
+    `how` is `app`, `passkey` or `organisation`. `epoch` is the member's when it began: another one ends it. `there` is
+    the session that the organisation's provider has in this browser: theirs, or of whoever was signed in before them.
     """
 
     key: str
@@ -56,6 +65,7 @@ class StaffSession:
     epoch: datetime
     started_at: datetime
     seen_at: datetime
+    there: There | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,11 +281,11 @@ class Entrance:
 
     # ---- in and out ------------------------------------------------------------------------------
 
-    def admit(self, member: Member, how: str, now: datetime) -> tuple[StaffSession, str]:
+    def admit(self, member: Member, how: str, now: datetime, there: There | None = None) -> tuple[StaffSession, str]:
         """Return a new sign-in and its cookie's secret: never one that the browser brought (session fixation)."""
         secret = secrets.token_urlsafe(32)
         session = StaffSession(
-            key=_key(secret), staff=member.id, how=how, epoch=member.epoch, started_at=now, seen_at=now
+            key=_key(secret), staff=member.id, how=how, epoch=member.epoch, started_at=now, seen_at=now, there=there
         )
         self.sessions.put(session.key, session, self.settings.idle)
         self.record("staff.signed_in", member, now, how=how)
@@ -292,11 +302,13 @@ class Entrance:
         used = self._in_use(kept, now)
         return None if used is None else (used, member)
 
-    def leave(self, secret: str | None, now: datetime) -> None:
-        """End a sign-in."""
+    def leave(self, secret: str | None, now: datetime) -> StaffSession | None:
+        """End a sign-in, and return it as it was; None when there is none (any more)."""
         session = self.sessions.take(_key(secret)) if secret else None
         if session is not None:
-            self.events.record(Event(at=now, kind="staff.signed_out", detail={"by": session.staff}))
+            detail = {"by": session.staff, "how": session.how}
+            self.events.record(Event(at=now, kind="staff.signed_out", detail=detail))
+        return session
 
     def end_all(self, staff: str, now: datetime) -> Member | None:
         """End every sign-in of somebody, and every link that was sent to them."""
