@@ -48,7 +48,9 @@ def table(address: str, token: str, folder: Path) -> Mapping[str, Any]:
     file = folder / "register.token"
     file.touch(0o600)
     file.write_text(token, encoding="ascii")
-    return {"kind": "lookup", "address": f"{address}{MOUNT}{_PATH}", "token_file": str(file)}
+    # As often as may be: a custody that is taken away in the panel is seen within two minutes, with nobody there.
+    asked = {"ask_again": "1 min"}
+    return {"kind": "lookup", "address": f"{address}{MOUNT}{_PATH}", "token_file": str(file), **asked}
 
 
 def make_register(sim: SimRegister) -> Flask:

@@ -7,7 +7,7 @@ import time
 from tests.sandbox.running import PATIENCE, Browser, Sandbox
 from tests.sandbox.test_custody import logged_in
 from tests.sandbox.test_portals_swedish import VISIT
-from tests.sandbox.test_without_eid import DOOR, log_in
+from tests.sandbox.test_without_eid import DOOR, known, log_in
 
 
 def test_custody_is_taken_away(sandbox: Sandbox, browser: Browser) -> None:
@@ -37,6 +37,23 @@ def test_a_birthday_comes(sandbox: Sandbox, browser: Browser) -> None:
     again = Browser(touched=browser.touched).open(sandbox.portal("patientportalen", DOOR)).log_in("mie")
     assert "Mie Midnatsen" in again.text
     assert _subject(again) == subject
+
+
+def test_a_guardian_loses_a_childs_login(sandbox: Sandbox, browser: Browser) -> None:
+    """Karen made Frida's login; her custody is taken away, she is not there, and the login ends and opens no more."""
+    log_in(sandbox, browser.open(sandbox.portal("patientportalen", DOOR)), "frida")
+    assert "Frida Vergemaalsen" in browser.text
+    panel = Browser(touched=browser.touched).open(f"{sandbox.issuer}/sandbox/families")
+
+    panel.press('aria-label="Take custody away: Karen, Frida"', barred="withdrawn")
+    sandbox.call("PUT", "clock", {"plus": 90})
+
+    _until_gone(browser, sandbox.portal("patientportalen", DOOR), "Frida Vergemaalsen")
+    again = Browser(touched=browser.touched).open(sandbox.portal("patientportalen", DOOR))
+    who = known(sandbox, "frida")
+    again.press(provider="fallback").press("password", number=who["number"], password=who["password"])
+    assert "/code" not in again.page.url
+    assert "withdrawn" not in again.page.text
 
 
 def _until_gone(browser: Browser, page: str, words: str) -> None:
