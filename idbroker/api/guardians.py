@@ -68,6 +68,7 @@ OPERATIONS = (
             "until_past",
             "mandate_not_taken",
             "mandate_no_powers",
+            "guardian_opens_nothing",
             "deceased",
         ),
         repeatable=True,

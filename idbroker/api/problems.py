@@ -61,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "until_past": Kind(409, "`until` is the first day on which it does not hold: it must be after today"),
     "mandate_not_taken": Kind(409, "The clinic does not take powers of attorney, or not these"),
     "mandate_no_powers": Kind(409, "A power of attorney must say what for"),
+    "guardian_opens_nothing": Kind(409, "At no service of the clinic does that relation let anybody do anything"),
     "limited": Kind(429, "Too much was sent to this patient lately: wait as long as Retry-After says"),
     # Our side.
     "fault": Kind(500, "Something is wrong on our side; `ref` is what to tell us"),

@@ -17,12 +17,13 @@ from idbroker.office.sheets import read_day, read_number
 from idbroker.office.trails import Trails
 from idbroker.oidc.parameters import Parameters
 from idbroker.patients.noting import ENDINGS, RELATIONS, Held, Said, WhyNot
+from idbroker.patients.opening import opening
 from idbroker.staff.member import Role
 
 _TYPED = ("number", "country", "relation", "until")
 _LONGEST = 100
 # At which field what is wrong is said.
-_OF_RELATION = (WhyNot.GROWN, WhyNot.MANDATE, WhyNot.NO_POWERS, WhyNot.NOT_PLAIN)
+_OF_RELATION = (WhyNot.GROWN, WhyNot.MANDATE, WhyNot.NO_POWERS, WhyNot.NOT_PLAIN, WhyNot.NOTHING)
 _AT = {**dict.fromkeys(_OF_RELATION, "relation"), WhyNot.PAST: "until"}
 
 
@@ -59,12 +60,15 @@ class _Guardians:
     def show(self, here: Here, handle: str) -> Response:
         """Show who may act; approvers may add and end."""
         told, patient = self._guard.told(here), self._register.look(here.actor, handle, here.now)
+        opens, limits = opening(here.clinic, self._guard.site.clients.all()), here.clinic.limits
         return self._guard.show(
             here,
             "guardians",
             patient=patient,
             lines=[self._line(one) for one in self._noting.of(here.actor, handle, here.now)],
-            relations=_relations(here.clinic),
+            opens=opens,
+            code_until=limits.code_until,
+            relations=[one for one in _relations(here.clinic) if opens.by(one)],
             endings=ENDINGS,
             may=here.actor.may(Role.APPROVER) and not patient.has_died,
             said=told.values.get("said", ""),

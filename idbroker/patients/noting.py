@@ -24,6 +24,7 @@ from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship, Guardia
 from idbroker.guardianship.tie import CUSTODY, MANDATE
 from idbroker.identity import LoA
 from idbroker.numbers import NationalNumber, birthdate_of
+from idbroker.patients.opening import opening
 from idbroker.patients.trail import record
 from idbroker.staff.member import Actor, Role
 
@@ -72,6 +73,7 @@ class WhyNot(enum.StrEnum):
     PAST = "until_past"
     MANDATE = "mandate_not_taken"  # a power of attorney that this clinic does not take
     NO_POWERS = "mandate_no_powers"  # a power of attorney for nothing
+    NOTHING = "guardian_opens_nothing"  # nobody could do anything by it, at any service of the clinic
     NOT_PLAIN = "not_plain"
 
 
@@ -152,8 +154,8 @@ class Noting:
         """Note that somebody, by number or by person id, may act for a patient; noted again it stays as it is."""
         ward, clinic = self._ward(actor, handle, Role.APPROVER), self._clinic(actor.clinic)
         why = self._ward_wrong(ward, said, clinic, now) or self._guardian_wrong(ward, guardian, clinic, now)
-        if why is not None:
-            return why
+        if why is not None or not opening(clinic, self.clients.all()).by(said.relation):
+            return why or WhyNot.NOTHING
         person = guardian if isinstance(guardian, str) else self.records.accounts.person(guardian, now)
         there = self._rows(ward)
         if len(there) >= MOST and person not in {row.guardian for row in there}:

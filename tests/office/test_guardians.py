@@ -84,7 +84,7 @@ def test_a_double_post_notes_once(office: Office) -> None:
     add(office, handle)
 
     assert "noted already. Nothing was changed" in add(office, handle)
-    assert "in another way" in add(office, handle, relation="guardian")
+    assert "in another way" in add(office, handle, until="2027-01-31")
     assert len(noted(office, handle)) == len(office.events("guardianship.noted")) == 1
 
 
@@ -158,12 +158,37 @@ def test_a_power_of_attorney_where_the_clinic_takes_any(office: Office) -> None:
     """Of a grown patient too, for what the clinic accepts, and without a birthday on which it would end."""
     clinic = office.clinic("clinea")
     object.__setattr__(clinic, "mandates", ("VISIT",))
+    object.__setattr__(office.house.offices.noting.clients.find("portal"), "acting", "asked")
     grown = child_at(office, age=44, serial=412)
     said = add(office, grown.handle, relation="mandate", until="2027-01-31")
 
     row = noted(office, grown.handle)[0].row
     assert "2027-01-31" in said
     assert (row.powers, row.until, row.limit_on) == (("VISIT",), date(2027, 1, 31), None)
+
+
+def test_the_page_says_what_a_note_opens(office: Office) -> None:
+    """Where no guardian acts (Denmark) only custody may be noted, for when the child is registered; it is said."""
+    handle = child_at(office).handle
+    said = page(office, path_of(handle))
+
+    assert "No service of this clinic lets anybody log in for a child." in said
+    assert "choose the child from a list when they register it" in said
+    assert "Has custody" in said
+    assert "Foster parent" not in said
+    assert "With this relation nobody could do anything" in add(office, handle, relation="foster")
+    assert noted(office, handle) == ()
+
+
+def test_where_a_note_opens_nothing(office: Office) -> None:
+    """No form is offered where nobody could do anything by any note, and one that is sent all the same is refused."""
+    object.__setattr__(office.clinic("clinea"), "registration", "off")
+    handle = child_at(office).handle
+
+    assert "It would open nothing at any service" in page(office, path_of(handle))
+    assert 'name="relation"' not in office.client("bo").get(path_of(handle)).text
+    add(office, handle)
+    assert noted(office, handle) == ()
 
 
 def _instead(wanted: Enrolment, _before: Enrolment | None) -> Enrolment:
@@ -174,6 +199,7 @@ def test_a_grown_patient_is_told_of_a_power_of_attorney(office: Office) -> None:
     """The attack: a colleague gives a friend a power of attorney over a patient, who hears nothing. Told once."""
     clinic = office.clinic("clinea")
     object.__setattr__(clinic, "mandates", ("VISIT",))
+    object.__setattr__(office.house.offices.noting.clients.find("portal"), "acting", "asked")
     grown, child = child_at(office, age=44, serial=413), child_at(office)
     for one in (grown, child):
         found = office.house.rooms.counter.records.enrolments.find(one.person, "clinea")
