@@ -193,15 +193,15 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         events=durable.events,
         keys=keyring,
         sealer=sealer,
+        died=given.records.died,
     )
-    afterwards = Shelf(sealed, "a", Afterwards)
     signout = Signout(
         issuer=settings.server.issuer,
         clock=clock,
         sessions=sessions,
         index=index,
         farewells=Shelf(sealed, "f", Farewell),
-        afterwards=afterwards,
+        afterwards=Shelf(sealed, "a", Afterwards),
         tokens=tokens,
         clients=clients,
         providers=made,
@@ -230,7 +230,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         sealer=sealer,
         sessions=sessions,
         index=index,
-        afterwards=afterwards,
+        afterwards=signout.afterwards,
         grants=grants,
         tokens=tokens,
         signout=signout,
@@ -335,7 +335,7 @@ def make_site(house: House) -> Site:
             issuer=issuer,
             providers=house.providers,
             questions=house.rooms.questions,
-            account=house.rooms.counter.records.accounts.of,
+            records=house.rooms.counter.records,
         ),
         events=durable.events,
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from idbroker.accounts.account import Account
 from idbroker.accounts.question import Onward, Proved, Question, Settled, Stopped
+from idbroker.accounts.records import Records
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
@@ -40,13 +40,13 @@ class Asking:
     issuer: str
     providers: Mapping[str, Provider]
     questions: tuple[Question, ...] = ()
-    account: Callable[[str], Account | None] = lambda _person: None
+    records: Records | None = None
 
     def mark(self, person: str, identity: Identity) -> str:
         """Return what tells whether the account behind a password has changed since it was proved; "" for eIDs."""
         if identity.loa is not LoA.LOW:
             return ""
-        account = self.account(person)
+        account = None if self.records is None else self.records.accounts.of(person)
         if account is None:
             return "none"
         told = (account.password, account.password_set_at, account.disabled, account.guardian, account.created_at)
@@ -56,6 +56,13 @@ class Asking:
         """Tell whether anything could be asked here at all: most clinics ask nothing, and look nothing up."""
         asks = clinic.terms is not None or client.consent != "never" or client.acting != "never"
         return bool(self.questions) and (asks or self.knows_people(client, clinic, wish))
+
+    def bars(self, person: str | None, clinic: Clinic) -> bool:
+        """Tell whether a clinic that asks nothing has a question all the same: it has noted that somebody has died.
+
+        The attack: whoever has a dead person's eID, or the sign-on that they left open, reads on as them.
+        """
+        return self.records is not None and person is not None and self.records.died(person, clinic.id)
 
     def knows_people(self, client: Client, clinic: Clinic, wish: str) -> bool:
         """Tell whether people are known here by their national number, whatever the client is told of it."""

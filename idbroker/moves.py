@@ -81,7 +81,8 @@ class Moves(Endings):
         """Go on with somebody whom the rules let in: ask what there is to ask, or grant."""
         transaction = kept.value
         client, clinic = self.parties(transaction.request)
-        if not self.asking.concerns(client, clinic, transaction.wish):
+        asks = self.asking.concerns(client, clinic, transaction.wish)
+        if not asks and not self.asking.bars(self.signon.known(identity), clinic):
             return self._grant(kept, client, clinic, identity, session_secret)
         person = self.signon.recognise(identity)
         if client.acting == "never" and not self.signon.is_the_one(transaction.request, client, person):
@@ -96,7 +97,8 @@ class Moves(Endings):
         Raises StaleProof when that needs a new proof first.
         """
         client, clinic = self.parties(transaction.request)
-        if not self.asking.concerns(client, clinic, transaction.wish):
+        asks = self.asking.concerns(client, clinic, transaction.wish)
+        if not asks and not self.asking.bars(session.person, clinic):
             return transaction, False
         now, identity = self.clock.now(), session.identity
         mark = self.asking.mark(session.person, identity)

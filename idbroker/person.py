@@ -25,6 +25,10 @@ class PersonKey:
 class Persons(Protocol):
     """Where persons are kept."""
 
+    def known(self, keys: Sequence[PersonKey]) -> str | None:
+        """Return the id of the person of the first key that is known; None for a stranger."""
+        ...
+
     def meet(self, keys: Sequence[PersonKey], now: datetime) -> str:
         """Return the id of the person of the first key that is known, else of a new person.
 

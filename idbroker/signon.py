@@ -164,6 +164,10 @@ class Signon:
 
     # ---- a new proof -----------------------------------------------------------------------------
 
+    def known(self, identity: Identity) -> str | None:
+        """Return the id of the person, if they are known here; nothing is written."""
+        return self.persons.known(person_keys(identity, self.sealer))
+
     def recognise(self, identity: Identity) -> str:
         """Return the id of the person, without a word in the trail: somebody is asked something before the grant."""
         return self.persons.meet(person_keys(identity, self.sealer), self.clock.now())

@@ -40,7 +40,10 @@ class Keys(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Redeems and looks up. One grant is one record: its code, its live tokens, and so its whole family."""
+    """Redeems and looks up. One grant is one record: its code, its live tokens, and so its whole family.
+
+    `died` tells whether a clinic has noted a person's death.
+    """
 
     issuer: str
     clock: Clock
@@ -50,6 +53,7 @@ class Tokens:
     events: Events
     keys: Keys
     sealer: Sealer
+    died: Callable[[str, str], bool] = lambda _person, _clinic: False
 
     # ---- the token endpoint ----------------------------------------------------------------------
 
@@ -65,6 +69,10 @@ class Tokens:
             # Whoever else holds this code: nothing that came of it, or could, is good any more.
             self.revoke_family(kept.value, why=error.detail)
             raise
+        if self._is_dead(kept.value):
+            # Noted while the sign-in was under way: what ended their grants then had not seen this one.
+            self.revoke_family(kept.value, why="deceased")
+            raise OAuthError("invalid_grant", "The code is not valid", detail="deceased")
         access = self._access_token(kept.value, client, kept.value.scopes, now)
         spent = kept.value.spent(access.kept)
         # Before the code is spent, not after: whoever ends the family from then on finds the token.
@@ -80,7 +88,7 @@ class Tokens:
         found = self.refresh_tokens.find(request.token.digest)
         kept = token.check_refresh(found, client, now)
         grant = _GRANTS.unpack(self.sealer.open(kept.grant, kept.digest.encode()))
-        if grant.ended(now) or not token.takes(client, grant):
+        if grant.ended(now) or not token.takes(client, grant) or self._is_dead(grant):
             raise OAuthError("invalid_grant", "The refresh token is not valid", detail="what it rests on is over")
         # A scope taken from the client since is not given again.
         still = tuple(scope for scope in grant.scopes if scope in client.scopes)
@@ -112,6 +120,10 @@ class Tokens:
         if kept is None or not self.grants.swap(grant.id, kept.raw, kept.value.spent(access.kept), life):
             return None
         return self._response(grant, client, access, None, now, renewed=True)
+
+    def _is_dead(self, grant: Grant) -> bool:
+        """Tell whether the clinic has noted a death since: of who signed in, or of whom it is about."""
+        return any(self.died(one, grant.clinic) for one in (grant.person, grant.ward) if one is not None)
 
     def _access_token(self, grant: Grant, client: Client, scopes: tuple[str, ...], now: datetime) -> token.AccessToken:
         signer = self.keys.signing(client.id_token_alg) if client.access_token == "jwt" else None

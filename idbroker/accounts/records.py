@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from idbroker.accounts.account import Account, Agreed, Consent, Enrolment, Link, Standing
+from idbroker.accounts.entries import has_died
 from idbroker.codec import Codec
 from idbroker.errors import StoreError
 from idbroker.numbers import NationalNumber
@@ -311,6 +312,22 @@ class Records:
     enrolments: Enrolments
     links: Links
     consents: Consents
+
+    def died(self, person: str, clinic: str) -> bool:
+        """Tell whether a clinic has noted somebody's death."""
+        return has_died(self.enrolments.find(person, clinic))
+
+    def called_at(self, person: str, clinic: str, ward: Enrolment | None) -> str | None:
+        """Return what a clinic calls somebody who may act for its patient, or what they told it themselves.
+
+        The attack: staff note a number as a guardian's, and read the name that its owner has given elsewhere.
+        """
+        own = self.enrolments.find(person, clinic)
+        if own is not None and own.entry is not None:
+            return own.entry.name
+        told = own is not None or (ward is not None and ward.guardian == person)
+        account = self.accounts.of(person) if told else None
+        return account.name if account is not None else None
 
 
 def folded(name: str) -> tuple[str, ...]:

@@ -35,6 +35,11 @@ class StoredPersons:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def known(self, keys: Sequence[PersonKey]) -> str | None:
+        """Return the id of the person of the first key that is known; None for a stranger."""
+        known = self._database.reading(lambda connection: _known(connection, keys))
+        return next((known[key.digest] for key in keys if key.digest in known), None)
+
     def meet(self, keys: Sequence[PersonKey], now: datetime) -> str:
         """Return the id of the person of the first key that is known, else of a new person."""
         known = self._database.reading(lambda connection: _known(connection, keys))

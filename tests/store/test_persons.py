@@ -26,6 +26,15 @@ def test_a_stranger_becomes_a_person(durable: Durable, clock: StoppedClock) -> N
     assert durable.persons.meet([_key("mitid")], clock.now()) == person
 
 
+def test_only_looked_for(durable: Durable, clock: StoppedClock) -> None:
+    """Who is looked for is found by the first key that is known; a stranger is nobody, and stays unknown."""
+    person = durable.persons.meet([_key("number")], clock.now())
+
+    assert durable.persons.known([_key("unknown"), _key("number")]) == person
+    assert durable.persons.known([_key("unknown")]) is None
+    assert durable.persons.meet([_key("unknown")], clock.now()) != person
+
+
 def test_two_strangers_are_two(durable: Durable, clock: StoppedClock) -> None:
     """Other keys, another person."""
     assert durable.persons.meet([_key("one")], clock.now()) != durable.persons.meet([_key("two")], clock.now())
