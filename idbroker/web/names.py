@@ -1,10 +1,22 @@
-"""Names and telephone numbers in the middle of a text."""
+"""Names and telephone numbers in the middle of a text; what is called otherwise in another language."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from markupsafe import Markup
+
+# As its owner calls it; in Danish and Norwegian, for which it has no name, as in English.
+_VALTUUDET = "Suomi.fi e-Authorizations"
+_OTHERWISE: Mapping[str, Mapping[str, str]] = {
+    "Suomi.fi-valtuudet": {"sv": "Suomi.fi-fullmakter", "en": _VALTUUDET, "da": _VALTUUDET, "nb": _VALTUUDET}
+}
+
+
+def called(name: str, language: str) -> str:
+    """Return what something is called in a language: by its own name, where it has no other."""
+    return _OTHERWISE.get(name, {}).get(language, name)
 
 
 def named(name: object) -> Markup:

@@ -53,6 +53,7 @@ _CONSENT = {
     "value.national_number": "010772-9995",
     "value.national_number_country": "DK",
     "purpose": "at vise dine recepter",
+    "own": "/me/clinea",
 }
 _WHO = {
     "self": "Anna Åberg",
@@ -191,7 +192,8 @@ FORMS: Mapping[str, Filled] = {
     "who-chosen": _filled("who", {**_WHO, "who": "1"}),
     "who-must": _filled("who", {**_WHO, "only": "1"}, who="a.e.none"),
     "who-nobody": _filled("who", {**_ALONE, "only": "1"}),
-    "who-elsewhere": _filled("who", {**_ALONE, "elsewhere": "powers", "title": "Suomi.fi e-Authorizations"}),
+    "who-elsewhere": _filled("who", {**_ALONE, "elsewhere": "powers", "title": "Suomi.fi-valtuudet"}),
+    "who-back": _filled("who", {**_WHO, "elsewhere": "powers", "title": "Suomi.fi-valtuudet"}),
     "who-only-elsewhere": _filled("who", {**_ALONE, "only": "1", "elsewhere": "powers", "title": "Suomi.fi-valtuudet"}),
     "who-down": _filled("who", {**_ALONE, "down": "1"}),
     "who-only-down": _filled("who", {**_ALONE, "only": "1", "down": "1"}),

@@ -76,6 +76,37 @@ def test_an_age_of_one_is_said_as_one() -> None:
     assert cards[3] == "Name not shown, under 1 year old"
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_is_missing_before_and_after_another_page(language: str) -> None:
+    """Before one has chosen at Suomi.fi there is no list to speak of; after it the page says whom it shows."""
+    own = {"fi": "Suomi.fi-valtuudet", "sv": "Suomi.fi-fullmakter"}.get(language, "Suomi.fi e-Authorizations")
+    before, after = _read("who-elsewhere", language), _read("who-back", language)
+    asked = [page.xpath("string(//details/summary)") for page in (before, after)]
+    told = [page.xpath("string(//details/p)") for page in (before, after)]
+
+    assert own in asked[0]
+    assert own not in told[0]
+    assert asked[1] == Words().say("a.miss", language, "DK")
+    assert own in told[1]
+    for page in (before, after):
+        assert own in page.xpath("string(//button[@value='elsewhere'])")
+        assert _words(page).count("Suomi.fi-valtuudet") == (2 if language == "fi" else 0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whose_consent_it_is(language: str) -> None:
+    """Who acts for somebody reads for whom they answer, and that terms are their own; nobody else reads either."""
+    acting, words = _read("consent-acting", language), Words()
+
+    assert "Bo Åberg" in acting.xpath("string(//p[@id='for'])")
+    assert not acting.xpath("//a[contains(@href, '#consents')]"), "the answer is not on the guardian's page"
+    assert _read("consent", language).xpath("//a[contains(@href, '#consents')]")
+    assert not _read("consent", language).xpath("//p[@id='for']")
+    own = words.say("n.terms.own", language, "DK")
+    assert own in _words(_read("terms-acting", language))
+    assert own not in _words(_read("terms", language))
+
+
 def test_another_language_keeps_the_choice_and_the_number() -> None:
     """What was chosen and typed is there in the next language; what is asked for by nobody is dropped (D3)."""
     fields = {"who": "1", "number": "0105", "country": "SE", "mask": "1", "register": "x", "lang": "sv"}
