@@ -75,6 +75,12 @@ class Account:
         at = contact.verified_at
         return at is not None and (not self.only_at or at < self._limited_since)
 
+    @property
+    def has_own_app(self) -> bool:
+        """Tell whether there is an authenticator app that came while their password opened every clinic."""
+        late = (self.app_since or self.created_at) >= self._limited_since
+        return self.app_secret is not None and not (self.only_at and late)
+
     def opening(self, clinics: tuple[str, ...], at: datetime, shown: Collection[str] = ()) -> Account:
         """Return it with a password that opens these clinics and no other (none named: all), as of a moment.
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from idbroker.accounts.account import Account, Agreed, Consent, Contact, Enrolment
 from idbroker.accounts.reaching import FIELDS, PURPOSE, read
 from idbroker.accounts.records import Records
-from idbroker.accounts.ways import is_too_weak, keeps_a_way, taken_on, verified
+from idbroker.accounts.ways import hindrance, keeps_a_way, taken_on, verified
 from idbroker.errors import NotFound
 from idbroker.events import Event, Events
 from idbroker.identity import LoA
@@ -208,9 +208,8 @@ class OwnPage:
         account, name = self._account(session), FIELDS[channel]
         taken = read({name: typed}, visit.clinic.country)
         address = taken.values[name]
-        if channel is Channel.SMS and is_too_weak(session, account):
-            return "me.e.weak"
-        wrong = taken.errors.get(name) or self._no_way(account, channel, address)
+        wrong = hindrance(session, account, channel)
+        wrong = wrong or taken.errors.get(name) or self._no_way(account, channel, address)
         if wrong:
             return wrong
         sent = self.codes.send(self._spot(session, channel, address), visit)
@@ -270,7 +269,7 @@ class OwnPage:
         def removed(account: Account) -> Account | None:
             # Asked within the change: of two tabs that forget one address each, one is refused.
             after = account.without_contact(channel)
-            if channel is Channel.SMS and is_too_weak(session, account):
+            if hindrance(session, account, channel):
                 return None
             return after if keeps_a_way(account, after, visit.clinic) else None
 
@@ -304,7 +303,7 @@ class OwnPage:
             return None
         secret = kept.value.secret
         step = app_codes.step_of(secret, typed, visit.now, 0)
-        if step is None or is_too_weak(session, self._account(session)):
+        if step is None or hindrance(session, self._account(session), None):
             return False
         # The code that confirms it is used up by that: it signs nobody in (RFC 6238, 5.2).
         added = partial(replace, app_secret=secret, app_step=step, app_since=visit.now)
@@ -317,16 +316,16 @@ class OwnPage:
 
         def removed(account: Account) -> Account | None:
             after = replace(account, app_secret=None, app_step=0, app_since=None)
-            if is_too_weak(session, account):
+            if hindrance(session, account, None):
                 return None
             return after if keeps_a_way(account, after, visit.clinic) else None
 
         self._change_app(session, "account.app_removed", visit, removed)
         return self._account(session).app_secret is None
 
-    def is_too_weak(self, session: Session) -> bool:
-        """Tell whether this sign-on may not change telephone and app."""
-        return is_too_weak(session, self._account(session))
+    def hindrance(self, session: Session, channel: Channel | None) -> str:
+        """Return the key of why this sign-on may not change an address, or the app; an empty text when it may."""
+        return hindrance(session, self._account(session), channel)
 
     # ---- how -------------------------------------------------------------------------------------
 

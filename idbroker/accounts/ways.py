@@ -9,7 +9,27 @@ from idbroker.messages.message import Channel
 from idbroker.session import Session
 
 
-def is_too_weak(session: Session, account: Account) -> bool:
+def hindrance(session: Session, account: Account, channel: Channel | None) -> str:
+    """Return the key of why a sign-on may not change an address, or the app (no channel); an empty text when it may."""
+    if _is_of_before(session, account, channel):
+        return "me.e.before"
+    return "me.e.weak" if channel is not Channel.EMAIL and _is_too_weak(session, account) else ""
+
+
+def _is_of_before(session: Session, account: Account, channel: Channel | None) -> bool:
+    """Tell whether it was the person's before one clinic's staff had a password sent that opens that clinic alone.
+
+    The attack: whoever reads that message signs in there, and puts an address of their own in the place of the
+    person's. It would go when the password opens more again, but the person's own would not come back; and by that one
+    they could have taken it all back (`Account.is_own`). By an eID it is the person who changes it.
+    """
+    if session.identity.loa is not LoA.LOW or not account.only_at:
+        return False
+    contact = None if channel is None else account.contact(channel)
+    return account.has_own_app if channel is None else contact is not None and account.is_own(contact)
+
+
+def _is_too_weak(session: Session, account: Account) -> bool:
     """Tell whether a sign-on proved less than what it would change: a mailbox must not replace a telephone or an app.
 
     The attack: who reads somebody's e-mail signs in by it, and makes a telephone of their own the second factor

@@ -140,7 +140,7 @@ class Changing:
             case True:
                 return self._myself.say(here, "", {"saved": "app"})
             case False:
-                key = "me.e.weak" if self._own.is_too_weak(here.session) else "me.app.e.code"
+                key = self._own.hindrance(here.session, None) or "me.app.e.code"
                 return self._myself.say(here, "app", {}, {"code": key})
             case _:
                 return see_other(here.path)  # taken on already, by another press or tab; or its time was up

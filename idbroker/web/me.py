@@ -194,7 +194,8 @@ class _Page:
 
     def _why(self, here: Here, what: str) -> str:
         """Return why an address or the app stays: nothing else is left, or this sign-on proved too little."""
-        return "weak" if what != "email" and self._site.own.is_too_weak(here.session) else "last"
+        key = self._site.own.hindrance(here.session, CHANNELS.get(what))
+        return key.removeprefix("me.e.") or "last"
 
     def _title(self, provider: str) -> str:
         """Return what an eID is called; nothing for a password, which is none: each language has words for it."""
