@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -23,7 +23,17 @@ class Event:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-class Events(Protocol):
+class History(Protocol):
+    """What the trail knows of one person."""
+
+    def of_person(
+        self, person: str, limit: int, *, kinds: Sequence[str] = (), clinic: str | None = None
+    ) -> tuple[Event, ...]:
+        """Return the newest events of a person, the newest first; a kind that ends with a dot is all of a family."""
+        ...
+
+
+class Events(History, Protocol):
     """Where events are kept."""
 
     def record(self, event: Event) -> None:
@@ -32,8 +42,4 @@ class Events(Protocol):
 
     def since(self, at: datetime, *, kind: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
         """Return the newest `limit` events from a moment on, oldest first."""
-        ...
-
-    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
-        """Return the newest events of a person, the newest first."""
         ...

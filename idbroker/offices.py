@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 from flask import Blueprint
 
-from idbroker.accounts.own import History, SignOns
+from idbroker.accounts.own import SignOns
 from idbroker.api.front import api
 from idbroker.api.operations import Engines
 from idbroker.api.replay import Repeatable
+from idbroker.events import History
 from idbroker.keeping import Shelf
 from idbroker.office.desk import Desk
 from idbroker.office.front import office
@@ -115,6 +116,7 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
     witness: Witness,
     merges: MergeRows,
     noting: Noting,
+    webhooks: Webhooks,
 ) -> Offices:
     """Return the rest: `sign_ons` ends what a person has here, `history` is what the trail knows of them.
 
@@ -142,6 +144,7 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
             letters=counter.letters,
             sign_ons=sign_ons,
             end_acting=noting.end_acting,
+            listeners=webhooks.of_merged,
         ),
         filing=Filing(records=counter.records, noting=noting, events=given.events),
         noting=noting,

@@ -22,7 +22,7 @@ from idbroker.accounts.families import Ending, Families
 from idbroker.accounts.joining import Joining
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.linking import Aim, Linking, Origin
-from idbroker.accounts.own import History, OwnPage, Pending, SignOns
+from idbroker.accounts.own import OwnPage, Pending, SignOns
 from idbroker.accounts.passwords import Hasher
 from idbroker.accounts.question import Question
 from idbroker.accounts.reaching import Reaching
@@ -35,7 +35,7 @@ from idbroker.accounts.vouching import known_by
 from idbroker.accounts.warning import Warnings
 from idbroker.client import Clients
 from idbroker.clock import Clock
-from idbroker.events import Events
+from idbroker.events import Events, History
 from idbroker.keeping import SealedTransient, Shelf, Tallies
 from idbroker.messages.courier import Ailing, Messages
 from idbroker.messages.mail import Mail

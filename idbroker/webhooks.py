@@ -32,6 +32,8 @@ _log = structlog.get_logger("idbroker.webhooks")
 
 SCOPE = "webhooks"
 ENROLLED, CONTACT_CHANGED, ACCESS_REVOKED = "enrolled", "contact_changed", "access_revoked"
+# Not one kind for each way: they come in no certain order, and what is so now is asked for.
+GUARDIANS_CHANGED, MERGED = "guardians_changed", "merged"
 # Which events are news, and of which kind.
 NEWS: Mapping[str, str] = {
     "enrolment.made": ENROLLED,
@@ -45,6 +47,10 @@ NEWS: Mapping[str, str] = {
     "account.disabled": ACCESS_REVOKED,
     "patient.died": ACCESS_REVOKED,
     "patient.custody": ACCESS_REVOKED,
+    "guardianship.noted": GUARDIANS_CHANGED,
+    "guardianship.ended": GUARDIANS_CHANGED,
+    "patient.merged": MERGED,
+    "patient.unmerged": MERGED,
 }
 # These are of the person's one account, and so of every clinic that has taken them.
 OF_ACCOUNT = frozenset({"account.contact_changed", "account.disabled"})
@@ -208,7 +214,14 @@ class Webhooks(Courier[WebhookNotice]):
 
     def of_new_patients(self, clinic: str) -> tuple[str, ...]:
         """Return the clients that want to hear of a clinic's new patients: who writes many at once tells them."""
-        ids = [webhook.client_id for webhook in self.rows.all() if ENROLLED in webhook.kinds]
+        return self._listening_to(ENROLLED, clinic)
+
+    def of_merged(self, clinic: str) -> tuple[str, ...]:
+        """Return those that want to hear whose records were joined: who writes both sides at once tells them."""
+        return self._listening_to(MERGED, clinic)
+
+    def _listening_to(self, kind: str, clinic: str) -> tuple[str, ...]:
+        ids = [webhook.client_id for webhook in self.rows.all() if kind in webhook.kinds]
         found = (self.clients.find(client_id) for client_id in ids)
         return tuple(one.id for one in found if one is not None and one.clinic == clinic and may_be_told(one))
 
@@ -221,7 +234,8 @@ class Webhooks(Courier[WebhookNotice]):
             return ()
         hooks = [webhook for webhook in self.rows.all() if kind in webhook.kinds]
         found = ((webhook, self._patient(webhook, event, kind)) for webhook in hooks)
-        return tuple(_notice(webhook, event, kind, patient) for webhook, patient in found if patient is not None)
+        theirs = ((webhook.client_id, patient.handle) for webhook, patient in found if patient is not None)
+        return tuple(notice_of(client_id, kind, event.at, handle) for client_id, handle in theirs)
 
     def _patient(self, webhook: Webhook, event: Event, kind: str) -> EnrolmentRow | None:
         """Return who it is at a client's clinic; None where it is no business of that clinic's."""
@@ -321,8 +335,10 @@ class _Listening:
     def since(self, at: datetime, *, kind: str | None = None, limit: int = 1000) -> tuple[Event, ...]:
         return self._events.since(at, kind=kind, limit=limit)
 
-    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
-        return self._events.of_person(person, limit)
+    def of_person(
+        self, person: str, limit: int, *, kinds: Sequence[str] = (), clinic: str | None = None
+    ) -> tuple[Event, ...]:
+        return self._events.of_person(person, limit, kinds=kinds, clinic=clinic)
 
 
 def may_be_told(client: Client) -> bool:
@@ -342,13 +358,14 @@ def body_of(notice: WebhookNotice, client: Client) -> bytes:
     return json.dumps(told, separators=(",", ":")).encode()
 
 
-def _notice(webhook: Webhook, event: Event, kind: str, patient: EnrolmentRow) -> WebhookNotice:
+def notice_of(client_id: str, kind: str, at: datetime, handle: str) -> WebhookNotice:
+    """Return a new notice: one client is told of one handle."""
     return WebhookNotice(
         id=uuid.uuid4().hex,
-        client_id=webhook.client_id,
+        client_id=client_id,
         kind=kind,
-        at=event.at,
-        patient=patient.handle,
-        due_at=event.at,
-        ends_at=event.at + TRIED_FOR,
+        at=at,
+        patient=handle,
+        due_at=at,
+        ends_at=at + TRIED_FOR,
     )

@@ -13,7 +13,7 @@ from idbroker.accounts.reaching import FIELDS, PURPOSE, read
 from idbroker.accounts.records import Records
 from idbroker.accounts.ways import hindrance, keeps_a_way, taken_on, verified
 from idbroker.errors import NotFound
-from idbroker.events import Event, Events
+from idbroker.events import Event, Events, History
 from idbroker.identity import LoA
 from idbroker.keeping import Shelf
 from idbroker.messages.message import Channel, Delivery
@@ -24,17 +24,12 @@ from idbroker.visit import Visit
 
 FRESH = timedelta(minutes=15)  # how long ago one must have shown who one is, to change how one is known (ASVS 7.5.1)
 LOOKED_AT = 200  # events; of these, some are told
+# What others did stands by itself: else who had looked would only wait until sign-ins pushed it off the page.
+BY_OTHERS, BY_OTHERS_LOOKED_AT = ("patient.", "guardianship.", "acting."), 1000
+_ACTED = ("acting.granted", "acting.ended")
 _PENDING = timedelta(minutes=15)
 _SKEW = timedelta(seconds=60)
 Changing = Callable[[Account], Account | None]
-
-
-class History(Protocol):
-    """What the trail knows of one person."""
-
-    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
-        """Return the newest events of a person, the newest first."""
-        ...
 
 
 class SignOns(Protocol):
@@ -109,6 +104,7 @@ class Own:
     consents: tuple[Consent, ...]
     sessions: tuple[Session, ...]
     events: tuple[Event, ...]
+    by_others: tuple[Event, ...]
 
     def seen_by(self, session: Session) -> Own:
         """Return what a sign-on may see: nothing of elsewhere, if one clinic's staff have sent its password."""
@@ -121,6 +117,7 @@ class Own:
             consents=tuple(one for one in self.consents if one.kind is Agreed.TERMS and account.opens(one.about)),
             sessions=tuple(one for one in self.sessions if one.key == session.key),
             events=tuple(one for one in self.events if account.opens(one.clinic or "")),
+            by_others=tuple(one for one in self.by_others if account.opens(one.clinic or "")),
         )
 
 
@@ -147,7 +144,15 @@ class OwnPage:
             consents=tuple(one for one in self.records.consents.of(session.person) if one.withdrawn_at is None),
             sessions=self.sign_ons.of_person(session.person),
             events=self.history.of_person(session.person, LOOKED_AT),
+            by_others=self.history.of_person(session.person, BY_OTHERS_LOOKED_AT, kinds=BY_OTHERS),
         ).seen_by(session)
+
+    def who_acted(self, event: Event) -> str:
+        """Return who acted for the person, as the clinic where it was knows them; "" where it does not."""
+        guardian, clinic, ward = event.detail.get("guardian"), event.clinic, event.person
+        if event.kind not in _ACTED or not (guardian and clinic and ward):
+            return ""
+        return self.records.called_at(guardian, clinic, self.records.enrolments.find(ward, clinic)) or ""
 
     def opens(self, session: Session, clinic: str) -> bool:
         """Tell whether a sign-on opens a clinic's My page; a password sent by another clinic's staff does not."""

@@ -118,7 +118,7 @@ class Noting:
         """Return who may act for a patient of the actor's clinic, by its own notes, the oldest first."""
         ward = self._ward(actor, handle)
         rows = sorted(self._rows(ward), key=lambda row: (row.recorded_at, row.id))
-        return tuple(Held(row=row, name=self._name(ward, row.guardian), number=self._number(row, now)) for row in rows)
+        return tuple(self._held(ward, row, now) for row in rows)
 
     def applies(self, actor: Actor, handle: str, now: datetime) -> bool:
         """Tell whether somebody may be noted for a patient, or is: a child, or where powers of attorney are taken."""
@@ -130,16 +130,9 @@ class Noting:
     def _rows(self, ward: Enrolment) -> list[Guardianship]:
         return [row for row in self.rows.of_ward(ward.person) if row.clinic == ward.clinic]
 
-    def _name(self, ward: Enrolment, guardian: str) -> str | None:
-        """Return what this clinic calls a guardian, or what they have told it themselves.
-
-        The attack: staff note a number as a guardian's, and read the name that its owner has given elsewhere.
-        """
-        own = self.records.enrolments.find(guardian, ward.clinic)
-        if own is not None and own.entry is not None:
-            return own.entry.name
-        account = self.records.accounts.of(guardian) if own is not None or ward.guardian == guardian else None
-        return account.name if account is not None else None
+    def _held(self, ward: Enrolment, row: Guardianship, now: datetime) -> Held:
+        name = self.records.called_at(row.guardian, ward.clinic, ward)
+        return Held(row=row, name=name, number=self._number(row, now))
 
     def _number(self, row: Guardianship, now: datetime) -> NationalNumber | None:
         own = self.records.enrolments.find(row.guardian, row.clinic)

@@ -9,11 +9,11 @@ from datetime import date, datetime, timedelta
 from idbroker.accounts.account import Enrolment, Standing
 from idbroker.accounts.entries import entry_of, has_died, is_own
 from idbroker.accounts.letters import Letters
-from idbroker.accounts.own import History, SignOns
+from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
 from idbroker.client import Clients
 from idbroker.errors import BrokerError, NotAllowed, NotFound, StoreError
-from idbroker.events import Event, Events
+from idbroker.events import Event, Events, History
 from idbroker.keeping import Tallies
 from idbroker.numbers import NationalNumber
 from idbroker.patients.noting import Noting
@@ -25,7 +25,7 @@ from idbroker.staff.member import Actor, Role
 LOOKS = 300  # searches of one colleague in an hour: nobody has so many patients before them
 AGAIN = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
-_LOOKED_AT = 500  # events of a person, of which some are this clinic's
+_LOOKED_AT = 100  # times that a person has come
 _SIGNED_IN = ("signin.granted", "signin.session")
 _CAME = (*_SIGNED_IN, "enrolment.asked", "enrolment.made")
 
@@ -83,8 +83,7 @@ class Register:
 
     def trail(self, patient: Patient, limit: int = 100) -> Sequence[Event]:
         """Return what this clinic's part of the trail says of a patient, the newest first."""
-        events = self.history.of_person(patient.enrolment.person, _LOOKED_AT)
-        return tuple(event for event in events if event.clinic == patient.enrolment.clinic)[:limit]
+        return self.history.of_person(patient.enrolment.person, limit, clinic=patient.enrolment.clinic)
 
     # ---- writing ---------------------------------------------------------------------------------
 
@@ -191,8 +190,7 @@ class Register:
         return found
 
     def _patient(self, enrolment: Enrolment) -> Patient:
-        events = self.history.of_person(enrolment.person, _LOOKED_AT)
-        theirs = [event for event in events if event.clinic == enrolment.clinic and event.kind in _CAME]
+        theirs = self.history.of_person(enrolment.person, _LOOKED_AT, kinds=_CAME, clinic=enrolment.clinic)
         here = [event for event in theirs if event.kind in _SIGNED_IN]
         account = self.records.accounts.of(enrolment.person)
         only_here = account is not None and account.only_at == (enrolment.clinic,)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, insert, or_, select
 
 from idbroker.events import Event
 from idbroker.store.database import Database
@@ -32,11 +33,23 @@ class StoredEvents:
         rows = self._database.reading(lambda connection: connection.execute(wanted).all())
         return tuple(_event(row) for row in reversed(rows))
 
-    def of_person(self, person: str, limit: int) -> tuple[Event, ...]:
-        """Return the newest events of a person, the newest first."""
+    def of_person(
+        self, person: str, limit: int, *, kinds: Sequence[str] = (), clinic: str | None = None
+    ) -> tuple[Event, ...]:
+        """Return the newest events of a person, the newest first; a kind that ends with a dot is all of a family."""
         wanted = select(table).where(table.c.person == person).order_by(table.c.id.desc()).limit(limit)
+        if kinds:
+            wanted = wanted.where(or_(*map(_is_of, kinds)))
+        if clinic is not None:
+            wanted = wanted.where(table.c.clinic == clinic)
         rows = self._database.reading(lambda connection: connection.execute(wanted).all())
         return tuple(map(_event, rows))
+
+
+def _is_of(kind: str) -> ColumnElement[bool]:
+    if kind.endswith("."):
+        return table.c.kind.startswith(kind, autoescape=True)
+    return table.c.kind == kind
 
 
 def insert_event(connection: Connection, event: Event) -> None:

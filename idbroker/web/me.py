@@ -106,7 +106,11 @@ class _Page:
             return self._myself.sign_in(name)
         own = self._site.own.look(here.session)
         telling = Telling(
-            clients=self._site.clients, clinics=self._site.clinics, titles=self._title, language=here.visit.language
+            clients=self._site.clients,
+            clinics=self._site.clinics,
+            titles=self._title,
+            language=here.visit.language,
+            acted=self._site.own.who_acted,
         )
         said = self._myself.said(here, "")
         values = {**telling.values(own, here.session, here.clinic), **said.values}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from idbroker.accounts.account import Account, Agreed, Consent
 from idbroker.accounts.children import Kid
-from idbroker.accounts.own import Own
+from idbroker.accounts.own import BY_OTHERS, Own
 from idbroker.accounts.ways import keeps_a_way
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
@@ -20,7 +21,7 @@ from idbroker.staff.member import Role
 from idbroker.web.changing import CHANNELS
 from idbroker.web.myself import PREFIX
 
-MOST_EVENTS = 20
+_MOST, _MOST_BY_OTHERS = 20, 200
 # What a person is told of the trail; the rest is for operators.
 TOLD = (
     "signin.granted", "signin.session", "session.ended",
@@ -43,6 +44,7 @@ class Telling:
     clinics: Clinics
     titles: Callable[[str], str]
     language: str
+    acted: Callable[[Event], str]
 
     def values(self, own: Own, session: Session, clinic: Clinic) -> dict[str, str]:
         """Return what stands there once."""
@@ -66,7 +68,8 @@ class Telling:
                 for one, clinic in enrolled
                 if clinic is not None
             ],
-            "events": [self._event(event) for event in own.events if is_told(event)][:MOST_EVENTS],
+            "events": [self._event(event) for event in own.events if is_told(event) and not _is_theirs(event)][:_MOST],
+            "others": self._others(own.by_others),
         }
 
     def kid(self, kid: Kid, clinic: Clinic) -> dict[str, str]:
@@ -109,8 +112,15 @@ class Telling:
             "provider": event.provider or "",
             "eid": self.titles(event.provider or ""),
             "role": role_of(event) if event.kind.startswith(("patient.", "guardianship.")) else "",
-            "by": "",
+            "by": self.acted(event),
+            "times": "",
         }
+
+    def _others(self, events: Sequence[Event]) -> list[dict[str, str]]:
+        """Return what others did, a line for all of a kind on one day: else many looks would push off the first."""
+        days = groupby(map(self._event, events), key=lambda row: {**row, "at": row["at"][:10]})
+        rows = [(next(alike), 1 + len(list(alike))) for _, alike in days]
+        return [{**row, "times": str(times) if times > 1 else ""} for row, times in rows[:_MOST_BY_OTHERS]]
 
     def _called(self, client_id: str | None) -> str:
         client = self.clients.find(client_id) if client_id else None
@@ -125,6 +135,10 @@ def handle(session: Session) -> str:
 def is_told(event: Event) -> bool:
     """Tell whether a person is told of an event: of all that a clinic does with them, whatever it is."""
     return event.kind in TOLD or event.kind.startswith("patient.")
+
+
+def _is_theirs(event: Event) -> bool:
+    return event.kind.startswith(BY_OTHERS)
 
 
 def role_of(event: Event) -> str:

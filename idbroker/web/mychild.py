@@ -94,7 +94,11 @@ class MyChild:
 
     def _look(self, here: Here, kid: Kid) -> Response:
         telling = Telling(
-            clients=self._site.clients, clinics=self._site.clinics, titles=str, language=here.visit.language
+            clients=self._site.clients,
+            clinics=self._site.clinics,
+            titles=str,
+            language=here.visit.language,
+            acted=self._site.own.who_acted,
         )
         said = self._myself.said(here, "")
         up = {"up": f"/me/{here.clinic.id}", "clinic": here.clinic.name}

@@ -224,7 +224,13 @@ def test_why_somebody_was_refused_is_told_to_nobody(office: Office) -> None:
         event = Event(at=now, kind=kind, clinic="clinea", client="portal", person=child.person, detail=detail)
         office.house.durable.events.record(event)
     trail = page(office, f"/staff/clinea/patients/{child.handle}")
-    telling = Telling(clients=office.site.clients, clinics=office.site.clinics, titles=str, language="en")
+    telling = Telling(
+        clients=office.site.clients,
+        clinics=office.site.clinics,
+        titles=str,
+        language="en",
+        acted=office.site.own.who_acted,
+    )
     own = [telling._event(one) for one in office.events("acting.") if is_told(one)]
 
     assert "A login on another person's behalf was refused" in trail

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from idbroker.events import Event
 from idbroker.messages.message import Channel
 from tests.door import SECRET, form_of
 from tests.fallback_door import EMAIL, MOBILE, PASSWORD, FallbackDoor
@@ -21,6 +23,7 @@ from tests.web.me_house import (
     by_password,
     kept,
     part,
+    person_of,
     served_for_tests,
 )
 
@@ -222,3 +225,50 @@ def test_a_disabled_account_is_not_changed(door: FallbackDoor) -> None:
     assert 'id="contacts"' not in page.text
     assert browser.press(page, do="forget:email").url.endswith(ME)
     assert address_of(door) == EMAIL
+
+
+def test_what_others_did_stays(door: FallbackDoor) -> None:
+    """The attack: a colleague looks, and waits until the person's own sign-ins have pushed it off the page (S1)."""
+    door.account("anna")
+    person, events, at = person_of(door), door.house.durable.events, door.clock.now()
+    seen = Event(at=at, kind="patient.viewed", clinic="clinea", person=person, detail={"by": "m-1", "role": "carer"})
+    events.record(seen)
+    for _ in range(400):
+        events.record(replace(seen, kind="signin.granted", provider="mitid", detail={}))
+
+    others = part(by_password(door, door.browser("en")), "others")
+
+    assert "looked at your details" in others
+    assert "Logged in" not in others
+
+
+def test_many_looks_are_one_line(door: FallbackDoor) -> None:
+    """The attack: a first look that nobody shall see is followed by so many that it falls off the end."""
+    door.account("anna")
+    person, events, at = person_of(door), door.house.durable.events, door.clock.now()
+    seen = Event(at=at, kind="patient.viewed", clinic="clinea", person=person, detail={"by": "m-1", "role": "carer"})
+    events.record(replace(seen, kind="patient.found", at=at - timedelta(days=1)))
+    for _ in range(300):
+        events.record(seen)
+
+    others = part(by_password(door, door.browser("en")), "others")
+
+    assert "found you in a search" in others
+    assert others.count("300 times that day") == 1
+    assert others.count("looked at your details") < 5
+
+
+def test_who_acted_is_named(door: FallbackDoor) -> None:
+    """A ward reads who acted for them, as their clinic knows the name; a stranger to the clinic stays unnamed."""
+    door.account("anna")
+    karen = door.account("karen", given_name="Karen", family_name="Testsen").person
+    door.enrol(karen, "clinea")
+    events, at = door.house.durable.events, door.clock.now()
+    acted = Event(at=at, kind="acting.granted", clinic="clinea", person=person_of(door), detail={"guardian": karen})
+    events.record(acted)
+    events.record(replace(acted, clinic="clineb"))
+
+    others = part(by_password(door, door.browser("en")), "others")
+
+    assert others.count("Somebody logged in on your behalf") == 2
+    assert others.count("Done by Karen Testsen") == 1
