@@ -121,7 +121,7 @@ class _Colleagues:
         return self._linked(here, done)
 
     def _linked(self, here: Here, done: Linked) -> Response:
-        by_subject = "s.st.known" if done.member.subject else "s.st.unsent"
+        by_subject = "s.st.organisation" if done.member.subject else "s.st.unsent"
         note = "s.st.linked" if done.sent else by_subject
         return self._guard.say(here, _at(here, done.member.id), {"note": note})
 
