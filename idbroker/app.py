@@ -238,7 +238,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         rooms=rooms,
         wards=wards,
         offices=open_offices(
-            given, counter, rooms, foyer, made, signout, durable.events, durable, durable.merges, wards.noting
+            given, counter, rooms, foyer, made, signout, durable.events, durable, durable.merges, wards.noting, webhooks
         ),
         words=words,
         upstreams=upstreams,

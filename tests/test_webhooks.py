@@ -20,7 +20,7 @@ from tests.app_eids import eventually
 from tests.conftest import NOW
 from tests.webhooks_house import Ear, NewsHouse, open_ear
 
-KINDS = ("enrolled", "contact_changed", "access_revoked")
+KINDS = ("enrolled", "contact_changed", "access_revoked", "guardians_changed", "merged")
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ Checked = Literal["passport", "card", "licence", "eid", "known", "relative", "li
 NoEid = Literal["age", "illness", "no_number", "abroad", "other"]
 Relation = Literal["custody", "guardian", "foster", "relative", "mandate"]
 Way = Literal["email", "sms"]
-News = Literal["enrolled", "contact_changed", "access_revoked"]
+News = Literal["enrolled", "contact_changed", "access_revoked", "guardians_changed", "merged"]
 Word = TypeVar("Word")
 
 
@@ -104,7 +104,7 @@ Powers = Annotated[
     list[Power], Field(max_length=MOST_POWERS, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
 ]
 Kinds = Annotated[
-    list[News], Field(min_length=1, max_length=3, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
+    list[News], Field(min_length=1, max_length=5, json_schema_extra={"uniqueItems": True}), AfterValidator(_each_once)
 ]
 
 

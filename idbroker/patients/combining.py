@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 
-from idbroker.accounts.account import Account, Enrolment, Entry, Standing
+from idbroker.accounts.account import Account, Contact, Enrolment, Entry, Standing
 from idbroker.numbers import NationalNumber, birthdate_of
 
 # The strongest last. Who was declined by one record and approved by the other is approved: somebody has looked.
@@ -47,6 +47,12 @@ class Side:
         return {born for born in told if born is not None}
 
     @property
+    def confirmed(self) -> str | None:
+        """Return the number that an eID has confirmed the account under."""
+        account = self.account
+        return account.number.key if account is not None and account.confirmed_at is not None else None
+
+    @property
     def said(self) -> set[date]:
         """Return every birth date that is known of them."""
         typed = {one.entry.birthdate for one in self.enrolments if one.entry is not None}
@@ -66,6 +72,19 @@ def in_order(one: Side, other: Side) -> tuple[Side, Side]:
     """Return the survivor, which is the older, and the other."""
     first, second = sorted((one, other), key=lambda side: (side.created_at, side.person))
     return first, second
+
+
+def entered_number(enrolment: Enrolment) -> str | None:
+    """Return the number that a clinic has entered somebody under."""
+    entry = enrolment.entry
+    return None if entry is None or entry.number is None else entry.number.key
+
+
+def addresses(*sides: Side) -> tuple[Contact, ...]:
+    """Return every address of theirs that anybody knows."""
+    told = (one.told.items() for side in sides for one in side.enrolments)
+    typed = tuple(Contact(channel=channel, address=address) for each in told for channel, address in each)
+    return (*(contact for side in sides if side.account for contact in side.account.contacts), *typed)
 
 
 def planned(survivor: Side, absorbed: Side, *, exchanged: bool) -> Plan:

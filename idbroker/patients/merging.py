@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
-from idbroker.accounts.account import Account, Contact, Enrolment
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import AccountRow, EnrolmentRow, Records
@@ -16,7 +15,7 @@ from idbroker.codec import Codec
 from idbroker.errors import NotAllowed, NotFound, StoreError
 from idbroker.events import Event
 from idbroker.numbers import NationalNumber, parse
-from idbroker.patients.combining import Plan, Side, in_order, planned, undone
+from idbroker.patients.combining import Plan, Side, addresses, entered_number, in_order, planned, undone
 from idbroker.patients.patient import Conflict, NotDone
 from idbroker.person import PersonKey, number_row
 from idbroker.sealing import Sealer
@@ -64,6 +63,7 @@ class Change:
 
     `consents` go to a person, by id; `ties`, who may act for whom, from the one named first to the other. `merge` is a
     new record, `ends` one that is undone by this. With `only_at` it is written only if neither is anywhere else.
+    `news` are the clients that are told, each of one handle.
     """
 
     before: tuple[PersonRows, PersonRows]
@@ -76,6 +76,7 @@ class Change:
     merge: MergeRow | None = None
     ends: str | None = None
     events: tuple[Event, ...] = ()
+    news: tuple[tuple[str, str], ...] = ()
     only_at: str | None = None
     at: datetime
 
@@ -137,7 +138,10 @@ def merge_row(merge: str) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class Merging:
-    """Joins and parts. Every method may raise StoreError; NotFound for whom or what there is not."""
+    """Joins and parts. Every method may raise StoreError; NotFound for whom or what there is not.
+
+    `listeners` returns the clients that are told of it at a clinic.
+    """
 
     records: Records
     rows: MergeRows
@@ -145,6 +149,7 @@ class Merging:
     letters: Letters
     sign_ons: SignOns
     end_acting: Callable[[str, str], int] = lambda _ward, _why: 0
+    listeners: Callable[[str], Sequence[str]] = lambda _clinic: ()
 
     def join_patients(self, actor: Actor, handle: str, other: str, now: datetime) -> Merged | NotDone:
         """Join two patients of a clinic, after a change of number. NotAllowed to who is no administrator.
@@ -201,7 +206,8 @@ class Merging:
             events = _events("patient.unmerged", actor, (before.survivor, before.absorbed), row.id, now)
             self._end(row.survivor, row.absorbed)
             ties = tuple((one, row.survivor, row.absorbed) for one in before.ties)
-            if self.rows.write(replace(self._change(sides, plan, back, now, events, ends=row.id), ties=ties)):
+            change = self._change(sides, plan, back, now, events, ends=row.id)
+            if self.rows.write(replace(change, ties=ties, news=self._news(before.survivor, before.absorbed))):
                 self._told(actor, before.survivor, before.absorbed, row, now)
                 return _merged(row, first=True)
         raise StoreError("too many changes at once")
@@ -260,7 +266,8 @@ class Merging:
         self._end(mine.person, theirs.person)
         events = _events("patient.merged", actor, sides, merge, now)
         only_at = None if actor.id == OPERATOR else actor.clinic
-        if not self.rows.write(replace(change, merge=row, events=events, only_at=only_at)):
+        change = replace(change, merge=row, events=events, news=self._news(*sides), only_at=only_at)
+        if not self.rows.write(change):
             return None
         self._end(mine.person, theirs.person)
         self._told(actor, survivor, absorbed, row, now)
@@ -272,12 +279,12 @@ class Merging:
         The attack: one who joins their own number with a patient's, and signs in as them at another clinic.
         """
         sides = (one, other)
-        known = {_number(entered) for side in sides for entered in side.enrolments}
+        known = {entered_number(entered) for side in sides for entered in side.enrolments}
         elsewhere = (
             any({entered.clinic for entered in side.enrolments} != {clinic} for side in sides)
             or any(self.rows.elsewhere(side.person, clinic) for side in sides)
             or not all(side.numbers for side in sides)
-            or any(_confirmed(side.account) and _confirmed(side.account) not in known for side in sides)
+            or any(side.confirmed and side.confirmed not in known for side in sides)
         )
         if elsewhere:
             return Conflict.ELSEWHERE
@@ -347,22 +354,17 @@ class Merging:
             self.sign_ons.end_person(person, "merged")
             self.end_acting(person, "merged")
 
+    def _news(self, *sides: Side) -> tuple[tuple[str, str], ...]:
+        """Return who is told, each of every handle that either has at its clinic: one of two may lead nowhere now."""
+        handles = [(one.clinic, one.handle) for side in sides for one in side.enrolments]
+        return tuple((client, handle) for clinic, handle in handles for client in self.listeners(clinic))
+
     def _told(self, actor: Actor, survivor: Side, absorbed: Side, row: MergeRow, now: datetime) -> None:
         """Write to every address of both that anybody knows, in the name of a clinic that has them."""
         enrolments = (*survivor.enrolments, *absorbed.enrolments)
         first = next((one for one in enrolments if one.clinic == actor.clinic), next(iter(enrolments), None))
         if first is not None:
-            self.letters.merged(first, row.survivor, _addresses(survivor, absorbed), now)
-
-
-def _number(enrolment: Enrolment) -> str | None:
-    entry = enrolment.entry
-    return None if entry is None or entry.number is None else entry.number.key
-
-
-def _confirmed(account: Account | None) -> str | None:
-    """Return the number that an eID has confirmed an account under."""
-    return account.number.key if account is not None and account.confirmed_at is not None else None
+            self.letters.merged(first, row.survivor, addresses(survivor, absorbed), now)
 
 
 def _after(change: Change) -> dict[str, int]:
@@ -387,12 +389,6 @@ def _events(kind: str, actor: Actor, sides: Sequence[Side], merge: str, now: dat
         for side in sides
         for clinic in {one.clinic: None for one in side.enrolments} or (None,)
     )
-
-
-def _addresses(*sides: Side) -> tuple[Contact, ...]:
-    told = (one.told.items() for side in sides for one in side.enrolments)
-    typed = tuple(Contact(channel=channel, address=address) for each in told for channel, address in each)
-    return (*(contact for side in sides if side.account for contact in side.account.contacts), *typed)
 
 
 def _merged(row: MergeRow, *, first: bool) -> Merged:

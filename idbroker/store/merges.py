@@ -41,6 +41,8 @@ from idbroker.store.schema import (
     person_key,
 )
 from idbroker.store.sealed import data_key_of
+from idbroker.store.webhooks import insert_notices
+from idbroker.webhooks import MERGED
 
 OF = bindparam("of", type_=String)
 # One at a time for each person, in one order for all.
@@ -190,6 +192,7 @@ def _write(connection: Connection, change: Change, both: list[str]) -> None:
         connection.execute(insert(merge), _merge(change.merge))
     for one in change.events:
         insert_event(connection, one)
+    insert_notices(connection, change.news, MERGED, change.at)
 
 
 def _forget(connection: Connection, change: Change, both: list[str]) -> None:

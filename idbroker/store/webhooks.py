@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Connection,
     Integer,
     LargeBinary,
     Text,
@@ -31,7 +32,7 @@ from idbroker.store.events import insert_event
 from idbroker.store.schema import Moment, webhook
 from idbroker.store.schema import webhook_notice as table
 from idbroker.store.sealed import data_key_of
-from idbroker.webhooks import Webhook, WebhookNotice, WebhookRow
+from idbroker.webhooks import Webhook, WebhookNotice, WebhookRow, notice_of
 
 NOW, MOST = bindparam("now", type_=Moment), bindparam("most", type_=Integer)
 OF_CLIENT = webhook.c.client_id == bindparam("of", type_=Text)
@@ -115,6 +116,13 @@ class StoredWebhookNotices:
         """Return how many lie here."""
         wanted = select(func.count()).select_from(table)
         return self._database.reading(lambda connection: connection.execute(wanted).scalar_one())
+
+
+def insert_notices(connection: Connection, told: Sequence[tuple[str, str]], kind: str, at: datetime) -> None:
+    """Add notices of one thing to the transaction of the connection: clients, and the handle each is told of."""
+    made = (notice_of(client_id, kind, at, handle) for client_id, handle in told)
+    if values := [asdict(notice) for notice in made]:
+        connection.execute(ADD_NOTICE, values)
 
 
 @lru_cache(maxsize=8)

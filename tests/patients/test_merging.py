@@ -19,6 +19,7 @@ from idbroker.patients.merging import Merged
 from idbroker.patients.patient import Conflict, NotDone
 from idbroker.staff.member import Role
 from idbroker.store import open_durable
+from idbroker.webhooks import Webhook, WebhookRow, webhook_row
 from tests.patients.merge_house import CECILIA, OPERATOR, MergeHouse
 
 OLD, NEW, OTHER = "610190-0001", "610190-0002", "620190-0001"
@@ -138,6 +139,36 @@ def test_told(house: MergeHouse) -> None:
 
     assert {one.to for one in house.post.sent} == {f"{OLD}@example.org", f"{NEW}@example.org", "+4520123456"}
     assert all("610190" not in one.text and "Prøve" not in one.text for one in house.post.sent)
+
+
+def test_clinics_systems_are_told(house: MergeHouse) -> None:
+    """A join and a parting are news of both handles, to who listens at that clinic, in the same transaction."""
+    older, newer = twice(house)
+    there = house.enrolled(newer, NEW, "clineb").handle
+    for client in ("journal", "elsewhere"):
+        hook = Webhook(client_id=client, url=f"https://{client}.test/", kinds=("merged",), since=house.now)
+        house.durable.webhooks.save(WebhookRow(webhook=hook, sealed=house.sealer.seal(b"x", webhook_row(client))))
+    listening = {"clinea": ("journal",), "clineb": ("elsewhere",)}
+    house.merging = replace(house.merging, listeners=lambda clinic: listening[clinic])
+    both = [("journal", handle) for handle in handles(house, older, newer)]
+
+    merged = done(house.merging.join(OPERATOR, newer, older, house.now))
+    done(house.merging.join(OPERATOR, newer, older, house.now))
+    assert told(house) == {*both, ("elsewhere", there)}
+
+    done(house.merging.split(OPERATOR, merged.id, house.now))
+    assert told(house) == {*both, ("elsewhere", there)}
+
+
+def told(house: MergeHouse) -> set[tuple[str, str]]:
+    """Take what lies in the outbox: who is told of which handle, once each."""
+    notices = house.durable.webhook_notices.due(house.now, timedelta(minutes=1), 9, each=9)
+    for notice in notices:
+        house.durable.webhook_notices.done(notice)
+    found = [(notice.client_id, notice.patient) for notice in notices]
+    assert {notice.kind for notice in notices} == {"merged"}
+    assert len(found) == len(set(found))
+    return set(found)
 
 
 def test_parted_as_they_were(house: MergeHouse) -> None:
