@@ -83,7 +83,8 @@ def test_a_guardian_chooses_a_child(spoken: Guest) -> None:
     guest.is_told("a.e.none")
     guest.picks("Saga Provsson")
     _acts(guest, "Saga Provsson")
-    expect(guest.page.locator("#relation")).to_have_text("custody")
+    expect(guest.page.locator("#right")).to_have_text("vårdnadshavare")
+    expect(guest.page.locator("section.panel #relation")).to_have_text("custody")
     expect(guest.page).to_have_url(guest.sandbox.portal(REGION, BOOKED))
 
     signed = _orders(guest.sandbox)

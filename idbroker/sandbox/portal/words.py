@@ -22,8 +22,11 @@ DANISH: Mapping[str, str] = {
     "unknown": "Du er logget ind, men har ikke adgang",
     "ended": "Du er blevet logget ud",
     "ended_text": "Loginnet her er slut. Det kan være sluttet af sig selv, eller du har logget ud et andet sted.",
-    "about": "Det gælder", "by": "Logget ind for dem er", "guardian": "en, der må handle for dem",
-    "right": "Ret til at handle", "until": "Slutter", "person": "Skift person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "about": "Det gælder", "by": "Logget ind for personen er", "guardian": "en, der må handle for personen",
+    "right": "Du er her som", "as.custody": "forælder", "as.guardian": "værge",
+    "as.foster": "plejeforælder", "as.grandparent": "bedsteforælder",
+    "as.relative": "pårørende", "as.mandate": "den, der har fuldmagt",
+    "until": "Slutter", "person": "Skift person", "day": "%-d.%-m.%Y kl. %H.%M",
     "own": "Dit eget login virker til", "acted": "Du kan ikke længere handle for personen her. Log ind igen.",
 }  # fmt: skip
 SWEDISH: Mapping[str, str] = {
@@ -46,7 +49,10 @@ SWEDISH: Mapping[str, str] = {
     "ended": "Du har loggats ut",
     "ended_text": "Inloggningen här är slut. Den kan ha tagit slut av sig själv, eller så loggade du ut på annat håll.",
     "about": "Det gäller", "by": "Inloggad för personen är", "guardian": "någon som får göra dennes ärenden",
-    "right": "Rätt att handla", "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
+    "right": "Du är här som", "as.custody": "vårdnadshavare", "as.guardian": "förmyndare",
+    "as.foster": "familjehemsförälder", "as.grandparent": "mor- eller farförälder",
+    "as.relative": "anhörig", "as.mandate": "ombud med fullmakt",
+    "until": "Upphör", "person": "Byt person", "day": "%-d.%-m.%Y kl. %H.%M",
     "own": "Din egen inloggning gäller till", "acted": "Du kan inte längre göra personens ärenden här. Logga in igen.",
 }  # fmt: skip
 ENGLISH: Mapping[str, str] = {
@@ -68,7 +74,10 @@ ENGLISH: Mapping[str, str] = {
     "ended": "You were logged out",
     "ended_text": "Your login here has ended. It may have ended by itself, or you logged out somewhere else.",
     "about": "This is about", "by": "Logged in for them is", "guardian": "somebody who may act for them",
-    "right": "Right to act", "until": "Ends", "person": "Change person", "day": "%-d %B %Y at %H:%M",
+    "right": "You are here as", "as.custody": "parent with custody", "as.guardian": "guardian",
+    "as.foster": "foster parent", "as.grandparent": "grandparent",
+    "as.relative": "relative", "as.mandate": "holder of a power of attorney",
+    "until": "Ends", "person": "Change person", "day": "%-d %B %Y at %H:%M",
     "own": "Your own login works until", "acted": "You can no longer act for this person here. Log in again.",
 }  # fmt: skip
 FINNISH: Mapping[str, str] = {
@@ -93,7 +102,10 @@ FINNISH: Mapping[str, str] = {
     "ended": "Sinut on kirjattu ulos",
     "ended_text": "Kirjautumisesi täällä on päättynyt. Se on voinut päättyä itsestään, tai kirjauduit ulos muualla.",
     "about": "Asiointi koskee:", "by": "Kirjautunut puolesta:", "guardian": "henkilö, jolla on siihen oikeus",
-    "right": "Oikeuden peruste", "until": "Päättyy", "person": "Vaihda henkilöä", "day": "%-d.%-m.%Y klo %H.%M",
+    "right": "Asioit roolissa", "as.custody": "huoltaja", "as.guardian": "edunvalvoja",
+    "as.foster": "sijaisvanhempi", "as.grandparent": "isovanhempi",
+    "as.relative": "läheinen", "as.mandate": "valtuutettu",
+    "until": "Päättyy", "person": "Vaihda henkilöä", "day": "%-d.%-m.%Y klo %H.%M",
     "own": "Oma kirjautumisesi päättyy",
     "acted": "Et voi enää asioida tämän henkilön puolesta täällä. Kirjaudu uudelleen.",
 }  # fmt: skip
