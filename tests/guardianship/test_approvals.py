@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from idbroker import config
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Purpose, Standing
 from idbroker.clock import StoppedClock
+from idbroker.errors import ConfigError
 from idbroker.guardianship.absent import AGAIN
 from idbroker.guardianship.approvals import EVERY, LEASE, MOST
 from idbroker.guardianship.registers import Registers
@@ -126,6 +129,22 @@ def test_a_no_ends_all_that_the_approval_opened(house: ActingHouse) -> None:
     assert [event.detail["reason"] for event in house.events("enrolment.refused", one.ward.person)] == ["care_order"]
 
 
+@pytest.mark.parametrize("barred", ["", "no_custody"])
+def test_a_recovery_letter_asks_first(house: ActingHouse, barred: str) -> None:
+    """The attack: the former guardian's mailbox is sent the link that chooses the child's password anew."""
+    one = kid(house)
+    one.says(barred=barred)
+    number = one.ward.number
+    asked = {"country": number.country, "kind": number.kind, "value": number.value, "clinic": "clinea"}
+    task = {**asked, "client": "portal", "transaction": "t1", "language": "da"}
+
+    house.house.rooms.recovery.carry_out(task, house.clock.now())
+
+    sent, unknown = house.events("recovery.sent"), house.events("recovery.unknown")
+    assert (len(sent), [event.detail["why"] for event in unknown]) == ((0, ["claimed"]) if barred else (1, []))
+    assert one.is_approved is not bool(barred)
+
+
 def signed_on(house: ActingHouse, ward: Ward) -> None:
     """Have a child signed on by its password."""
     now = house.clock.now()
@@ -216,3 +235,13 @@ def test_an_approval_that_moved_with_its_child(house: ActingHouse) -> None:
     ended = house.records.enrolments.find(merged.survivor, "clinea")
     assert ended is not None
     assert ended.guardian is None or ended.standing is Standing.DECLINED
+
+
+@pytest.mark.parametrize(("often", "good"), [("1 min", True), ("59 s", False), ("7 days", True), ("8 days", False)])
+def test_how_often_is_the_operators_choice(often: str, good: bool) -> None:
+    """From a minute to a week: less would be a flood, more would be as good as never."""
+    table = {"kind": "lookup", "address": "https://r.example.org/", "token_file": "x", "ask_again": often}
+    document = {"server": {"issuer": "https://login.example.org"}, "registers": {"families": table}}
+
+    with contextlib.nullcontext() if good else pytest.raises(ConfigError, match="1 min to 7 days"):
+        config.read(document)
