@@ -14,7 +14,7 @@ from idbroker.messages.addresses import display
 from idbroker.messages.message import Channel
 from idbroker.office.guard import Guard, Here
 from idbroker.office.sheets import choices, filled, read_day, read_number, read_sheet
-from idbroker.office.trails import Trails
+from idbroker.office.trails import Trails, why_of
 from idbroker.patients.comparing import masked
 from idbroker.patients.patient import CHECKED, Conflict, NotDone, Patient, TooManyLooks
 from idbroker.staff.member import Role
@@ -128,6 +128,7 @@ class _Patients:
             links=self._links(here, patient),
             rows=self._trails.rows(self._register.trail(patient, 50)),
             checks=CHECKED,
+            why_of=why_of,
         )
 
     def _links(self, here: Here, patient: Patient) -> dict[str, str]:

@@ -12,7 +12,8 @@ from idbroker.staff.records import Members
 from idbroker.web.mine import TOLD, is_told
 
 _COLLEAGUES = ("guardianship.", "acting.")  # told to a person as theirs, to colleagues as the patient's
-_OURS = ("patient", "guardian", "operator")
+_OURS = ("patient", "guardian", "operator", "register")
+_ASKS = "asks_"  # and the page: of an exchange that cannot show any
 _PARTS = {
     "name": "r.name",
     "number": "p.id",
@@ -31,6 +32,14 @@ def key_of(event: Event) -> str:
     if not event.kind.startswith(("patient.", *_COLLEAGUES)):
         return f"me.ev.{event.kind}"
     return f"s.ev.{event.kind}" if event.kind in TOLD else "s.ev.patient"
+
+
+def why_of(reason: str) -> str:
+    """Return the text of why something was refused or ended, by the word that is recorded for it.
+
+    Who has a list of such words has them all: what colleagues type themselves has no text, and stays as it is.
+    """
+    return f"s.why.{_ASKS[:-1] if reason.startswith(_ASKS) else reason}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
