@@ -20,6 +20,7 @@ from idbroker.office.provider import Away, Errand, Organisation, make_organisati
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
+from idbroker.patients.helped import Helped, Helping
 from idbroker.patients.merging import MergeRows, Merging
 from idbroker.patients.noting import Noting
 from idbroker.patients.pairing import Pairing
@@ -122,10 +123,11 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
 
     `witness` keeps an event together with what proves it; `noting` knows who may act for whom.
     """
+    assisting = replace(foyer.assisting, sign_ons=sign_ons)
     return Offices(
         members=foyer.members,
         entrance=foyer.entrance,
-        roster=_roster(given, counter, foyer.entrance),
+        roster=_roster(given, counter, foyer.entrance, assisting),
         organisation=_organisation(given),
         register=_register(given, counter, sign_ons, history, noting),
         queue=Queue(
@@ -135,7 +137,7 @@ def open_offices(  # noqa: PLR0913, PLR0917 - each is one of the house
             clinics=given.settings.clinics,
         ),
         access=_access(given, counter, rooms),
-        assisting=replace(foyer.assisting, sign_ons=sign_ons),
+        assisting=assisting,
         calls=_calls(given, counter, providers, witness),
         merging=Merging(
             records=counter.records,
@@ -174,7 +176,7 @@ def _entrance(given: Given, counter: Counter, members: Members) -> Entrance:
     )
 
 
-def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
+def _roster(given: Given, counter: Counter, entrance: Entrance, assisting: Assisting) -> Roster:
     issuer = given.settings.server.issuer
     passkeys = Passkeys(
         members=entrance.members,
@@ -193,7 +195,9 @@ def _roster(given: Given, counter: Counter, entrance: Entrance) -> Roster:
         clinics=given.settings.clinics,
         issuer=issuer,
     )
-    return Roster(entrance=entrance, welcome=welcome, letters=entrance.letters, codes=counter.codes)
+    return Roster(
+        entrance=entrance, welcome=welcome, letters=entrance.letters, codes=counter.codes, left=assisting.leave
+    )
 
 
 def _organisation(given: Given) -> Organisation | None:
@@ -217,6 +221,7 @@ def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
         events=given.events,
         issuer=given.settings.server.issuer,
         pairings=Shelf(given.sealed, "p", Pairing),
+        helped=Helped(shelf=Shelf(given.sealed, "p", Helping)),
         codes=PairingCodes(codes=Shelf(given.sealed, "q", str), throttle=counter.throttle, sealer=given.sealer),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import timedelta
 from math import ceil
 from urllib.parse import urlencode
@@ -86,8 +87,12 @@ class _SigningIn:
         if isinstance(found, Member):
             if not found.app_secret and not found.passkeys:
                 return self._again(stranger, to, "s.in.e.nofactor")
-            self._entrance.wait(found, stranger.secret, now, to)
-            return see_other(CODE)
+            # A new secret: whoever had this screen before may know the earlier one, and be half-way in too (fixation).
+            fresh = secrets.token_urlsafe(32)
+            self._entrance.wait(found, fresh, now, to)
+            response = see_other(CODE)
+            self._site.cookies.keep_entering(response, fresh)
+            return response
         return self._again(stranger, to, *self._said_of(found), login=login[:LONGEST])
 
     def second(self) -> Response:

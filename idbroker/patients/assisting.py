@@ -22,6 +22,7 @@ from idbroker.identity import Assisted, Identity, LoA
 from idbroker.keeping import Kept, Shelf
 from idbroker.numbers import NationalNumber
 from idbroker.patients import pairing_codes
+from idbroker.patients.helped import Helped
 from idbroker.patients.pairing import Begun, Given, NoSuchPatient, Pairing
 from idbroker.patients.pairing_codes import PairingCodes
 from idbroker.patients.patient import CHECKED, Conflict, NotDone, Patient
@@ -59,6 +60,7 @@ class Assisting:
     issuer: str
     pairings: Shelf[Pairing]
     codes: PairingCodes
+    helped: Helped
     sign_ons: SignOns | None = None
 
     # ---- by code ---------------------------------------------------------------------------------
@@ -146,6 +148,7 @@ class Assisting:
             if one.state == "running":
                 return self._again(one, patient, session)
             running = replace(one, actor=actor, state="running", session=session, until=now + LIFE)
+            self.helped.note(actor.id, one.person, now, running.until)
             # Told before it is: whoever breaks in between has told of what did not come to be, never kept one quiet.
             self._tell(patient, one.client, now, one.id)
             if self.pairings.swap(one.id, kept.raw, running, _KEPT) is not None:
@@ -190,6 +193,19 @@ class Assisting:
             newest = self.pairings.get(pairing)
             self.sign_ons.end_one(one.person, newest.value.session if newest is not None else one.session)
 
+    def leave(self, staff: str, clinic: str | None) -> None:
+        """End every sign-on that a colleague has begun, at one clinic or at all: they work there no more.
+
+        The attack: whoever is dismissed has signed a patient in on a device of their own, and goes on as the patient.
+        """
+        if self.sign_ons is None:
+            return
+        for person in self.helped.of(staff):
+            for session in self.sign_ons.of_person(person):
+                assisted = session.identity.assisted
+                if assisted is not None and assisted.staff == staff and clinic in (None, assisted.clinic):
+                    self.sign_ons.end_one(person, session.key)
+
     # ---- on the patient's screen -----------------------------------------------------------------
 
     def who(
@@ -208,6 +224,7 @@ class Assisting:
         found = self._numbered(actor, number, client_id)
         if not isinstance(found, Patient):
             return found
+        self.helped.note(actor.id, found.enrolment.person, now, now + LIFE)
         self._tell(found, client_id, now, secrets.token_urlsafe(16))
         self._noted(actor, found, client_id, now, "accepted")
         return self._identity(found, client_id, actor, now + LIFE, screen=True)

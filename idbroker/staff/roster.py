@@ -58,12 +58,16 @@ class Newcomer:
 
 @dataclass(frozen=True, kw_only=True)
 class Roster:
-    """Changes who works where. Every method may raise StoreError; NotFound for somebody who is not at the clinic."""
+    """Changes who works where. Every method may raise StoreError; NotFound for somebody who is not at the clinic.
+
+    `left` is told of whoever may act no longer, at one clinic or at all: what they have begun for patients ends.
+    """
 
     entrance: Entrance
     welcome: Welcome
     letters: Letters
     codes: OneTimeCodes
+    left: Callable[[str, str | None], None]
 
     def colleagues(self, clinic: str | None = None) -> tuple[Member, ...]:
         """Return who works at a clinic, or all; disabled ones too."""
@@ -99,6 +103,7 @@ class Roster:
         if known is not None and known.id != staff:
             return Undone(key="s.st.e.taken")
         after = self._changed(staff, lambda one: replace(one, subject=subject, epoch=next_epoch(one, now)))
+        self.left(staff, None)
         self._record("staff.changed", after, by, now, what="subject")
         return after
 
@@ -135,6 +140,7 @@ class Roster:
         self.entrance.reopen(after)
         self.codes.recovered(after.id)
         self._record("staff.reset", after, by, now)
+        self.left(staff, None)
         return self._linked(after, by, now, send=send)
 
     def role(self, staff: str, clinic: str, role: Role | None, by: Actor, now: datetime) -> Member | Undone:
@@ -161,6 +167,8 @@ class Roster:
             self._changed(staff, lambda one: replace(one, roles=_with_role(one.roles, clinic, had)))
             return Undone(key="s.st.e.last")
         self._record("staff.changed", after, by, now, what="role", role=role or "none", at=clinic)
+        if role is None:
+            self.left(staff, clinic)
         if ended and not after.disabled and self.entrance.settings.passwords:
             self._linked(after, by, now, send=after.subject is None)
         return after
@@ -182,6 +190,7 @@ class Roster:
                 self._changed(staff, lambda one: replace(one, disabled=False))
                 return Undone(key="s.st.e.last")
         self._record("staff.disabled", after, by, now)
+        self.left(staff, None)
         return after
 
     def enable(self, staff: str, by: Actor, now: datetime) -> Member | Undone:
@@ -200,6 +209,7 @@ class Roster:
             return False
         done = self.entrance.members.remove(staff)
         self._record("staff.disabled", member, by, now, what="removed")
+        self.left(staff, None)
         return done
 
     # ---- how -------------------------------------------------------------------------------------

@@ -365,3 +365,15 @@ def test_who_works_at_one_clinic_goes_straight_there(office: Office) -> None:
     assert office.client("anna").get("/staff").headers["Location"] == "/staff/clinea"
     office.house.offices.members.change(office.member().id, lambda one: replace(one, roles={}))
     assert "You have no role at any clinic" in office.client("anna").get("/staff").text
+
+
+def test_halfway_in_is_nobody_who_had_the_screen_before(office: Office) -> None:
+    """The attack: the cookie of the sign-in page is noted down at a shared desk, and waits for somebody's password."""
+    with_password(office)
+    browser, mallory = office.browser(), office.browser()
+    browser.get("/staff/sign-in")
+    planted = browser.get_cookie("__Host-e", domain="broker.test")
+    assert planted is not None
+    assert "Code from your app" in first(office, browser).text
+    mallory.set_cookie("__Host-e", planted.value, domain="broker.test", secure=True, httponly=True)
+    assert mallory.get("/staff/sign-in/code").headers["Location"] == "/staff/sign-in"
