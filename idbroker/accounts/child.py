@@ -159,6 +159,9 @@ class Child:
         kept = self.records.enrolments.change(person, visit.clinic.id, ask)
         asked = wanted is not None and kept is wanted
         self._record(visit, "enrolment.asked" if asked else "enrolment.known", proved, person)
+        if not asked:
+            # As much work as for one who is barred: by the time of the answer nobody tells who is hidden from them.
+            self._record(visit, "enrolment.known", proved, proved.person, {"ward": person})
         return kept
 
     def _taken(self, visit: Visit, proved: Proved, ward: Ward, kept: Enrolment) -> Form:
@@ -183,6 +186,7 @@ class Child:
         By a kind that My page does not tell: there, too, it would be more than a stranger learns. And whom the clinic
         had approved before, it has no more: the attack is the sign-in that they set up, which would go on.
         """
+        self.records.accounts.of(ward)  # as for a claim, which does as much
         reason, before = kinship.reason, self.records.enrolments.find(ward, visit.clinic.id)
         if self.ending is not None and before is not None and before.guardian == proved.person and kinship.is_over:
             self.ending(before, proved.person, reason, visit.now)

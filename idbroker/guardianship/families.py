@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from idbroker.accounts.entries import has_died
 from idbroker.accounts.families import Kinship, KnownChild, Word
 from idbroker.ages import comes_of_age
 from idbroker.events import Event, Events
@@ -50,10 +49,12 @@ class RegisteredFamilies:
         guardian = Guardian(person=person, identity=identity, language=visit.language)
         found = self.judging.registers.about(guardian, number, visit.clinic, visit.now)
         kinship = self._said([known.tie for known in self.judging.known(found)], guardian, visit)
+        # Of who is barred, and of nobody we know, too: a read less would tell by its time who is hidden, or known here.
+        ward = self.judging.records.accounts.known(number) or ""
+        died = self.judging.records.died(ward, visit.clinic.id)
         if kinship.word is Word.BARRED:
             return kinship
-        ward = self.judging.records.accounts.known(number)
-        if ward is not None and has_died(self.judging.records.enrolments.find(ward, visit.clinic.id)):
+        if died:
             return Kinship(Word.BARRED, "deceased")
         return Kinship(Word.UNSURE, "down") if found.down else kinship
 

@@ -17,11 +17,12 @@ from idbroker.guardianship.tie import MANDATE
 from idbroker.messages.message import Channel
 from idbroker.numbers import parse
 from idbroker.web.mine import TOLD
-from tests.accounts.asking_house import APPROVAL, AUTOMATIC, MAIL, OFF, AskingHouse, cpr
+from tests.accounts.asking_house import APPROVAL, AUTOMATIC, MAIL, OFF, PASSWORD, AskingHouse, cpr
 from tests.accounts.desk_house import EMIL
 from tests.accounts.kin_house import KinHouse, emil, kin_house, sent_off, typed
 from tests.accounts.wards import DECIDED, STRANGER, by_password, child, claimed
 from tests.conftest import NOW
+from tests.store.crowd import statements
 
 TWIN = parse(cpr(date(2017, 8, 14), 4102), "DK", now=NOW.date())
 GROWING = parse(cpr(date(2011, 11, 23), 4100), "DK", now=NOW.date())  # fifteen tomorrow
@@ -303,3 +304,39 @@ def test_a_registers_no_ends_what_was_approved(kin: KinHouse) -> None:
     sent_off(typed(barred.guardian()))
 
     assert ended == [(kin.emil, kin.anna, "care_order")]
+
+
+@pytest.mark.parametrize("why", ["no_custody", "care_order", "withdrawn"])
+def test_a_no_to_one_parent_ends_nothing_of_the_others(kin: KinHouse, why: str) -> None:
+    """What the clinic has approved for Anna, noted and opened stays when a register bars somebody else of her child."""
+    kin.knows(emil())
+    sent_off(kin.guardian().post(who="0"))
+    kin.asking.letter(Channel.EMAIL)
+    before = kin.enrolment(), child(kin.asking), kin.noted()
+    ended: list[str] = []
+    barring = replace(kin, question=replace(kin.question, ending=lambda _one, who, _why, _now: ended.append(who)))
+    kin.folk.ties[kin.asking.proved(STRANGER).person] = (emil(barred=why),)
+
+    assert sent_off(typed(barring.guardian(number=STRANGER))).page == "waiting"
+
+    assert (kin.enrolment(), child(kin.asking), kin.noted()) == before
+    assert ended == []
+    assert by_password(kin.asking).now is None
+
+
+def test_a_barred_child_is_as_much_work_as_anothers(kin: KinHouse) -> None:
+    """By the statements that the database is sent nobody tells a child who is hidden from them from one who is taken.
+
+    Nine, whichever it is: two of them write. A claim that is new is some ten writes, and told to the clinic.
+    """
+    kin.asking.enrolled(kin.emil, Standing.APPROVED, **DECIDED)  # type: ignore[arg-type]
+    counts = []
+    for tie in (None, None, *(emil(**NOT_SHOWN[one]) for one in BARRED)):
+        kin.knows(*([] if tie is None else [tie]))
+        walk = typed(kin.guardian()).post(email=MAIL)
+        walk = walk.code(Channel.EMAIL) if walk.page == "code" else walk
+        walk = walk.post(do="yes").post(password=PASSWORD)
+        counts.append([what.split()[:3] for what, _ in statements(kin.asking.desk_house.durable, walk.post)])
+
+    assert all(sorted(one) == sorted(counts[1]) for one in counts[1:]), "the first makes Anna's account"
+    assert len(counts[1]) == 9
