@@ -25,11 +25,10 @@ from idbroker.session import new_secret as new_session_secret
 from idbroker.signon import Signon
 from idbroker.steps import Answered, GoTo, Opened, Show, Step
 from idbroker.transaction import Notice, PendingForm, Stage, Transaction
-from idbroker.turns import LONGEST, TRANSACTION_LIFE
+from idbroker.turns import KEPT, ends_at, with_typed
 from idbroker.visitor import Device, Kind, Visitor
 from idbroker.waits import Waits
 
-_TRIES = 5
 _WISHES = ("", "self", "child")
 
 
@@ -95,7 +94,7 @@ class Broker:
         if request.essential_acr and not self.ways(transaction):
             error = OAuthError("unmet_authentication_requirements", "No way to sign in here reaches the level")
             raise self.moves.refusal(request, error)
-        return Opened(kept=self.transactions.put(transaction.id, transaction, TRANSACTION_LIFE), secret=secret)
+        return Opened(kept=self.transactions.put(transaction.id, transaction, KEPT), secret=secret)
 
     def _answer_from(self, kept: Kept[Session], transaction: Transaction, secret: str) -> Opened | Answered | None:
         request = transaction.request
@@ -111,7 +110,8 @@ class Broker:
         if asks:
             if "none" in request.prompt:
                 raise self.moves.refusal(request, OAuthError("interaction_required", "The person has to be asked"))
-            return Opened(kept=self.transactions.put(begun.id, begun, TRANSACTION_LIFE), secret=secret)
+            begun = replace(begun, known_at=begun.opened_at)
+            return Opened(kept=self.transactions.put(begun.id, begun, KEPT), secret=secret)
         code = self.signon.again(kept, request, client, clinic, acts_for(begun))
         if code is None:
             return None
@@ -139,27 +139,41 @@ class Broker:
         Raises NotFound, Gone or WrongBrowser: a link to somebody else's transaction, followed in
         another browser, would otherwise sign that person in to the wrong place (ASVS 7.2.4; E1).
         """
+        kept = self._begun_by(name, secret)
+        if self._is_late(kept.value):
+            raise Gone("its time is up")
+        return kept
+
+    def _begun_by(self, name: str, secret: str | None) -> Kept[Transaction]:
         kept = self.transactions.get(name) if len(name) == 22 else None
         if kept is None:
             raise Gone("no such transaction, or its time is up")
         if not secret or not hmac.compare_digest(_hash(secret), kept.value.binding):
-            raise WrongBrowser("the cookie is another browser's or is missing")
-        unfinished = kept.value.outcome is None
-        if unfinished and self.moves.clock.now() - kept.value.opened_at > LONGEST:
-            raise Gone("it has been open for too long")
+            raise WrongBrowser("the cookie is another browser's or is missing", client_id=kept.value.request.client_id)
         return kept
+
+    def _is_late(self, transaction: Transaction) -> bool:
+        return transaction.outcome is None and self.moves.clock.now() >= ends_at(transaction)
+
+    def late(self, name: str, secret: str | None) -> Kept[Transaction]:
+        """Return a transaction whose time was up a moment ago, for a form that comes late. Raises what `load` does."""
+        kept = self._begun_by(name, secret)
+        if not self._is_late(kept.value):
+            raise Gone("it has ended meanwhile")
+        return kept
+
+    def came_late(self, kept: Kept[Transaction], page: str, typed: Mapping[str, str]) -> Transaction:
+        """Return it open again after a form that came late: nothing of that was done, what was typed is kept."""
+        self.waits.drop(kept.value)
+        return self.moves.came_late(kept, page, typed)
 
     def say_in(self, kept: Kept[Transaction], language: str, typed: Mapping[str, str] | None = None) -> Transaction:
         """Return the transaction in another language of its clinic, with what was typed on its form so far."""
-        newest: Kept[Transaction] | None = kept
-        for _ in range(_TRIES):
-            if newest is None:
-                raise Gone("the transaction ended meanwhile")
-            spoken = _with_typed(replace(newest.value, language=language), kept.value, typed or {})
-            if self.transactions.swap(spoken.id, newest.raw, spoken, TRANSACTION_LIFE):
-                return spoken
-            newest = self.transactions.get(spoken.id)
-        return kept.value
+
+        def spoken(newest: Transaction) -> Transaction:
+            return with_typed(replace(newest, language=language), kept.value, typed or {})
+
+        return self.moves.amended(kept, spoken)
 
     def choose(
         self, kept: Kept[Transaction], provider: str, nonce: str, visitor: Visitor, device: Device | None = None
@@ -226,7 +240,7 @@ class Broker:
             # What the eID sent is spent: a reload leads to the choice, instead of waiting for nobody.
             with contextlib.suppress(StoreError):
                 reopened = claimed.value.reopened(Notice(key="e.failed", provider=provider))
-                self.transactions.swap(reopened.id, claimed.raw, reopened, TRANSACTION_LIFE)
+                self.transactions.swap(reopened.id, claimed.raw, reopened, KEPT)
             raise
 
     def _taken(
@@ -268,7 +282,7 @@ class Broker:
         except Exception:
             # Nothing of it counts: the same page is there for another press.
             with contextlib.suppress(StoreError):
-                self.transactions.swap(kept.value.id, claimed.raw, kept.value, TRANSACTION_LIFE)
+                self.transactions.swap(kept.value.id, claimed.raw, kept.value, KEPT)
             raise
 
     def returned(
@@ -360,14 +374,6 @@ class Broker:
 def _at_terms(transaction: Transaction) -> bool:
     """Tell whether terms are to be accepted before anything begins."""
     return transaction.stage is Stage.OPEN and transaction.form is not None
-
-
-def _with_typed(transaction: Transaction, shown: Transaction, typed: Mapping[str, str]) -> Transaction:
-    """Return it with the form filled in as it was left, if that is the form that was shown (WCAG 3.3.7)."""
-    form = transaction.form
-    if form is None or form != shown.form or form.action is not None:
-        return transaction
-    return replace(transaction, form=replace(form, values={**form.values, **typed}))
 
 
 def _hash(secret: str) -> str:

@@ -67,10 +67,17 @@ class Gone(PersonError):
 
 
 class WrongBrowser(PersonError):
-    """The browser is not the one that began this transaction (login CSRF, session fixation)."""
+    """The browser is not the one that began this transaction (login CSRF, session fixation).
+
+    The page names the service, and offers the way back to it.
+    """
 
     code = "wrong_browser"
     status = 400
+
+    def __init__(self, detail: str = "", *, client_id: str | None = None) -> None:
+        super().__init__(detail)
+        self.client_id = client_id
 
 
 class BadLink(PersonError):

@@ -120,6 +120,15 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What somebody had filled in on a page when its time was up: for the same person, after another proof."""
+
+    person: str
+    page: str
+    values: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the client was told through the browser, and when."""
 
@@ -138,7 +147,9 @@ class Transaction:
     was told at the end, so that a repeated last step gets the same answer. `wish` is what the person came
     for besides signing in: `self` or `child`, to register; `accepted` the version of the clinic's terms that
     was accepted before the proof; `claimed` the person whose password was typed here, and waits for an eID. `about`
-    is who it was said to be about, `away` the register at whose own page the person chooses that.
+    is who it was said to be about, `away` the register at whose own page the person chooses that. `moved_at` is when
+    the person last did something here, `known_at` since when it is known, or half known, who somebody is; `left` is
+    what they had filled in when the time was up.
     """
 
     id: str
@@ -162,6 +173,9 @@ class Transaction:
     claimed: str | None = None
     about: About | None = None
     away: str | None = None
+    moved_at: datetime | None = None
+    known_at: datetime | None = None
+    left: Typed | None = None
 
     def proving(
         self,
@@ -192,7 +206,14 @@ class Transaction:
         )
 
     def asking(self, proof: Proof, state: bytes, form: PendingForm) -> Transaction:
-        """Move on: the person is known, and is asked something."""
+        """Move on: the person is known, and is asked something.
+
+        What was filled in before the time was up is filled in again for the same person. The attack: somebody leaves
+        a page half filled in, and whoever signs in next in that browser would read it.
+        """
+        left = self.left if self.left is not None and self.left.person == proof.person else None
+        if left is not None and left.page == form.page:
+            form, left = replace(form, values={**form.values, **left.values}), None
         return replace(
             self,
             stage=Stage.PROVED,
@@ -204,6 +225,7 @@ class Transaction:
             notice=None,
             proof=proof,
             away=None,
+            left=left,
         )
 
     def gone_to(self, register: str, handle: str, state: bytes) -> Transaction:
@@ -241,7 +263,15 @@ class Transaction:
     def ended(self, stage: Stage, outcome: Outcome) -> Transaction:
         """Move to the end: what the eID gave is forgotten, what the browser was told is kept a while."""
         return replace(
-            self, stage=stage, provider_state=b"", form=None, wait=None, notice=None, proof=None, outcome=outcome
+            self,
+            stage=stage,
+            provider_state=b"",
+            form=None,
+            wait=None,
+            notice=None,
+            proof=None,
+            outcome=outcome,
+            left=None,
         )
 
     def answered(self, nonce: str, location: str) -> Transaction:

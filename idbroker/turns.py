@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from idbroker.clock import Clock
 from idbroker.errors import Gone
@@ -14,12 +14,14 @@ from idbroker.keeping import Kept, Shelf
 from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.signon import Signon
 from idbroker.steps import Already, Answered, GoTo, Show, Step
-from idbroker.transaction import Stage, Transaction
+from idbroker.transaction import Notice, Stage, Transaction, Typed
 
 TRANSACTION_LIFE = timedelta(minutes=30)  # from one move to the next
-LONGEST = timedelta(hours=1)  # however often somebody moves: a proof that waits must not grow old
+LONGEST = timedelta(hours=1)  # from the proof, however often somebody moves: one that waits must not grow old
+LATE = timedelta(minutes=30)  # after its end nothing goes on, but what a late form brings is not lost
+KEPT = TRANSACTION_LIFE + LATE
 REPEAT_LIFE = timedelta(seconds=60)
-_TRIES = 3
+_TRIES = 5
 _UNDER_WAY, _PAUSE, _PATIENCE = "under way", 0.05, 200  # ten seconds
 _ANSWERING = (Stage.PROVING, Stage.PROVED)
 
@@ -58,7 +60,7 @@ class Turns:
         if mark in kept.value.answers:
             return None
         marked = kept.value.answered(mark, _UNDER_WAY)
-        return self.transactions.swap(marked.id, kept.raw, marked, TRANSACTION_LIFE)
+        return self.transactions.swap(marked.id, kept.raw, self._timed(kept.value, marked), KEPT)
 
     def settled(self, name: str, mark: str) -> Step:
         """Wait for the request that has taken the same reply; return what came of it."""
@@ -93,9 +95,9 @@ class Turns:
         What the lookout wrote about the order meanwhile is nobody's press, and another language is no other
         step: the person's press counts all the same, whatever the order has come to.
         """
-        raw = kept.raw
+        raw, moved = kept.raw, self._timed(kept.value, moved)
         for _ in range(1 if self.strict else _TRIES):
-            swapped = self.transactions.swap(moved.id, raw, moved, TRANSACTION_LIFE)
+            swapped = self.transactions.swap(moved.id, raw, moved, KEPT)
             if swapped is not None:
                 return swapped
             now = self.transactions.get(moved.id)
@@ -103,6 +105,54 @@ class Turns:
                 return None
             raw = now.raw
         return None
+
+    def _timed(self, before: Transaction, moved: Transaction) -> Transaction:
+        """Return a move with its time; what the lookout learns is nobody's press, and renews nothing."""
+        now = self.clock.now()
+        known_at = (known_since(before) or now) if _knows(before, moved) else None
+        return replace(moved, moved_at=moved.moved_at if self.strict else now, known_at=known_at)
+
+    # ---- what is no step -------------------------------------------------------------------------
+
+    def amended(self, kept: Kept[Transaction], change: Callable[[Transaction], Transaction]) -> Transaction:
+        """Change what is no step, and renew the time, whatever else moves meanwhile."""
+        newest: Kept[Transaction] | None = kept
+        for _ in range(_TRIES):
+            if newest is None:
+                raise Gone("the transaction ended meanwhile")
+            amended = replace(change(newest.value), moved_at=self.clock.now())
+            if self.transactions.swap(amended.id, newest.raw, amended, KEPT):
+                return amended
+            newest = self.transactions.get(amended.id)
+        return kept.value
+
+    def more_time(self, kept: Kept[Transaction]) -> Transaction:
+        """Return it with its time running anew, at the wish of who sits there; nothing else changes."""
+        return self.amended(kept, lambda newest: newest)
+
+    def came_late(self, kept: Kept[Transaction], page: str, typed: Mapping[str, str]) -> Transaction:
+        """Return it open again after a form that came when its time was up: nothing of that was done.
+
+        While nobody had shown who they are, the same page is there with what was typed, to be pressed again. After
+        that the proof counts no more: who presses so late may be somebody else at the same screen. It takes a new
+        one, and what was typed comes back if that is of the same person.
+        """
+        transaction, proof = kept.value, kept.value.proof
+        at_form = transaction.form is not None and transaction.form.page == page
+        if known_since(transaction) is not None:
+            left = Typed(person=proof.person, page=page, values=typed) if proof is not None and typed else None
+            notice = Notice(key="t.anew.kept" if left else "t.anew")
+            moved = replace(transaction.reopened(notice), tried=transaction.tried, claimed=None, left=left)
+        elif at_form:
+            moved = with_typed(transaction, transaction, {**typed, "late": "1"})
+        else:
+            moved = replace(transaction.reopened(Notice(key="t.late")), tried=transaction.tried)
+        moved = replace(moved, moved_at=self.clock.now(), known_at=None)
+        if self.transactions.swap(moved.id, kept.raw, moved, KEPT) is None:
+            raise Gone("somebody else was faster")
+        return moved
+
+    # ---- several at once -------------------------------------------------------------------------
 
     def overtaken(self, name: str, nonce: str | None = None) -> Step:
         """Return the step that a faster request of the same browser led to."""
@@ -117,9 +167,54 @@ class Turns:
         return GoTo(transaction=transaction, url=url) if url else self.where_now(transaction)
 
 
+def ends_at(transaction: Transaction) -> datetime:
+    """Return when a page of it closes, unless somebody moves."""
+    idle, last = (transaction.moved_at or transaction.opened_at) + TRANSACTION_LIFE, last_at(transaction)
+    return idle if last is None else min(idle, last)
+
+
+def last_at(transaction: Transaction) -> datetime | None:
+    """Return when it ends however often somebody moves; None while nobody has shown who they are.
+
+    Whoever is slow before that may take as long as they like (WCAG 2.2.1): no more is lost than a request. The attack
+    is after it: somebody shows who they are, walks away from the screen, and whoever sits down next moves on.
+    """
+    since = known_since(transaction)
+    return None if since is None else since + LONGEST
+
+
+def known_since(transaction: Transaction) -> datetime | None:
+    """Return since when it is known, or half known, who somebody is; also by an app that waits for its browser."""
+    proof = transaction.wait.proof if transaction.wait is not None else None
+    return transaction.known_at or (proof.proved_at if proof is not None else None)
+
+
+def with_typed(transaction: Transaction, shown: Transaction, typed: Mapping[str, str]) -> Transaction:
+    """Return it with the form filled in as it was left, if that is the form that was shown (WCAG 3.3.7)."""
+    form = transaction.form
+    if form is None or form != shown.form or form.action is not None:
+        return transaction
+    return replace(transaction, form=replace(form, values={**form.values, **typed}))
+
+
+def _knows(before: Transaction, moved: Transaction) -> bool:
+    """Tell whether it is known, or half known, who somebody is: also by a password that waits for its code.
+
+    A provider that comes to another page than the one it began with has taken something for true.
+    """
+    match moved.stage:
+        case Stage.PROVED:
+            return True
+        case Stage.PROVING if before.stage is Stage.PROVING and before.handle == moved.handle:
+            further = moved.form is not None and (before.form is None or before.form.page != moved.form.page)
+            return further or before.known_at is not None
+        case _:
+            return moved.claimed is not None
+
+
 def _same_step(before: Transaction, now: Transaction) -> bool:
-    """Tell whether nothing but the order in the app and the language has changed."""
-    spoken = replace(now, language=before.language)
+    """Tell whether nothing but the order in the app, the language and the time has changed."""
+    spoken = replace(now, language=before.language, moved_at=before.moved_at)
     if before.wait is None or now.wait is None:
         return spoken == before
     return replace(spoken, wait=before.wait, provider_state=before.provider_state, handle=before.handle) == before

@@ -20,7 +20,7 @@ from idbroker.moves import Moves, new_handle
 from idbroker.providers import Asked, Progress, Wait
 from idbroker.steps import Show, Step
 from idbroker.transaction import PendingWait, Stage, Transaction, Transient
-from idbroker.turns import TRANSACTION_LIFE
+from idbroker.turns import KEPT
 from idbroker.visitor import Device, Visitor
 
 RENEWED = timedelta(minutes=15)
@@ -367,7 +367,7 @@ class Waits:
             moved = replace(transaction, wait=change(wait), provider_state=state_now, handle=handle_now)
             if moved == transaction and newest is not kept:
                 return newest
-            swapped = self.moves.transactions.swap(moved.id, newest.raw, moved, TRANSACTION_LIFE)
+            swapped = self.moves.transactions.swap(moved.id, newest.raw, moved, KEPT)
             if swapped is not None:
                 return swapped
             newest = self.moves.transactions.get(transaction.id)

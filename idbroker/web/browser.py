@@ -72,9 +72,10 @@ class Cookies:
         return TransactionCookie.read(text) if text else None
 
     def keep_transaction(self, request: Request, response: Response, name: str, cookie: TransactionCookie) -> None:
-        """Set the cookie of a new transaction; of more than eight the oldest goes."""
-        prefix = self._name("t-")
-        others = {n: TransactionCookie.read(v) for n, v in request.cookies.items() if n.startswith(prefix)}
+        """Set the cookie of a transaction; of more than eight the oldest goes."""
+        prefix, own = self._name("t-"), self._name(f"t-{name[:8]}")
+        found = {n: v for n, v in request.cookies.items() if n.startswith(prefix) and n != own}
+        others = {n: TransactionCookie.read(v) for n, v in found.items()}
         by_age = sorted(others, key=lambda n: others[n].made_at if others[n] else 0)  # type: ignore[union-attr]
         for stale in by_age[: max(0, len(by_age) - MOST_TRANSACTIONS + 1)]:
             self._drop(response, stale)

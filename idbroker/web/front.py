@@ -154,7 +154,7 @@ class _Answers:
     """What a person is told when something goes wrong."""
 
     def __init__(self, site: Site) -> None:
-        self._screens = Screens(site)
+        self._screens, self._clients = Screens(site), site.clients
 
     def gone(self, error: Gone) -> Response:
         try:
@@ -167,7 +167,13 @@ class _Answers:
         # Who comes back from an eID began in a browser that keeps cookies: this is another, and maybe new.
         began_elsewhere = request.path.startswith("/callback/") or bool(request.cookies)
         problem = Problem.BROWSER if began_elsewhere else Problem.COOKIE
-        return self._screens.problem(problem, status=error.status)
+        try:
+            # Whoever was sent the address learns which service it is of, and nothing of who began, or how far
+            # they are (0014): the words are the same at every step, and in this browser's own language.
+            client = self._clients.find(error.client_id) if error.client_id else None
+        except StoreError as away:
+            return self.store_away(away)
+        return self._screens.problem(problem, status=error.status, client=client)
 
     def bad_link(self, error: BadLink | OAuthError) -> Response:
         _log.info("request_refused", endpoint=request.endpoint, code=error.code, detail=error.detail)

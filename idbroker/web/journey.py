@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -22,6 +23,7 @@ from idbroker.visitor import Device
 from idbroker.web.browser import TransactionCookie
 from idbroker.web.forms import typed
 from idbroker.web.headers import see_other
+from idbroker.web.lasting import Lasting
 from idbroker.web.screens import Screens
 from idbroker.web.site import Site
 from idbroker.web.steering import Steering, is_our_nonce, mint_nonce, page_of, posted_fields, shown_by
@@ -67,6 +69,7 @@ class _Walk:
         self._site = site
         self._screens = Screens(site)
         self._steering = Steering(site)
+        self._lasting = Lasting(site)
 
     # ---- cross-site posts ------------------------------------------------------------------------
 
@@ -199,19 +202,29 @@ class _Walk:
 
     def post(self, name: str, page: str, fields: Parameters) -> Response:
         """Do what a form of ours asks. A form that is not ours (CSRF) does nothing but show the page."""
-        kept, cookie = self._steering.load(name)
+        try:
+            kept, cookie = self._steering.load(name)
+        except Gone:
+            return self._lasting.late(name, page, fields)
         nonce = fields.get("_n", "")
         again = f"reply:{nonce}" in kept.value.answers  # a second press: it leads where the first has led
         if not again and not is_our_nonce(nonce, cookie.secret, "" if page == "choose" else shown_by(kept.value)):
             asked = kept.value.stage is Stage.PROVED
             return see_other(f"/t/{name}/{page_of(kept.value) if asked else 'choose'}")
+        if fields.get("do") == "more":
+            return self._lasting.more(kept)
+        if fields.get("do") == "late":  # another tab has asked for more time meanwhile
+            return see_other(f"/t/{name}/{page_of(kept.value)}")
         asks_more = fields.get("do") == "forgot" and page == "password"
         if "lang" in fields or asks_more:
             spoken = self._screens.offered(kept.value, fields.get("lang", kept.value.language))
             at_form = kept.value.form is not None and kept.value.form.page == page
             self._site.broker.say_in(kept, spoken, typed(page, fields) if at_form else {})
             own = "forgot" if asks_more else "register" if page == "register" else page_of(kept.value)
-            return see_other(f"/t/{name}/{own}")
+            response = see_other(f"/t/{name}/{own}")
+            # The page that says that the time is up knows no more than the cookie.
+            self._site.cookies.keep_transaction(request, response, name, replace(cookie, language=spoken))
+            return response
         response = self._steering.answer(self._posted(kept, page, fields, nonce))
         if page == "terms":
             self._remember_terms(response, name)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date
+from datetime import date, datetime, tzinfo
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -49,6 +49,7 @@ _HREF = re.compile(r"https?://.+|/(?!/).*|[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:.*|#.
 # The MitID button has closed texts, in Danish and English only.
 _FOREIGN = {"c.mitid": {"sv": "en", "fi": "en", "nb": "en"}}
 _PROBLEM_TEXTS = {Problem.BROWSER: "b.e.browser"}
+_AGAIN = (Problem.BROWSER, Problem.COOKIE)
 _DOCUMENT_TITLES = {"help": "g.help", "privacy": "g.priv", "accessibility": "g.a11y"}
 
 
@@ -103,6 +104,10 @@ class Pages:
         """Return the words of a waiting page by themselves."""
         return self._words.say(key, language, country, eid=eid)
 
+    def open_until(self, ends: datetime, zone: tzinfo, language: str) -> str:
+        """Return the words of how long a page is open by themselves."""
+        return self._words.say("t.open", language, time=clock_time(ends, zone, language))
+
     def already(self, view: WayBackView) -> str:
         """Return x.in: you are already logged in."""
         say = self._say(view.frame)
@@ -149,7 +154,7 @@ class Pages:
         if view.ref:
             paragraphs.append(say("x.ref", ref=named(view.ref)))
         ways_on = [(view.retry_href, say("x.retry"))] if view.retry_href else []
-        ways_on += self._onward(view.frame, view.back_href, "x.in.go")
+        ways_on += self._onward(view.frame, view.back_href, "t.again" if view.problem in _AGAIN else "x.in.go")
         return self._page("plain", view, say(f"{view.problem}.h1", **known), paragraphs=paragraphs, ways_on=ways_on)
 
     def form_post(self, view: FormPostView) -> str:
@@ -206,7 +211,7 @@ class Pages:
     def _page(self, template: str, view: Any, h1: str, *, title: str | None = None, **more: Any) -> str:
         frame: Frame = view.frame
         say = self._say(frame)
-        time = clock_time(frame.open_until, frame.zone, frame.language) if frame.open_until else None
+        open_until = self.open_until(frame.open_until, frame.zone, frame.language) if frame.open_until else None
         full_title = " – ".join(part for part in (title or h1, frame.service) if part)
         values = {
             "posts": False,
@@ -219,7 +224,7 @@ class Pages:
             "say": say,
             "h1": h1,
             "title": f"SANDBOX · {full_title}" if self._sandbox else full_title,
-            "open_until": time,
+            "open_until": open_until,
             "cancel": say("g.cancel", service=named(frame.service)) if frame.service else say("g.back"),
             "phone": telephone(frame.phone) if frame.phone and frame.clinic else None,
             "either": partial(_either, say),

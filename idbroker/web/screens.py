@@ -19,8 +19,8 @@ from idbroker.oidc.authorize import AuthorizationResponse
 from idbroker.providers import App
 from idbroker.request import SigninRequest
 from idbroker.transaction import Notice, PendingForm, PendingWait, Transaction
-from idbroker.turns import TRANSACTION_LIFE
 from idbroker.web import views, young
+from idbroker.web.closing import closing
 from idbroker.web.headers import origin_of, page_headers, see_other
 from idbroker.web.site import Site
 from idbroker.words import negotiate
@@ -224,8 +224,8 @@ class Screens:
             help_href=clinic.help_url,
             privacy_href=clinic.privacy_url,
             cancel_href=f"/t/{transaction.id}/cancel" if live else None,
-            open_until=transaction.opened_at + TRANSACTION_LIFE if live else None,
             zone=clinic.zone,
+            **closing(transaction if live else None, self._site.clock.now()),
         )
 
     def _notice(self, notice: Notice) -> views.Notice:
@@ -255,7 +255,7 @@ class Screens:
     def gone(self, client_id: str | None, language: str | None) -> Response:
         """Show that the time is up, with the way back to the service if we still know which."""
         client = self._site.clients.find(client_id) if client_id else None
-        frame = self._plain_frame(client, language if language in LANGUAGES else None)
+        frame = self._plain_frame(client, self.language([language or ""]))
         back = client.way_back if client else None
         return self._page(self._site.pages.gone(views.WayBackView(frame=frame, back_href=back)), status=410)
 

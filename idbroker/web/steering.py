@@ -37,7 +37,19 @@ class Steering:
         try:
             return self._site.broker.load(name, cookie.secret), cookie
         except Gone as error:
-            raise Gone(error.detail, client_id=cookie.client_id, language=cookie.language) from error
+            raise self.gone(error, cookie) from error
+
+    def late(self, name: str) -> tuple[Kept[Transaction], TransactionCookie]:
+        """Return a transaction whose time was up a moment ago, and its cookie. Raises what Broker.load does."""
+        cookie = self._site.cookies.transaction(request, name) or _NO_COOKIE
+        try:
+            return self._site.broker.late(name, cookie.secret), cookie
+        except Gone as error:
+            raise self.gone(error, cookie) from error
+
+    def gone(self, error: Gone, cookie: TransactionCookie) -> Gone:
+        """Return the error with what the cookie knows of the way back."""
+        return Gone(error.detail, client_id=cookie.client_id, language=cookie.language)
 
     def visitor(self) -> Visitor:
         """Return the browser in front of us, as eIDs in apps are told."""

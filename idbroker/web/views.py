@@ -22,8 +22,9 @@ class Frame:
     `languages` are those of the switch. A page with a form of its own switches by posting it; any
     other is asked for again at `switch_path` with `switch_fields` and `lang`, or has no switch.
     `country` is the clinic's market. Help, privacy and accessibility default to our own pages.
-    `open_until` is shown as a clock time in `zone`. `about` is the name of whom somebody acts for here ("" if it
-    is not known), who may be changed by the page's own form (`do` = person).
+    `open_until` is shown as a clock time in `zone`, `left` is seconds until then; with `last` no more can be had.
+    `about` is the name of whom somebody acts for here ("" if it is not known), who may be changed by the page's own
+    form (`do` = person).
     """
 
     language: str
@@ -37,6 +38,8 @@ class Frame:
     accessibility_href: str | None = None
     cancel_href: str | None = None
     open_until: datetime | None = None
+    left: int = 0
+    last: bool = False
     zone: tzinfo = UTC
     about: str | None = field(default=None, repr=False)
     switch_path: str | None = None

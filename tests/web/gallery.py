@@ -97,7 +97,7 @@ def all_pages(pages: Pages, language: str) -> dict[str, str]:
 
 
 def _forms(pages: Pages, language: str) -> dict[str, str]:
-    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT)
+    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT, left=1800)
     plain = ChooseView(frame=within, action="/t/abc/choose", nonce="n1", ways=(WAYS[0], WAYS[3]))
     down = (way("mitid", "MitID", last_used=True, note_down=True), *WAYS[1:])
     cpr = FormView(frame=within, action="/t/abc/cpr", nonce="n1", page="cpr", eid="MitID")
@@ -131,10 +131,10 @@ def _forms(pages: Pages, language: str) -> dict[str, str]:
 def form_view(language: str, name: str, **changes: object) -> FormView:
     """Return one of FORMS, in a frame with these changes."""
     filled = FORMS[name]
-    usual = {"cancel_href": "/t/abc/cancel", "open_until": MOMENT, "about": filled.about}
+    usual = {"cancel_href": "/t/abc/cancel", "open_until": MOMENT, "left": 1800, "about": filled.about}
     within = frame(language, **{**usual, **changes})
     if not filled.posts:
-        within = replace(within, cancel_href=None, open_until=None, switch_path="/page")
+        within = replace(within, cancel_href=None, open_until=None, left=0, switch_path="/page")
     return FormView(
         frame=within,
         action=f"/t/abc/{filled.page}" if filled.posts else "",
@@ -150,7 +150,7 @@ def form_view(language: str, name: str, **changes: object) -> FormView:
 
 def wait_view(language: str, name: str = "wait-scan") -> WaitView:
     """Return one of WAITS; its path is its own, so that the server knows what to say of it."""
-    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT)
+    within = frame(language, cancel_href="/t/abc/cancel", open_until=MOMENT, left=1800)
     app = WAYS[1] if WAITS[name]["device"] is Device.OTHER else WAYS[2]
     eid = app.title.split()[0]
     return WaitView(frame=within, base=f"/t/{language}-{name}", nonce="n1", way=app, eid=eid, **WAITS[name])

@@ -13,27 +13,45 @@ from tests.web.walking import approved, at_mitid, language_of, name_of
 
 @pytest.mark.parametrize("visited", [True, False])
 def test_back_in_another_browser(door: Door, visited: bool) -> None:
-    """B6, 1.12: the answer in another browser: words for it, no code; the first browser still completes."""
+    """B6, 1.12, D4: the answer in another browser: words for it, the way back, no code; the first still completes."""
     first, second = door.browser("en"), door.browser("en")
     if visited:
         second.authorize()
-    back = approved(first, at_mitid(first))
+    back = approved(first, at_mitid(first, client_id="another"))
     page = second.fetch(back)
 
     assert (page.status_code, page.headers.get("Location")) == (400, None)
-    assert "Go back to the one you started in. It is waiting for you." in words_of(page)
+    assert "If the other one is still open, go back to it. Otherwise start again." in words_of(page)
+    assert "https://record.test/start" in page.text
     assert "code" in answer_of(first.fetch(back))
+    assert words_of(second.fetch(back)) == words_of(page)  # whoever was sent the address does not see how far it is
 
 
 def test_cookies_blocked(door: Door) -> None:
-    """G18: a browser that keeps no cookies gets words for it at once, and no loop."""
+    """G18, D4: a browser that keeps no cookies gets words for it at once, and no loop; the service is a press away."""
     browser = door.browser("en")
-    begun = browser.fetch(authorize_url())
+    begun = browser.fetch(authorize_url(client_id="another"))
     browser.session.cookies.clear()
     page = browser.fetch(begun.headers["Location"])
 
     assert (page.status_code, page.headers.get("Location")) == (400, None)
-    assert "Your browser does not keep cookies for this page." in words_of(page)
+    assert "The cookies of this login are gone, or you started in another browser." in words_of(page)
+    assert "Log in to The record again" in words_of(page)
+    assert "https://record.test/start" in page.text
+
+
+def test_the_address_of_a_sign_in_tells_a_stranger_nothing(door: Door) -> None:
+    """E1, 0014: whoever was sent it learns the service: not the language, the door, or how far its person is."""
+    browser, stranger = door.browser("da"), door.browser("en")
+    page = browser.authorize(client_id="another", door="visits")
+    seen = [words_of(stranger.fetch(page.url))]
+    browser.press(page, provider="mitid")
+    seen.append(words_of(stranger.fetch(page.url)))
+    browser.fetch(f"/t/{name_of(page)}/cancel")
+    seen.append(words_of(stranger.fetch(page.url)))
+
+    assert len(set(seen)) == 1
+    assert "The record" in seen[0]
 
 
 def test_the_answer_again_is_the_same_redirect(door: Door) -> None:
@@ -174,12 +192,7 @@ def test_too_late(door: Door) -> None:
     choice = browser.authorize(client_id="another")
     back = approved(browser, browser.press(choice, provider="mitid"))
     door.clock.move(timedelta(minutes=31))
-    for page in (
-        browser.get(choice.url),
-        browser.press(choice, provider="mitid"),
-        browser.fetch(back),
-        browser.get(f"/t/{name_of(choice)}/cancel"),
-    ):
+    for page in (browser.get(choice.url), browser.fetch(back), browser.get(f"/t/{name_of(choice)}/cancel")):
         assert (page.status_code, language_of(page)) == (410, "sv")
         assert "https://record.test/start" in page.text
         assert "The record" in words_of(page)

@@ -152,7 +152,7 @@ def test_the_app_leads_to_another_browser(door: AppDoor) -> None:
     elsewhere = other.get(back or "")
     door.until(browser, page, "go", value=True)
 
-    assert "Go back to the one you started in. It is waiting for you." in words_of(elsewhere)
+    assert "If the other one is still open, go back to it. Otherwise start again." in words_of(elsewhere)
     assert "code=" not in elsewhere.headers.get("Location", "")
     assert "code" in answer_of(browser.press(page, do="check"))
 
@@ -217,7 +217,7 @@ def test_news_are_for_this_browser_alone(door: AppDoor) -> None:
 
     assert foreign.json() == gone.json() == {"to": "wait"}
     assert [one.headers["Cache-Control"] for one in (foreign, gone)] == ["no-store", "no-store"]
-    assert "Allow them and try again" in words_of(other.get(page.url))
+    assert "allow cookies for this page" in words_of(other.get(page.url))
     assert browser.get(f"/t/{'x' * 22}/wait").status_code == 410
     for name in ("qr", "qr.stream", "open"):
         assert other.fetch(_beside(page, name)).status_code == 400

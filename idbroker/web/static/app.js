@@ -60,6 +60,59 @@
     number.setSelectionRange(caret, caret);
   });
 
+  // Five minutes before the page closes it asks whether somebody is still there; Escape is yes.
+  var more = find("#more"), form = find("#f");
+  if (more && more.showModal && form && form.elements._n) {
+    var ends, timer, seen, yes = find("#more-yes"), said = find("#more-n"), heading = find("#more-h").textContent;
+    var yesText = yes.textContent;
+    var press = function (what) { return new URLSearchParams({ _n: form.elements._n.value, do: what }); };
+    // What was typed is not lost where it may be kept, and is not left on the screen.
+    var closes = function () {
+      var field = document.createElement("input");
+      field.type = "hidden"; field.name = "do"; field.value = "late";
+      form.append(field);
+      HTMLFormElement.prototype.submit.call(form);
+    };
+    var look = function () {
+      clearTimeout(timer);
+      var left = ends - Date.now(), minutes = Math.ceil(left / 60000), last = "last" in more.dataset;
+      if (left <= 0) { closes(); return; }
+      if (minutes <= 5) {
+        // Whole minutes, said when they change: more would drown the button.
+        var text = (last ? more.dataset.ends : more.dataset.says).replace("{n}", minutes);
+        if (said.textContent !== text) said.textContent = text;
+        if (!more.open && !seen) {
+          seen = true;
+          find("#more-h").textContent = last ? more.dataset.h : heading;
+          yes.textContent = last ? more.dataset.ok : yesText;
+          if (find("#more-no")) find("#more-no").hidden = last;
+          more.showModal();
+          yes.focus();
+        }
+      }
+      timer = setTimeout(look, minutes <= 5 ? left % 60000 || 60000 : left - 300000);
+    };
+    var counts = function (left) { ends = Date.now() + left * 1000; seen = false; look(); };
+    var extend = function () {
+      more.close();
+      if ("last" in more.dataset) return;
+      fetch(form.getAttribute("action"), { method: "POST", body: press("more") })
+        .then(function (answer) { return answer.json(); })
+        .then(function (told) {
+          if (told.last) more.dataset.last = "";
+          find("#until").textContent = told.says;
+          counts(told.left);
+        })
+        .catch(function () { seen = false; timer = setTimeout(look, 3000); });  // away for a moment: asked again
+    };
+    yes.addEventListener("click", extend);
+    more.addEventListener("cancel", function (event) { event.preventDefault(); extend(); });
+    // A machine that slept, or a page come Back to, has not counted.
+    document.addEventListener("visibilitychange", function () { if (!document.hidden) look(); });
+    addEventListener("pageshow", function (event) { if (event.persisted) look(); });
+    counts(Number(more.dataset.left));
+  }
+
   // A code from a text message is filled in, never sent; an old one is not there when somebody comes Back.
   var code = find("#code[autocomplete]");
   if (code) {
