@@ -90,7 +90,7 @@ _MINE = {
 }
 _THIS = {"id": "h1", "at": SENT, "seen": SENT, "provider": "fallback", "eid": "", "services": "", "this": "1"}
 _THAT = {**_THIS, "id": "h2", "seen": LOCKED, "eid": "MitID", "services": "Min Lægeside, Patientportalen", "this": ""}
-_DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo Åberg", "role": ""}
+_DONE = {"at": SENT, "service": "", "provider": "fallback", "eid": "", "by": "Bo Åberg", "role": "", "times": ""}
 _SIGNED_IN = {**_DONE, "kind": "signin.granted", "service": "Min Lægeside", "provider": "mitid", "eid": "MitID"}
 _STAFF = {**_DONE, "service": "Havnens Læger", "provider": "", "by": "", "role": "carer"}
 _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
