@@ -105,8 +105,15 @@ _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {**_SIGNED_IN, "by": ""},
         *({**(_STAFF if kind.startswith(("patient.", "guardianship.")) else _DONE), "kind": kind} for kind in TOLD),
     ],
+    "others": [{**_STAFF, "kind": "patient.opened", "times": "3"}],
 }
-_NONE: Mapping[str, Sequence[Mapping[str, str]]] = {"kids": [], "consents": [], "clinics": [], "events": []}
+_NONE: Mapping[str, Sequence[Mapping[str, str]]] = {
+    "kids": [],
+    "consents": [],
+    "clinics": [],
+    "events": [],
+    "others": [],
+}
 _BARE = {**_NONE, "sessions": [_THIS]}
 _KIDS = {
     "age": "15",
