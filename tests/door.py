@@ -28,6 +28,7 @@ from idbroker.sandbox.faults import Faults
 from idbroker.sandbox.mitid import LIES, SimClient, make_mitid
 from idbroker.sandbox.people import SimPerson, cast
 from idbroker.web.front import make_web
+from tests.keystores import started
 from tests.sandbox.loopback import serve
 
 SECRET = "portal-secret"
@@ -237,7 +238,10 @@ def open_door(
                 id="idbroker", redirect_uris=(f"{address}/callback/mitid",), secret="upstream-secret"
             )
             house = open_house(
-                settings(address, mitid, clients or {}, store or {}, provider or {}), folder, clock=clock, sandbox=True
+                settings(address, mitid, clients or {}, store or {}, provider or {}),
+                started(folder, clock, sandbox=True),
+                clock=clock,
+                sandbox=True,
             )
             house.durable.migrate()
             built.append(house)

@@ -29,6 +29,7 @@ from idbroker.sandbox.mitid import LIES, SimClient, make_mitid
 from idbroker.sandbox.people import cast
 from idbroker.web.front import make_web
 from tests.door import CLIENT, Browser, Door
+from tests.keystores import started
 from tests.messages.gateway import Gateway, gateway
 from tests.messages.mail_servers import Real, real_server
 from tests.sandbox.loopback import serve
@@ -184,7 +185,7 @@ def open_fallback_door(
                 "clients": {"portal": portal, **{name: {**portal, **own} for name, own in (clients or {}).items()}},
                 **(more or {}),
             }  # fmt: skip
-            house = open_house(config.read(document), folder, clock=clock, sandbox=True)
+            house = open_house(config.read(document), started(folder, clock, sandbox=True), clock=clock, sandbox=True)
             house.durable.migrate()
             # Nothing goes but when a test says so: the courier of the house stays at home.
             vars(house.rooms.counter.messages)["start"] = lambda: None

@@ -28,6 +28,7 @@ from idbroker.clock import StoppedClock
 from idbroker.keyfiles import Disk, KeyFiles
 from idbroker.keyring import ensure_keys
 from idbroker.keyset import NEEDED, Chain
+from idbroker.store import open_durable
 from tests.conftest import NOW
 
 
@@ -41,6 +42,23 @@ def _made(chains: tuple[Chain, ...]) -> tempfile.TemporaryDirectory[str]:
 def key_folder(parent: Path, chains: tuple[Chain, ...] = NEEDED) -> Path:
     """Return a folder of keys as the first start leaves it at NOW."""
     return Path(shutil.copytree(_made(chains).name, parent / "keys"))
+
+
+@functools.cache
+def _started(sandbox: bool) -> tempfile.TemporaryDirectory[str]:
+    folder = tempfile.TemporaryDirectory()
+    ensure_keys(KeyFiles(Path(folder.name) / "keys"), StoppedClock(NOW), sandbox=sandbox)
+    durable = open_durable(f"sqlite:///{folder.name}/var/idbroker.db", StoppedClock(NOW))
+    durable.migrate()
+    durable.close()
+    return folder
+
+
+def started(folder: Path, clock: StoppedClock, *, sandbox: bool = False) -> Path:
+    """Return the folder with what a first start leaves in it, keys and tables; made anew if it is another day's."""
+    if clock.now() == NOW and not any((folder / name).exists() for name in ("keys", "var")):
+        shutil.copytree(_started(sandbox).name, folder, dirs_exist_ok=True)
+    return folder
 
 
 @functools.cache

@@ -35,6 +35,7 @@ from idbroker.staff.member import Actor, Member, Role
 from idbroker.web.front import make_web
 from idbroker.web.site import Site
 from tests.door import CLIENT
+from tests.keystores import started
 from tests.messages.mail_servers import Real, real_server
 
 ISSUER = "https://broker.test"
@@ -205,7 +206,7 @@ def open_office(
             "clients": {"portal": portal, **{name: {**portal, **own} for name, own in (clients or {}).items()}},
             **(more or {}),
         }
-        house = open_house(config.read(document), folder, clock=clock, sandbox=sandbox)
+        house = open_house(config.read(document), started(folder, clock, sandbox=sandbox), clock=clock, sandbox=sandbox)
         afterwards.callback(house.close)
         house.durable.migrate()
         # Nothing goes but when a test says so: the courier of the house stays at home.

@@ -27,6 +27,7 @@ from idbroker.sandbox.people import cast
 from idbroker.sandbox.suomifi import SimSuomiFi, make_suomifi
 from idbroker.web.front import make_web
 from tests.door import CLIENT, SECRET, VERIFIER, Browser, answer_of, form_of
+from tests.keystores import started
 from tests.sandbox.loopback import serve
 
 
@@ -167,7 +168,7 @@ def open_saml_door(
     def broker(address: str) -> WSGIApplication:
         house = open_house(
             settings(address, made["fi"], made["dk"], ear.address, provider or {}, clients or {}),
-            folder,
+            started(folder, clock, sandbox=True),
             clock=clock,
             sandbox=True,
         )

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import structlog
 from flask import Blueprint, Request, request
@@ -61,7 +62,7 @@ def api(engines: Engines, tallies: Tallies, repeatable: Shelf[Repeatable]) -> Ca
             gate=Gate(credentials=site.credentials, tallies=tallies),
             replay=Replay(shelf=repeatable),
             site=site,
-            document=json.dumps(document(site.issuer, operations)),
+            document=cache(lambda: json.dumps(document(site.issuer, operations))),
         )
         routes = Blueprint("api", __name__)
         # One route for all: whatever is asked below it, by whatever method, is answered in JSON.
@@ -88,7 +89,7 @@ class _Front:
     gate: Gate
     replay: Replay
     site: Site
-    document: str
+    document: Callable[[], str]  # made when somebody first asks: every worker would make it at every start
 
     def answer(self, rest: str) -> Response:
         """Answer one call, whatever comes of it."""
@@ -105,7 +106,7 @@ class _Front:
         method = "GET" if incoming.method == "HEAD" else incoming.method
         if path == _DOCUMENT and method == "GET":
             query(incoming, {})
-            return Written(status=200, headers={"Content-Type": "application/json"}, body=self.document)
+            return Written(status=200, headers={"Content-Type": "application/json"}, body=self.document())
         operation, names = self._operation(method, path)
         client, now = self.gate.client(incoming, operation.scope), self.site.clock.now()
         self.gate.count(client, ORDINARY, now)

@@ -35,6 +35,7 @@ from idbroker.sandbox.people import cast
 from idbroker.sandbox.sim_person import cpr, years_before
 from idbroker.web.front import make_web
 from tests.door import CLIENT, SECRET, Browser, Door, answer_of
+from tests.keystores import started
 from tests.sandbox.loopback import serve
 
 CLINIC: Mapping[str, Any] = {
@@ -273,7 +274,7 @@ def open_acting_house(
                 "clients": {"portal": portal, **{name: {**portal, **some} for name, some in (clients or {}).items()}},
                 **(more or {}),
             }
-            house = open_house(config.read(document), folder, clock=clock, sandbox=True)
+            house = open_house(config.read(document), started(folder, clock, sandbox=True), clock=clock, sandbox=True)
             house.durable.migrate()
             _always_asked(house, folk)
             built.append(house)
