@@ -22,6 +22,7 @@ from idbroker.staff.member import Role
 
 _TYPED = ("number", "country", "relation", "until")
 _LONGEST = 100
+_EXAMPLE = date(2027, 1, 31)
 # At which field what is wrong is said.
 _OF_RELATION = (WhyNot.GROWN, WhyNot.MANDATE, WhyNot.NO_POWERS, WhyNot.NOT_PLAIN, WhyNot.NOTHING)
 _AT = {**dict.fromkeys(_OF_RELATION, "relation"), WhyNot.PAST: "until"}
@@ -67,6 +68,7 @@ class _Guardians:
             patient=patient,
             lines=[self._line(one) for one in self._noting.of(here.actor, handle, here.now)],
             opens=opens,
+            example=_EXAMPLE,
             code_until=limits.code_until,
             relations=[one for one in _relations(here.clinic) if opens.by(one)],
             endings=ENDINGS,

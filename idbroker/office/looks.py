@@ -10,7 +10,7 @@ from typing import Any
 from idbroker import templates
 from idbroker.clinic import Clinic
 from idbroker.messages.addresses import display
-from idbroker.web.names import named, telephone
+from idbroker.web.names import dated, named, telephone
 from idbroker.words import NATIVE_NAMES, Words, calendar_date, clock_time
 
 
@@ -43,7 +43,7 @@ class Looks:
         country = clinic.country if clinic else None
 
         def day(moment: datetime) -> str:
-            return calendar_date(moment.astimezone(clinic.zone) if clinic else moment, language)
+            return dated(calendar_date(moment.astimezone(clinic.zone) if clinic else moment, language))
 
         def clock(moment: datetime) -> str:
             return clock_time(moment, clinic.zone, language) if clinic else f"{moment:%H:%M}"
@@ -53,7 +53,7 @@ class Looks:
             "say_in": lambda spoken, key, **more: self._said(spoken, country, key, **more),
             "day": day,
             "clock": clock,
-            "calendar": partial(calendar_date, language=language),
+            "calendar": lambda on: dated(calendar_date(on, language)),
             "language": language,
             "clinic": clinic,
             **values,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from idbroker.web.names import called, named, telephone
+from idbroker.web.names import called, dated, named, telephone
 from idbroker.web.views import FormView
 from idbroker.words import Words, calendar_date, clock_time
 
@@ -142,6 +142,7 @@ def filled(words: Words, view: FormView) -> dict[str, Any]:
         "tell": said,
         "clock": said.clock,
         "day": said.day,
+        "dated": lambda moment: dated(said.day(moment)),
         "value": lambda name: view.values.get(name, ""),
         "called": lambda name: called(name, view.frame.language),
         "problems": problems,

@@ -24,6 +24,11 @@ def named(name: object) -> Markup:
     return Markup('<b translate="no">{}</b>').format(name)
 
 
+def dated(day: str) -> Markup:
+    """Return a day that no line breaks: browsers break 2026-11-22 after a hyphen."""
+    return Markup('<span class="day">{}</span>').format(day)
+
+
 def telephone(number: str) -> Markup:
     """Return a telephone number that a phone can call."""
     dialled = re.sub(r"[^0-9+]", "", number)
