@@ -152,6 +152,15 @@ def test_staff_on_a_patients_screen_are_named() -> None:
     assert what not in said(providers=door)
 
 
+def test_a_service_that_does_not_hear_of_the_end_is_named() -> None:
+    """Where staff sign patients in, a portal that is told of no end shows a tablet's next reader its page (1.21.5)."""
+    what = "[clients.portal] assisted, and no backchannel_logout_uri: who is next at the tablet may see the patient's"
+    hears = {"assisted": "allowed", "backchannel_logout_uri": "https://portal.example.org/out"}
+
+    assert [note for note in said(clients_portal={"assisted": "allowed"}) if note.startswith(what)]
+    assert not [note for note in said(clients_portal=hears) if note.startswith(what)]
+
+
 def test_what_means_two_factors_may_be_said() -> None:
     """With the organisation's words for two factors nothing is remarked on."""
     assert said(staff={**ORGANISATION, "trusted_acr": ["mfa"]}) == USUAL

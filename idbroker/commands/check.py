@@ -135,9 +135,16 @@ def by_staff(settings: config.Settings) -> Iterator[Finding]:
         if client.assisted != "never":
             what = f"assisted = {client.assisted}: staff sign patients in here at level low, with nothing of theirs"
             yield f"clients.{client.id}", what
+            yield from ((f"clients.{client.id}", what) for what in deaf(client))
     dialled = (name for name, table in settings.providers.items() if getattr(table.settings, "telephone", False))
     for name in dialled:
         yield f"providers.{name}", "telephone = true: patients approve what somebody who rings them has begun"
+
+
+def deaf(client: Client) -> Iterator[str]:
+    """Say so where a service does not hear that staff have ended what they began on a tablet."""
+    if client.backchannel_logout_uri is None:
+        yield "assisted, and no backchannel_logout_uri: who is next at the tablet may see the patient's pages still"
 
 
 def helping(clinic: Clinic, doors: frozenset[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 
 from flask import Blueprint
 from werkzeug.wrappers import Response
@@ -51,6 +51,7 @@ class _Approvals:
             waiting=waiting,
             alike=[one for one in waiting if one.alike],
             titles=self._titles(),
+            iso=date.fromisoformat,
             said=_lines(told.values),
             values=told.values,
             errors=told.errors,

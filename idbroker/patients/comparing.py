@@ -18,7 +18,8 @@ from idbroker.numbers import birthdate_of
 class Difference:
     """One thing that differs: `what` is `name`, `birthdate`, `email` or `phone`; both as a page may show them.
 
-    Addresses that the patient has confirmed are theirs: of them a page shows as much as on My page.
+    Days are as ISO 8601 has them. Addresses that the patient has confirmed are theirs: of them a page shows as much as
+    on My page.
     """
 
     what: str

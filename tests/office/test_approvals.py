@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from idbroker.accounts.account import Standing
@@ -9,7 +11,7 @@ from idbroker.clinic import LANGUAGES
 from idbroker.messages.message import Channel
 from tests.office_door import Office
 from tests.office_door import text_of as plain
-from tests.patients.waiting import account_of, asked, records_of
+from tests.patients.waiting import account_of, asked, entry_of, records_of
 
 PAGE = "/staff/clinea/approvals"
 
@@ -44,6 +46,14 @@ def test_the_queue_in_words(office: Office) -> None:
     assert "the patient gave ••• 21, the list has +45 20 65 43 99" in said
     assert "+4520654321" not in said
     assert enrolment.person not in said
+
+
+def test_days_are_written_as_the_page_writes_them(office: Office) -> None:
+    """Birth dates that differ stand there as people write days in the page's language, not as machines do."""
+    asked(office, "vilma", entry=entry_of(office, "vilma", birthdate=date(1942, 5, 9)))
+    page = office.client("bo").get(f"{PAGE}?lang=da").text
+    assert "9.5.1942" in text_of(page)
+    assert "1942-05-09" not in page
 
 
 def test_who_is_shown_was_looked_at(office: Office) -> None:
