@@ -82,7 +82,10 @@ class Birthdays(Courier[Guardianship]):
             return False
         if clinic is None:
             return self.rows.tell(row.id, 0)  # a clinic that is gone tells nobody anything
-        left = row.limit_on - now.astimezone(clinic.zone).date()
+        wall = now.astimezone(clinic.zone)
+        if wall.time() < MORNING:
+            return False  # east of where it is evening yet the day has begun, and people sleep
+        left = row.limit_on - wall.date()
         nearest = next((days for days in DAYS if left <= timedelta(days=days)), None)
         if nearest is None or (row.told is not None and row.told <= nearest):
             return False

@@ -28,15 +28,13 @@ OWN_AGAIN = timedelta(seconds=40)
 OWN = frozenset({"local", "powers"})
 GRACE = timedelta(minutes=15)  # for a register that does not answer, once its word has run out
 _TIDY = timedelta(hours=1)
-_SAME = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silence:
-    """A register does not answer about one delegation: since its word ran out, and when it is asked again."""
+    """A register does not answer about one delegation, since its word ran out."""
 
     since: datetime
-    again_at: datetime
 
 
 @dataclass(kw_only=True, eq=False)
@@ -103,6 +101,7 @@ class Watch(Courier[Delegation]):
             case Refusal(reason=reason):
                 return self._ended(one, "register", reason)
             case Acting():
+                self.silences.take(one.grant)
                 self.delegations.checked(one.grant, _next_look(verdict, now))
                 return True
 
@@ -131,13 +130,16 @@ class Watch(Courier[Delegation]):
         return None if found.down and unsure else verdict
 
     def _unanswered(self, one: Delegation, now: datetime) -> bool:
-        """Let it go on for a while: a register's short break must not throw a family out of a visit."""
+        """Let it go on for a while: a register's short break must not throw a family out of a visit.
+
+        The silence is remembered until the register has answered: a worker that stops with this in its hands leaves a
+        later time to look, and must not have the quarter of an hour begin anew.
+        """
         kept = self.silences.get(one.grant)
-        goes_on = kept is not None and abs(one.check_at - kept.value.again_at) < _SAME
-        since = kept.value.since if kept is not None and goes_on else one.check_at
+        since = kept.value.since if kept is not None else one.check_at
         if now - since >= GRACE:
             return self._ended(one, "register", "unanswered")
-        self.silences.put(one.grant, Silence(since=since, again_at=now + SOON), GRACE + LEASE)
+        self.silences.put(one.grant, Silence(since=since), GRACE + LEASE)
         self.delegations.checked(one.grant, now + SOON)
         return True
 

@@ -18,7 +18,7 @@ from idbroker.guardianship.records import Guardianship, new_id
 from idbroker.messages import gsm
 from idbroker.messages.message import Channel
 from idbroker.words import read_texts
-from tests.fallback_door import FallbackDoor, open_fallback_door
+from tests.fallback_door import CLINIC, FallbackDoor, open_fallback_door
 
 BIRTHDAY = date(2026, 12, 1)
 NOON = timedelta(hours=11)  # UTC: noon in Copenhagen
@@ -113,6 +113,23 @@ def test_nobody_is_woken(door: FallbackDoor) -> None:
     assert on(door, 0, midnight + timedelta(minutes=1)) == []
     assert on(door, 0, eight - timedelta(minutes=61)) == []
     assert on(door, 0, eight) == [MOTHER, OWN]
+
+
+def test_nobody_is_woken_further_east(tmp_path: Path, clock: StoppedClock) -> None:
+    """While it is evening at one clinic and past midnight at another, the other's people sleep: told in the morning."""
+    with open_fallback_door(tmp_path, clock, clinics={"easta": {**CLINIC, "country": "FI"}}) as door:
+        account_of(door, "dorte", MOTHER)
+        noted(door, clinic="easta")
+        assert on(door, 1, timedelta(hours=22, minutes=30)) == []
+        assert [row.told for row in rows(door)] == [None]
+        assert on(door, 0, timedelta(hours=7)) == [MOTHER]
+
+
+def test_nobody_looked_for_days(door: FallbackDoor) -> None:
+    """Workers that were down on the birthday, and are up the day after: what has ended is told then, once."""
+    assert on(door, 14) == [MOTHER, OWN]
+    assert on(door, -1) == [MOTHER, OWN]
+    assert on(door, -1, NOON + timedelta(hours=2)) == []
 
 
 # ---- who -----------------------------------------------------------------------------------------

@@ -216,6 +216,18 @@ def test_the_client_hears_at_that_very_moment(house: ActingHouse) -> None:
     assert heard(house) == []
 
 
+def test_workers_that_were_down_over_midnight(house: ActingHouse) -> None:
+    """It was over at midnight, with nobody awake; who comes back in the morning tidies, and the client still hears."""
+    tokens = house.acts(scope="openid offline_access")
+    house.clock.move(timedelta(hours=6))
+
+    assert not house.lives(tokens)
+    assert refused(house.refresh(tokens["refresh_token"])) == "invalid_grant"
+    assert house.house.wards.watch.deliver(house.clock.now()) == 0
+    assert house.house.durable.delegations.of_guardian(house.guardian()) == ()
+    assert [one["sub"] for one in heard(house)] == [claims_of(tokens["id_token"])["sub"]]
+
+
 def test_two_wards_have_two_ends(house: ActingHouse) -> None:
     """Of two children by one sign-on only the one whose birthday it is ends: by its own `sid`."""
     ward_born(house, BORN + timedelta(days=1))

@@ -12,7 +12,7 @@ import pytest
 from idbroker.accounts.account import Standing
 from idbroker.clock import StoppedClock
 from idbroker.guardianship.delegation import Delegation
-from idbroker.guardianship.watch import GRACE, MOST, OWN_AGAIN, SOON
+from idbroker.guardianship.watch import GRACE, LEASE, MOST, OWN_AGAIN, SOON
 from tests.door import claims_of
 from tests.guardianship.acting_house import ActingHouse, Ward, open_acting_house
 
@@ -182,6 +182,22 @@ def test_a_long_one_ends_it(house: ActingHouse) -> None:
     assert GRACE < minutes * MINUTE <= GRACE + 2 * MINUTE
     assert ends(house) == [("register", "unanswered")]
     assert house.refresh(tokens["refresh_token"]).status_code == 400
+
+
+def test_a_worker_that_stops_does_not_begin_it_anew(house: ActingHouse) -> None:
+    """Restarts in the middle of a silence: whoever took it and went leaves it to others, with the time it has had."""
+    told_of(house)
+    house.acts()
+    house.folk.down = True
+    minutes = 0
+    while running(house) and minutes < 40:
+        watched(house, MINUTE)
+        if minutes % 3 == 0:
+            house.house.durable.delegations.due(house.clock.now() + SOON, LEASE, MOST)  # and carried by nobody
+        minutes += 1
+
+    assert GRACE < minutes * MINUTE <= GRACE + 4 * MINUTE
+    assert ends(house) == [("register", "unanswered")]
 
 
 def test_two_breaks_are_not_one(house: ActingHouse) -> None:
