@@ -71,11 +71,21 @@ class _Approvals:
         return self._said(here, path, (self._queue.decline(here.actor, handle, reason, here.now),))
 
     def _said(self, here: Here, path: str, answers: tuple[Answered | NotDone, ...]) -> Response:
+        for why in dict.fromkeys(map(_why, answers)):  # once, however many were ticked
+            if why:
+                self._guard.refused(why)
         lines = {f"said.{number:02}": "\n".join(_line(one)) for number, one in enumerate(answers)}
         return self._guard.say(here, path, lines)
 
     def _titles(self) -> dict[str, str]:
         return {name: known.title for name, known in self._site.broker.providers.items() if known.loa is not LoA.LOW}
+
+
+def _why(answer: Answered | NotDone) -> str:
+    """Return why an answer was not taken, for the trail; "" for one that was."""
+    if isinstance(answer, NotDone):
+        return answer.why.value
+    return "" if answer.first else "answered"
 
 
 def _line(answer: Answered | NotDone) -> tuple[str, ...]:

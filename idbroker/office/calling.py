@@ -82,6 +82,7 @@ class _Calling:
             values = {**typed, "until": begun.until.isoformat()}
             return self._guard.say(here, f"{_at(here, handle)}/call", values, {"eid": "s.tel.e.often"})
         if isinstance(begun, NotDone):
+            self._guard.refused(begun.why.value)
             return self._guard.say(here, f"{_at(here, handle)}/call", typed, {"eid": f"s.tel.e.{begun.why.value}"})
         return see_other(f"{_at(here, handle)}/call/{begun.id}")
 

@@ -141,6 +141,7 @@ class _Entering:
         return self._guard.say(here, f"{path}/{done.handle}", {"said": "entered"})
 
     def _refused(self, here: Here, path: str, done: NotDone) -> Response:
+        self._guard.refused(done.why.value)
         patient = done.patient
         known = {"known": patient.name or "", "handle": patient.handle} if patient is not None else {}
         why = done.why if done.why in (Conflict.OTHER_NAME, Conflict.DECEASED) else Conflict.DECEASED

@@ -125,7 +125,8 @@ class Guard:
     def refused(self, why: str) -> None:
         """Keep in the trail that who is signed in here was refused something; of nobody there is nothing to keep.
 
-        `why` is `role`, `clinic`, `handle` or `stale`. Of a sign-in that is over nothing is kept.
+        `why` is `role`, `clinic`, `handle`, `stale`, `answered` (by another, or before), or a word of `Conflict`. Of a
+        sign-in that is over nothing is kept.
         """
         found = self.desk.entrance.session(self.site.cookies.staff(request), self.site.clock.now())
         clinic = self.site.clinics.find((request.view_args or {}).get("clinic", ""))

@@ -91,6 +91,7 @@ class _Helping:
         if isinstance(begun, Begun):
             # Never in an address: those lie in histories and logs.
             return self._guard.say(here, f"{request.path}/{begun.pairing.id}", {"code": begun.code})
+        self._guard.refused(begun.why.value)
         return self._guard.say(here, request.path, fields, {"service": _CONFLICTS.get(begun.why, "s.as.e.not_here")})
 
     def show(self, here: Here, handle: str, pairing: str) -> Response:

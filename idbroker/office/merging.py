@@ -63,6 +63,7 @@ class _Merging:
         """Join the two, or say why not; then show whoever is left."""
         done = self._merging.join_patients(here.actor, handle, fields.get("other", "")[:22], here.now)
         if isinstance(done, NotDone):
+            self._guard.refused(done.why.value)
             return self._guard.say(here, _path(here, handle), {}, {"number": _WHY[done.why]})
         return self._guard.say(here, _path(here, done.handle or handle), {"said": "done"})
 

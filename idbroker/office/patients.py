@@ -174,8 +174,7 @@ class _Patients:
             return self._guard.say(here, f"{path}/edit", read.values, read.errors)
         done = self._register.change(here.actor, handle, read.sheet, fields.get("mark", "-"), here.now)
         if isinstance(done, NotDone):
-            if done.why is Conflict.STALE:
-                self._guard.refused("stale")
+            self._guard.refused(done.why.value)
             return self._guard.say(here, f"{path}/edit", {**read.values, **self._why(done)})
         told = patient and any(done.enrolment.told.get(one) != old for one, old in patient[0].enrolment.told.items())
         return self._guard.say(here, path, {"said": "told" if told else "changed"})

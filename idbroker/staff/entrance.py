@@ -325,7 +325,7 @@ class Entrance:
         self.events.record(Event(at=now, kind=kind, detail={**who, **detail}))
 
     def refused(self, member: Member, why: str, clinic: str | None, now: datetime) -> None:
-        """Keep in the trail that a colleague asked for what they may not: `role`, `clinic`, `handle` or `stale`."""
+        """Keep in the trail that a colleague asked for what they may not, or what cannot be done: `why` is a word."""
         if self.tallies.add(f"staff refused|{member.id}", _HOUR) <= NOTED:
             detail = {"by": member.id, "why": why}
             self.events.record(Event(at=now, kind="staff.refused", clinic=clinic, detail=detail))

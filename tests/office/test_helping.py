@@ -151,7 +151,7 @@ def test_only_the_clinics_own_staff(clinic: Clinic) -> None:
 
 
 def test_no_help_for_whom_nobody_may_be(clinic: Clinic) -> None:
-    """Nobody is signed in as somebody dead, not approved, or without a number: in words."""
+    """Nobody is signed in as somebody dead, not approved, or without a number: in words, and kept."""
     staff, patient = clinic.client(), clinic.patient()
     assert patient.entry is not None
     dead = replace(patient.entry, deceased_on=date(2026, 11, 1))
@@ -166,3 +166,5 @@ def test_no_help_for_whom_nobody_may_be(clinic: Clinic) -> None:
         answer = clinic.post(staff, clinic.help_path(one), **ASKED)
         assert words in text_of(staff.get(answer.headers["Location"]).text)
     assert clinic.told() == []
+    whys = [one.detail["why"] for one in clinic.events("staff.refused")]
+    assert whys == ["deceased", "not_here", "no_number", "elsewhere"]

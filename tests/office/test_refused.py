@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
+from idbroker.messages.message import Channel
 from idbroker.staff.entrance import NOTED
 from idbroker.staff.member import Role
 from tests.office.patients_there import patient_at
 from tests.office_door import Office
+from tests.patients.waiting import asked, entry_of
+
+APPROVALS = "/staff/clinea/approvals"
+NEW = "/staff/clinea/patients/new"
 
 
 def refusals(office: Office) -> list[tuple[str | None, str, str]]:
@@ -42,6 +49,44 @@ def test_a_stale_form(office: Office) -> None:
     )
     assert anna.post(path, data={"_n": "of.another"}).status_code == 400
     assert refusals(office) == [("clinea", office.member().id, "stale")] * 2
+
+
+def test_a_number_under_another_name(office: Office) -> None:
+    """A number that is here under another name is not entered, and that is kept: who, where, and no name or number."""
+    anna = office.client("anna")
+    typed = {"given": "Märta", "family": "Öberg", "checked": "passport", "language": "da", "email": "m@example.test"}
+    draft = office.post(anna, NEW, number=office.number("marta").display, country="SE").headers["Location"]
+    check = office.post(anna, draft, **typed).headers["Location"]
+    patient_at(office, "clinea", "marta")
+    office.post(anna, check)
+    assert refusals(office) == [("clinea", office.member().id, "other_name")]
+    (kept,) = office.events("staff.refused")
+    assert (kept.person, set(kept.detail)) == (None, {"by", "why"})
+
+
+@pytest.mark.parametrize("who", ["the queue", "a form"])
+def test_the_dead(office: Office, who: str) -> None:
+    """Whatever is pressed for a patient who has died is not done, and kept."""
+    dead = entry_of(office, "vilma", deceased_on=date(2026, 11, 1))
+    handle = asked(office, "vilma", entry=dead).handle
+    bo, path = office.client("bo"), f"/staff/clinea/patients/{handle}"
+    if who == "the queue":
+        office.post(bo, APPROVALS, do="approve", handle=handle)
+    else:
+        office.post(bo, f"{path}/edit", given="Ada", family="Ny", checked="known", mark="old", language="da")
+    assert refusals(office) == [("clinea", office.member("bo").id, "deceased")]
+
+
+def test_what_is_answered_already(office: Office) -> None:
+    """The second of two answers is no answer, and kept; so is, once, that some of many were not alike."""
+    first, cecilia = asked(office, "vilma").handle, office.client("cecilia")
+    office.post(office.client("bo"), APPROVALS, do="approve", handle=first)
+    assert refusals(office) == []
+    office.post(cecilia, APPROVALS, do="decline", handle=first, reason="not ours")
+    others = [asked(office, one, told={Channel.EMAIL: "other@example.test"}).handle for one in ("rosa", "otto")]
+    office.post(cecilia, APPROVALS, do="many", **{f"one.{handle}": "1" for handle in others})
+    whose = office.member("cecilia").id
+    assert refusals(office) == [("clinea", whose, "answered"), ("clinea", whose, "not_alike")]
 
 
 def test_a_sign_in_that_is_over_is_no_refusal(office: Office) -> None:
