@@ -105,11 +105,11 @@ class Cookies:
 
     def away(self, request: Request) -> str:
         """Return the transaction that went to a register's own page last, or nothing."""
-        return request.cookies.get(self._name("a"), "")
+        return request.cookies.get(self._name("r"), "")
 
     def keep_away(self, response: Response, name: str) -> None:
         """Set it: such a page brings nothing back that would name the transaction (login CSRF: it is bound here)."""
-        self._set(response, "a", name, FAREWELL_MINUTES * 60)
+        self._set(response, "r", name, FAREWELL_MINUTES * 60)
 
     # ---- staff, and the clinic's tablet ----------------------------------------------------------
 
