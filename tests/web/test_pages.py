@@ -103,13 +103,13 @@ def test_every_page_has_the_same_frame(gallery: dict[tuple[str, str], str]) -> N
 
 
 def test_order_on_the_page_is_order_in_the_document(gallery: dict[tuple[str, str], str]) -> None:
-    """Default button, skip link, languages, main, footer; in main: the service, the message, the h1, the rest."""
+    """Default button, skip link, languages, main, footer; in main: service, message, h1, the rest. Time last."""
     page = _read(gallery["da", "cpr-error"])
     wanted = "//*[@class='vh' or @class='skip' or @class='langs' or self::main or @class='svc' or @class='sum'"
     found = page.xpath(wanted + " or self::h1 or @id='pid' or self::footer or contains(@href, 'cancel')]")
 
     marks = [element.get("class") or element.get("id") or element.tag for element in found]
-    assert marks == ["vh", "skip", "langs", "main", "svc", "sum", "h1", "pid", "footer", "tlink"]
+    assert marks == ["vh", "skip", "langs", "main", "svc", "sum", "h1", "pid", "footer", "tlink", "btn sec"]
 
 
 def test_ids_are_unique_and_references_exist(gallery: dict[tuple[str, str], str]) -> None:
