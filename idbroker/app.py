@@ -213,7 +213,7 @@ def open_house(settings: config.Settings, base: Path, *, clock: Clock | None = N
         notify_one=backchannel.tell_of,
         ended=foyer.assisting.ended,
     )
-    wards = open_wards(given, counter, durable, lambda: keyring.secret(Use.SUBJECT), signout)
+    wards = open_wards(given, counter, durable, lambda: keyring.secret(Use.SUBJECT), signout, foyer.assisting.lapse)
     rooms = open_rooms(given, counter, signout, durable.events, wards)
     return House(
         settings=settings,

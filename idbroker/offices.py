@@ -20,7 +20,7 @@ from idbroker.office.provider import Away, Errand, Organisation, make_organisati
 from idbroker.patients.access import Access, Receipts
 from idbroker.patients.assisting import Assisting
 from idbroker.patients.filing import Filing
-from idbroker.patients.helped import Helped, Helping
+from idbroker.patients.helped import Helped, Helping, Lapses
 from idbroker.patients.merging import MergeRows, Merging
 from idbroker.patients.noting import Noting
 from idbroker.patients.pairing import Pairing
@@ -221,7 +221,7 @@ def _assisting(given: Given, counter: Counter, members: Members) -> Assisting:
         events=given.events,
         issuer=given.settings.server.issuer,
         pairings=Shelf(given.sealed, "p", Pairing),
-        helped=Helped(shelf=Shelf(given.sealed, "p", Helping)),
+        helped=Helped(shelf=Shelf(given.sealed, "p", Helping), lapses=Shelf(given.sealed, "p", Lapses)),
         codes=PairingCodes(codes=Shelf(given.sealed, "q", str), throttle=counter.throttle, sealer=given.sealer),
     )
 

@@ -107,9 +107,14 @@ class Tables(Protocol):
 
 
 def open_wards(
-    given: Given, counter: Counter, tables: Tables, subject_secret: Callable[[], bytes], signout: Signout
+    given: Given,
+    counter: Counter,
+    tables: Tables,
+    subject_secret: Callable[[], bytes],
+    signout: Signout,
+    besides: Callable[[datetime], None],
 ) -> Wards:
-    """Return it. ConfigError for registers whose settings cannot work."""
+    """Return it; `besides` is what else its watch looks at. ConfigError for registers whose settings cannot work."""
     guardianships, delegations = tables.guardianships, tables.delegations
     named = _named(given)
     registers = Registers(
@@ -154,7 +159,7 @@ def open_wards(
         who=who,
         noting=noting,
         families=RegisteredFamilies(judging=judging, guardianships=guardianships, events=given.events),
-        watch=_watch(given, judging, signout),
+        watch=_watch(given, judging, signout, besides),
         birthdays=Birthdays(
             clock=given.clock,
             rows=guardianships,
@@ -176,7 +181,7 @@ def open_wards(
     return wards
 
 
-def _watch(given: Given, judging: Judging, signout: Signout) -> Watch:
+def _watch(given: Given, judging: Judging, signout: Signout, besides: Callable[[datetime], None]) -> Watch:
     return Watch(
         clock=given.clock,
         delegations=signout.delegations,
@@ -187,6 +192,7 @@ def _watch(given: Given, judging: Judging, signout: Signout) -> Watch:
         of_person=signout.of_person,
         end=signout.end_delegation,
         silences=Shelf(given.sealed, "N", Silence),
+        besides=besides,
     )
 
 

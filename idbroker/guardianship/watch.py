@@ -43,7 +43,8 @@ class Watch(Courier[Delegation]):
 
     Takes delegations whose word is no longer good, each by one worker, and judges them as if they began now, with the
     guardian's proof: it lies with their sign-on, for as long as that could be used, idle or not. `of_person` finds a
-    person's sign-ons, `end` ends one delegation and says why.
+    person's sign-ons, `end` ends one delegation and says why. `besides` is what else each
+    worker looks at every few seconds.
     """
 
     clock: Clock
@@ -55,6 +56,7 @@ class Watch(Courier[Delegation]):
     of_person: Callable[[str], tuple[Session, ...]]
     end: Callable[[Delegation, str, str], None]
     silences: Shelf[Silence]
+    besides: Callable[[datetime], None] = lambda _now: None
     threads: int = THREADS
 
     def __post_init__(self) -> None:
@@ -79,6 +81,7 @@ class Watch(Courier[Delegation]):
         taken = self.delegations.due(now, LEASE, MOST)
         self._looked = now if len(taken) < MOST else None
         yield from taken
+        self.besides(now)  # last: a fault of it must not keep a court's word from what acts
 
     def _lane(self, delegation: Delegation) -> str:
         return delegation.register

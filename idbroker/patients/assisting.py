@@ -110,6 +110,7 @@ class Assisting:
             begun_at=now,
             until=now + CODE_LIFE,
         )
+        self.helped.watch(pairing.id, pairing.until)
         self._record(pairing, "begun", now, checked=checked, reason=reason)
         self.pairings.put(pairing.id, pairing, _KEPT)
         return Begun(pairing=pairing, code=self.codes.make(pairing.id, actor.id, ip))
@@ -149,6 +150,7 @@ class Assisting:
                 return self._again(one, patient, session)
             running = replace(one, actor=actor, state="running", session=session, until=now + LIFE)
             self.helped.note(actor.id, one.person, now, running.until)
+            self.helped.watch(one.id, running.until)
             # Told before it is: whoever breaks in between has told of what did not come to be, never kept one quiet.
             self._tell(patient, one.client, now, one.id)
             if self.pairings.swap(one.id, kept.raw, running, _KEPT) is not None:
@@ -172,6 +174,11 @@ class Assisting:
         assisted = session.identity.assisted
         if assisted is not None and assisted.pairing:
             self._closed(assisted.pairing, ("running",), now)
+
+    def lapse(self, now: datetime) -> None:
+        """Note of what has come to its end by itself that it has: every worker may, and it is noted once."""
+        for one in self.helped.lapsed(self.pairings, now):
+            self._closed(one.id, (one.state,), now)
 
     # ---- the colleague's screen ------------------------------------------------------------------
 
@@ -353,6 +360,7 @@ class Assisting:
                 return None
             moved = self.pairings.swap(pairing, kept.raw, move(kept.value), _KEPT)
             if moved is not None:
+                self.helped.watch(pairing, moved.value.until)
                 return moved.value
         raise StoreError("too many changes at once")
 

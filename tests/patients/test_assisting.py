@@ -16,7 +16,7 @@ from idbroker.clock import StoppedClock
 from idbroker.errors import NotFound
 from idbroker.identity import Assisted, LoA
 from idbroker.messages.message import Channel
-from idbroker.patients.assisting import AMR, LIFE, Assisting
+from idbroker.patients.assisting import AMR, CODE_LIFE, IDLE, LIFE, Assisting
 from idbroker.patients.pairing import Begun, NoSuchPatient
 from idbroker.patients.pairing_codes import OF_NETWORK, OF_STRANGERS, STRANGERS_PAUSE, TRIES
 from idbroker.patients.patient import Conflict, NotDone
@@ -310,6 +310,29 @@ def test_nobody_of_that_number(clinic: Clinic, assisting: Assisting) -> None:
     assert isinstance(refused, NotDone)
     assert refused.why is Conflict.NOT_HERE
     assert clinic.told() == []
+
+
+@pytest.mark.parametrize("state", ["open", "given", "running"])
+def test_nobody_looks(clinic: Clinic, assisting: Assisting, state: str) -> None:
+    """What runs out is in the trail by itself, within seconds and once, however many workers and screens look."""
+    pairing = begin(clinic).pairing.id if state == "open" else claimed(clinic)
+    if state == "running":
+        assisting.accept(pairing, "t", clinic.clock.now())
+    life = {"open": CODE_LIFE, "given": IDLE, "running": LIFE}[state]
+
+    clinic.clock.move(life - timedelta(seconds=1))
+    clinic.house.wards.watch.deliver(clinic.clock.now())
+    assert "ended" not in clinic.told()
+    clinic.clock.move(timedelta(seconds=6))
+    watches = [replace(clinic.house.wards.watch) for _ in range(4)]
+    with ThreadPoolExecutor() as workers:
+        list(workers.map(lambda watch: watch.deliver(clinic.clock.now()), watches))
+
+    assisting.look(clinic.actor(), pairing, clinic.clock.now())
+    assert clinic.told().count("ended") == 1
+    kept = assisting.helped.lapses.get("lapses")
+    assert kept is not None
+    assert kept.value.until == {}
 
 
 def test_the_end_is_noted_once(clinic: Clinic, assisting: Assisting) -> None:
