@@ -92,7 +92,7 @@ _REFUSAL_NOTICES = {
     "freja_lost": "b.e.again",
     "freja_rejected": "b.e.again",
     "not_a_citizen": "e.work",
-    "outgrown": "e.expired",
+    "outgrown": "e.outgrown",
     "too_many": "x.429",
     "too_young": "e.young",
     "vtj_not_verified": "e.vtj",

@@ -12,6 +12,7 @@ from idbroker.providers import Described
 from idbroker.steps import new_ref
 from idbroker.web.activating import activating
 from idbroker.web.address import BehindProxies
+from idbroker.web.documents import Documents
 from idbroker.web.endpoints import PATHS, allow_known_origin, endpoints, oauth_error_response
 from idbroker.web.farewells import farewells
 from idbroker.web.headers import static_headers
@@ -60,11 +61,11 @@ def make_web(site: Site) -> Flask:
 
 def _documents(site: Site) -> Blueprint:
     routes = Blueprint("documents", __name__)
-    screens = Screens(site)
+    documents = Documents(site)
 
     @routes.get("/<any(help, privacy, accessibility):name>")
     def document(name: str) -> Response:
-        return screens.document(name, screens.language([request.args.get("lang", "")[:8]]))
+        return documents.show(name)
 
     @routes.get("/favicon.ico", defaults={"name": "favicon.svg"})
     @routes.get("/static/<name>")

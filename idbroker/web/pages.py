@@ -10,6 +10,7 @@ from datetime import date, datetime, tzinfo
 from functools import partial
 from importlib import resources
 from typing import Any
+from urllib.parse import urlencode
 
 from jinja2 import Template
 from markupsafe import Markup
@@ -50,6 +51,13 @@ _HREF = re.compile(r"https?://.+|/(?!/).*|[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+:.*|#.
 _FOREIGN = {"c.mitid": {"sv": "en", "fi": "en", "nb": "en"}}
 _PROBLEM_TEXTS = {Problem.BROWSER: "b.e.browser"}
 _AGAIN = (Problem.BROWSER, Problem.COOKIE)
+# Who hears complaints about personal data (GDPR, 77).
+AUTHORITIES: Mapping[str, Mapping[str, str]] = {
+    "DK": {"name": "Datatilsynet", "href": "https://www.datatilsynet.dk/", "language": "da"},
+    "SE": {"name": "Integritetsskyddsmyndigheten", "href": "https://www.imy.se/", "language": "sv"},
+    "FI": {"name": "Tietosuojavaltuutetun toimisto", "href": "https://tietosuoja.fi/", "language": "fi"},
+    "NO": {"name": "Datatilsynet (Norge)", "href": "https://www.datatilsynet.no/", "language": "nb"},
+}
 _DOCUMENT_TITLES = {"help": "g.help", "privacy": "g.priv", "accessibility": "g.a11y"}
 
 
@@ -176,7 +184,9 @@ class Pages:
             view,
             self._say(view.frame)(_DOCUMENT_TITLES[view.name]),
             statement=self._statement,
-            bodies=self._bodies(view.frame.country),
+            about=view.back_href is not None,
+            bodies=_of_country(self._statement["bodies"], view.frame.country),
+            authorities=_of_country(AUTHORITIES, view.frame.country),
             checked_on=calendar_date(date.fromisoformat(self._statement["checked"]), view.frame.language),
         )
 
@@ -204,10 +214,6 @@ class Pages:
             return []
         return [(href, self._say(frame)(key, service=named(frame.service)))]
 
-    def _bodies(self, country: str | None) -> list[Mapping[str, str]]:
-        bodies: Mapping[str, Mapping[str, str]] = self._statement["bodies"]
-        return [bodies[country]] if country and country in bodies else list(bodies.values())
-
     def _page(self, template: str, view: Any, h1: str, *, title: str | None = None, **more: Any) -> str:
         frame: Frame = view.frame
         say = self._say(frame)
@@ -228,7 +234,7 @@ class Pages:
             "cancel": say("g.cancel", service=named(frame.service)) if frame.service else say("g.back"),
             "phone": telephone(frame.phone) if frame.phone and frame.clinic else None,
             "either": partial(_either, say),
-            "own_page": partial(_own_page, frame.language),
+            "own_page": partial(_own_page, frame),
             "foreign": lambda label: _FOREIGN.get(label, {}).get(frame.language),
             **more,
         }
@@ -264,8 +270,13 @@ def _either(say: Callable[..., str], names: Iterable[str]) -> str:
     return say("g.or", a=Markup(", ").join(first), b=last) if first else last
 
 
-def _own_page(language: str, name: str) -> str:
-    return f"/{name}?lang={language}"
+def _own_page(frame: Frame, name: str) -> str:
+    return f"/{name}?{urlencode({'lang': frame.language, **frame.whence})}"
+
+
+def _of_country(known: Mapping[str, Mapping[str, str]], country: str | None) -> list[Mapping[str, str]]:
+    """Return the one of a country, or all of them where it is not known."""
+    return [known[country]] if country and country in known else list(known.values())
 
 
 def _checked_href(href: str) -> str:

@@ -225,6 +225,7 @@ class Screens:
             privacy_href=clinic.privacy_url,
             cancel_href=f"/t/{transaction.id}/cancel" if live else None,
             zone=clinic.zone,
+            whence={"t": transaction.id},
             **closing(transaction if live else None, self._site.clock.now()),
         )
 
@@ -326,11 +327,9 @@ class Screens:
         origins = [origin_of(target)] if target else []
         return self._page(self._site.pages.confirm_logout(view), origins)
 
-    def document(self, name: str, language: str) -> Response:
+    def document(self, view: views.DocumentView) -> Response:
         """Show help, privacy or the accessibility statement."""
-        ways = tuple(views.way(name, provider.title) for name, provider in self._site.broker.providers.items())
-        frame = views.Frame(language=language, switch_path=f"/{name}")
-        return self._page(self._site.pages.document(views.DocumentView(frame=frame, name=name, ways=ways)))
+        return self._page(self._site.pages.document(view))
 
     def _plain_frame(self, client: Client | None, language: str | None = None) -> views.Frame:
         clinic = self._site.clinics.find(client.clinic) if client else None
@@ -343,6 +342,7 @@ class Screens:
             clinic=clinic.name if clinic else None,
             phone=clinic.phone if clinic else None,
             zone=clinic.zone if clinic else UTC,
+            whence={"client": client.id} if client else {},
         )
 
     def _page(

@@ -23,6 +23,7 @@ class Frame:
     other is asked for again at `switch_path` with `switch_fields` and `lang`, or has no switch.
     `country` is the clinic's market. Help, privacy and accessibility default to our own pages.
     `open_until` is shown as a clock time in `zone`, `left` is seconds until then; with `last` no more can be had.
+    `whence` is what our own help, privacy and accessibility are told of where somebody comes from.
     `about` is the name of whom somebody acts for here ("" if it is not known), who may be changed by the page's own
     form (`do` = person).
     """
@@ -44,6 +45,7 @@ class Frame:
     about: str | None = field(default=None, repr=False)
     switch_path: str | None = None
     switch_fields: Mapping[str, str] = field(default_factory=dict)
+    whence: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,12 +251,30 @@ class FormPostView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentView:
-    """One of DOCUMENTS; help lists the ways given."""
+    """One of DOCUMENTS, about what the service offers that somebody comes from, or about all there is.
+
+    `ways` are the service's; where none is known, `by_country` has each market's. `registration` is the clinic's
+    (`Clinic.registration`), "" if it is not known; `child_age` is the age before which a child may be registered.
+    `acts` says that guardians act there, `by_password` that there is a way without an eID, `by_app` one with an app
+    whose signatures are kept `signed_days`. `hours` is the longest life of a sign-on. `back_href` leads to the sign-in
+    that is under way, `service_href` to the service, `own_href` to My page.
+    """
 
     frame: Frame
     name: str
     ways: tuple[Way, ...] = ()
+    by_country: Mapping[str, tuple[Way, ...]] = field(default_factory=dict)
+    registration: str = ""
+    child_age: int = 0
+    acts: bool = True
+    by_password: bool = True
+    own_code: bool = True
+    by_app: bool = True
+    signed_days: int = 0
+    hours: int = 8
     back_href: str | None = None
+    service_href: str | None = None
+    own_href: str | None = None
 
 
 _KNOWN_WAYS = {
