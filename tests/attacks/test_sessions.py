@@ -196,7 +196,7 @@ def test_an_answer_brought_to_another_browser_signs_nobody_in(door: Door) -> Non
     stolen = victim.fetch(back.headers["Location"])
 
     assert stolen.status_code == 400
-    assert "different browser" in words_of(stolen)
+    assert "We do not recognise your browser" in words_of(stolen)
     assert session_cookie(victim) is None
     assert "code" in answer_of(attacker.fetch(back.headers["Location"]))
 
