@@ -42,6 +42,7 @@ NEWS: Mapping[str, str] = {
     "account.invited": ENROLLED,
     "patient.entered": ENROLLED,
     "contact.changed": CONTACT_CHANGED,
+    "contact.settled": CONTACT_CHANGED,  # by who says which is right, and keeps their own, too
     "account.contact_changed": CONTACT_CHANGED,
     "consent.withdrawn": ACCESS_REVOKED,
     "account.disabled": ACCESS_REVOKED,

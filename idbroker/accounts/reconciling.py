@@ -174,6 +174,7 @@ class Reconciling:
                 transaction=visit.transaction,
                 client=visit.client.id,
                 clinic=visit.clinic.id,
+                provider=proved.identity.provider,
                 person=proved.person,
                 detail=detail,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Literal
 
@@ -32,11 +33,21 @@ class NumberTold(Answer):
     value: str
 
 
-class ContactsTold(Answer):
-    """Where messages go, as the clinic has it."""
+class ConfirmedTold(Answer):
+    """Where the patient has shown that they are reached, told to a clinic where they have come themselves."""
 
     email: str | None
     sms: str | None
+
+
+class ContactsTold(Answer):
+    """Where messages go, as the clinic has it; and, beside that, what the patient has confirmed."""
+
+    email: str | None
+    sms: str | None
+    confirmed: ConfirmedTold = Field(
+        description="Null where nothing is confirmed, or the patient has not been here by an eID or password of theirs"
+    )
 
 
 class PatientTold(Answer):
@@ -214,11 +225,15 @@ def patient(one: Patient) -> PatientTold:
             "exempt": entry and entry.exempt,
             "takes_part": entry is None or entry.takes_part,
             "deceased_on": entry and entry.deceased_on,
-            "contacts": {"email": enrolment.told.get(Channel.EMAIL), "sms": enrolment.told.get(Channel.SMS)},
+            "contacts": {**_addresses(enrolment.told), "confirmed": _addresses(one.confirmed)},
             "has_guardian": enrolment.guardian is not None,
             "etag": etag(one),
         }
     )
+
+
+def _addresses(known: Mapping[Channel, str]) -> dict[str, str | None]:
+    return {"email": known.get(Channel.EMAIL), "sms": known.get(Channel.SMS)}
 
 
 def guardian(one: Held) -> GuardianTold:

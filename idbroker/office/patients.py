@@ -227,9 +227,11 @@ def _contact(patient: Patient, channel: Channel, label: str) -> dict[str, str]:
     told, account = patient.enrolment.told.get(channel, ""), patient.account
     own = next((one.address for one in account.reachable if one.channel is channel), "") if account else ""
     same = bool(told) and told.casefold() == own.casefold()
+    whole = patient.confirmed.get(channel, "") if own and not same else ""
     return {
         "label": label,
         "told": display(told) if told and channel is Channel.SMS else told,
         "state": ("s.conf" if same else "s.unconf") if told else "",
-        "own": masked(channel, own) if own and not same and patient.came else "",
+        "own": masked(channel, own) if own and not same and patient.came and not whole else "",
+        "confirmed": display(whole) if whole and channel is Channel.SMS else whole,
     }

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from idbroker.accounts.account import Account, Enrolment, Entry
+from idbroker.accounts.account import Account, Enrolment, Entry, Standing
 from idbroker.accounts.entries import is_own
 from idbroker.accounts.reaching import FIELDS, read
 from idbroker.accounts.records import folded
+from idbroker.events import Event
+from idbroker.identity import LoA
 from idbroker.messages.addresses import display, shown
 from idbroker.messages.message import Channel
 from idbroker.numbers import birthdate_of
+
+_PASSWORD = "fallback"
+_NO_EIDS = frozenset({_PASSWORD, "assisted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,33 @@ def _contacts(told: Mapping[Channel, str], account: Account, country: str) -> tu
         for channel, mine, ours in both
         if _plain(channel, mine, country) != _plain(channel, ours, country)
     )
+
+
+def told_here(enrolment: Enrolment, account: Account | None, theirs: Sequence[Event]) -> dict[Channel, str]:
+    """Return the addresses that a patient has shown to be theirs, as far as this clinic may read them whole.
+
+    `theirs` is what they did at this clinic. The attack: staff enter anybody's number, and read where that person is
+    reached elsewhere; or sign the patient in themselves, by the tablet or by access that they sent to a mailbox of
+    their own. So an eID of the person's has come to this very clinic, or the password that they have now; of one that
+    clinics have sent, this clinic alone, only what was shown since. What a guardian put in is no patient's.
+    """
+    if account is None or account.disabled or account.guardian or enrolment.standing is not Standing.APPROVED:
+        return {}
+    shown = account.reachable
+    if not any(map(_by_eid, theirs)):
+        here = account.only_at in ((), (enrolment.clinic,)) and any(_by_password(account, one) for one in theirs)
+        shown = tuple(one for one in shown if here and not (account.only_at and account.is_own(one)))
+    return {one.channel: one.address for one in shown}
+
+
+def _by_eid(event: Event) -> bool:
+    loa = event.detail.get("loa", "low" if event.provider in _NO_EIDS else "")
+    return event.provider is not None and loa != LoA.LOW.word
+
+
+def _by_password(account: Account, event: Event) -> bool:
+    since = account.password_set_at
+    return event.provider == _PASSWORD and since is not None and event.at >= since
 
 
 def masked(channel: Channel, address: str) -> str:

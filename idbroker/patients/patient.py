@@ -26,7 +26,8 @@ class Patient:
 
     `signed_in_at` is when they last did at this clinic, `eids` by which eIDs they have lately there. `came` tells
     whether they have ever signed in or asked there themselves: of who has not, nothing of their account is shown, or
-    whoever enters a number would learn what that person has elsewhere.
+    whoever enters a number would learn what that person has elsewhere. `confirmed` are the addresses that they have
+    shown to be theirs, as far as this clinic may read them (`comparing.told_here`).
     """
 
     enrolment: Enrolment = field(repr=False)
@@ -34,6 +35,7 @@ class Patient:
     signed_in_at: datetime | None = None
     eids: tuple[str, ...] = ()
     came: bool = False
+    confirmed: Mapping[Channel, str] = field(default_factory=dict, repr=False)
 
     @property
     def handle(self) -> str:

@@ -16,6 +16,7 @@ from idbroker.errors import BrokerError, NotAllowed, NotFound, StoreError
 from idbroker.events import Event, Events, History
 from idbroker.keeping import Tallies
 from idbroker.numbers import NationalNumber
+from idbroker.patients.comparing import told_here
 from idbroker.patients.noting import Noting
 from idbroker.patients.patient import Conflict, NotDone, Patient, Sheet, TooManyLooks
 from idbroker.patients.trail import record
@@ -27,7 +28,8 @@ AGAIN = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 _LOOKED_AT = 100  # times that a person has come
 _SIGNED_IN = ("signin.granted", "signin.session")
-_CAME = (*_SIGNED_IN, "enrolment.asked", "enrolment.made")
+_TOLD = (*_SIGNED_IN, "contact.settled", "contact.changed")
+_CAME = (*_TOLD, "enrolment.asked", "enrolment.made")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +201,7 @@ class Register:
             account=account,
             signed_in_at=here[0].at if here else None,
             eids=tuple(dict.fromkeys(event.provider for event in here if event.provider)),
+            confirmed=told_here(enrolment, account, [event for event in theirs if event.kind in _TOLD]),
             came=bool(theirs) or only_here or asked_themselves(enrolment),
         )
 

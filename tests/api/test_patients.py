@@ -10,6 +10,9 @@ import pytest
 from idbroker.accounts.account import Account, Standing
 from idbroker.events import Event
 from tests.api.api_house import Api
+from tests.patients.waiting import MAIL, MOBILE, account_of
+
+NOTHING = {"email": None, "sms": None}
 
 
 def told(api: Api, handle: str) -> dict[str, Any]:
@@ -31,8 +34,24 @@ def test_a_patient_is_entered(api: Api) -> None:
     assert answer.headers["Location"] == f"/api/v1/patients/{handle}"
     assert answer.get_json() == {"handle": handle, "standing": "approved"}
     assert answer.headers["ETag"] == state(api, handle)
-    assert told(api, handle)["contacts"] == {"email": "a@example.org", "sms": None}
+    assert told(api, handle)["contacts"] == {"email": "a@example.org", "sms": None, "confirmed": NOTHING}
     assert told(api, handle)["checked"] == "passport"
+
+
+@pytest.mark.parametrize("kind", ["signin.granted", "contact.settled"])
+def test_what_the_patient_has_confirmed(api: Api, kind: str) -> None:
+    """L16: beside the clinic's addresses stand the patient's own, once they have come there themselves; not before."""
+    handle = api.entered(contacts={"email": "old@example.org"})
+    account = account_of(api.office, "anna")
+    assert told(api, handle)["contacts"] == {"email": "old@example.org", "sms": None, "confirmed": NOTHING}
+
+    for clinic in ("clinea", "neuroreg"):
+        assert told(api, handle)["contacts"]["confirmed"] == NOTHING
+        event = Event(at=api.office.clock.now(), kind=kind, clinic=clinic, provider="mitid", person=account.person)
+        api.office.house.durable.events.record(event)
+
+    confirmed = {"email": MAIL, "sms": MOBILE}
+    assert told(api, handle)["contacts"] == {"email": "old@example.org", "sms": None, "confirmed": confirmed}
 
 
 def test_who_is_there_is_brought_up_to_date(api: Api) -> None:
@@ -137,7 +156,7 @@ def test_a_patient_is_changed(api: Api) -> None:
     assert answer.status_code == 200
     assert answer.headers["ETag"] == now["etag"] != before
     assert (now["language"], now["exempt"]) == ("sv", None)
-    assert now["contacts"] == {"email": "a@example.org", "sms": None}
+    assert now["contacts"] == {"email": "a@example.org", "sms": None, "confirmed": NOTHING}
 
 
 def test_a_stale_change_changes_nothing(api: Api) -> None:

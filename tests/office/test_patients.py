@@ -10,13 +10,14 @@ import pytest
 from idbroker.accounts.account import Standing
 from idbroker.clinic import LANGUAGES
 from idbroker.events import Event
+from idbroker.messages.addresses import display
 from idbroker.messages.message import Channel
 from idbroker.patients.register import LOOKS
 from idbroker.staff.member import Role
 from tests.office.patients_there import patient_at
 from tests.office_door import Office, StaffBrowser
 from tests.office_door import text_of as plain
-from tests.patients.waiting import account_of, records_of
+from tests.patients.waiting import MAIL, MOBILE, account_of, records_of
 
 HOME = "/staff/neuroreg"
 NEW = f"{HOME}/patients/new"
@@ -100,6 +101,21 @@ def test_entering_a_number_tells_nothing_of_what_it_has_elsewhere(office: Office
     page = text_of(anna.get(f"{HOME}/patients/{handle}").text)
     assert "The patient's own: ••• 21" in page
     assert "Password Yes" in page
+
+
+def test_the_right_address_in_full(office: Office, anna: StaffBrowser) -> None:
+    """Who has come to this clinic by an eID gives it their own address whole, with a sentence that it differs (L16)."""
+    account = account_of(office, "marta")
+    handle = patient_at(office, person="marta", told={Channel.SMS: "+46701740699"}).handle
+    came = Event(
+        at=office.clock.now(), kind="signin.granted", clinic="neuroreg", provider="mitid", person=account.person
+    )
+    office.house.durable.events.record(came)
+
+    page = text_of(anna.get(f"{HOME}/patients/{handle}").text)
+
+    assert f"The patient's own: {display(MOBILE)} Confirmed by the patient. It differs from what you have." in page
+    assert f"The patient's own: {MAIL} confirmed by the patient" in page
 
 
 def test_what_a_search_found_is_the_colleagues_own(office: Office, anna: StaffBrowser) -> None:
