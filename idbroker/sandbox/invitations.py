@@ -19,7 +19,7 @@ Sinulle on varattu videovastaanotto {moment:%-d.%-m.} klo {moment:%H.%M}. Liity 
 Pidä pankkitunnukset tai mobiilivarmenne saatavilla.
 
 Du har en videomottagning {moment:%-d.%-m} kl. {moment:%H.%M}. Anslut med Videovisit via länken ovan.
-Ha dina bankkoder eller ditt mobilcertifikat till hands.
+Ha dina nätbankskoder eller ditt mobilcertifikat till hands.
 """
 
 

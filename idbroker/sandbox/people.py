@@ -236,7 +236,12 @@ def _register_finns() -> tuple[SimPerson, ...]:
         _finn("tessa", "Tessa Testilä", date(1980, 2, 1), 952, "Has a certificate card too: proves high", loa=LoA.HIGH),
         _finn("joni", "Joni Kristian Kiviniitty", date(1969, 4, 1), 999, "Has two given names"),
         _finn(
-            "silja", "Silja Suojattu", date(1991, 9, 26), 999, "Has a protection order (turvakielto)", protected=True
+            "silja",
+            "Silja Suojattu",
+            date(1991, 9, 26),
+            999,
+            "Has a non-disclosure for personal safety (turvakielto)",
+            protected=True,
         ),
         _finn("pekka", "Pekka Poisnukkunut", date(1965, 3, 2), 999, "Died, and his codes still work", deceased=True),
         _finn("ulla", "Ulla Ulkomaala", date(1965, 2, 4), 998, abroad),

@@ -100,7 +100,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "outcome_approve": "Identify yourself",
         "outcome_cancel": "Cancel",
         "outcome_vtj_false": "The population register could not be asked",
-        "outcome_protected": "The person has a protection order",
+        "outcome_protected": "The person has a non-disclosure for personal safety",
         "outcome_deceased": "The population register says that the person is dead",
         "outcome_eidas": "Identify yourself from another country, without a Finnish number",
         "outcome_foreign": "Identify yourself as a foreigner, without a Finnish number",

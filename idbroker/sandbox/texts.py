@@ -30,6 +30,6 @@ APP_TERMS: Mapping[str, str] = {
     ),
 }
 PURPOSE: Mapping[str, str] = {
-    "da": "Så lægen kan se, hvem der er i videosamtalen.",
-    "en": "So that the doctor can see who is in the video call.",
+    "da": "at vise lægen, hvem der er i videosamtalen.",
+    "en": "showing the doctor who is in the video call.",
 }

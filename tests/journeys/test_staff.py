@@ -32,7 +32,7 @@ def test_from_the_registers_menu(enter: Enter, script: bool) -> None:
     anna = enter("sv", script=script, login="anna")
     anna.page.goto(anna.sandbox.portal("neuroreg"))
     anna.page.locator("#menu summary").click()
-    anna.page.get_by_role("link", name="Inloggade sidor för vårdgivare").first.click()
+    anna.page.get_by_role("link", name="Inloggade sidor för vårdpersonal").first.click()
     expect(anna.page).to_have_url(re.compile("/staff/sign-in"))
     anna.reads()
 

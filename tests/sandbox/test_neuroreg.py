@@ -26,7 +26,7 @@ def test_four_doors(sandbox: Sandbox, browser: Browser) -> None:
 
     assert [label for _, label in doors] == [
         "Patientens egen registrering (PER)", "Mina vårdkontakter", "Statistik ur Neuroreg (VAP)",
-        "Inloggade sidor för vårdgivare",
+        "Inloggade sidor för vårdpersonal",
     ]  # fmt: skip
     assert doors[3][0] == f"{sandbox.issuer}/staff/neuroreg"
     assert browser.open(at_neuroreg(sandbox, "vardgivare")).page.url.startswith(f"{sandbox.issuer}/staff/")

@@ -149,7 +149,7 @@ def test_yes_before_the_eid(sandbox: Sandbox, browser: Browser) -> None:
     browser.open(sandbox.portal("alerisapp", "visit"))
     assert browser.page.url.endswith("/terms")
     browser.press("btn").log_in()
-    assert "So that the doctor can see who is in the video call." in browser.text
+    assert "showing the doctor who is in the video call." in browser.text
 
     browser.press("btn")
 

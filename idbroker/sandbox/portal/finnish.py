@@ -93,8 +93,8 @@ _SWEDISH = Service(
             path="lapset", label="För ett barn", title="Att delta för ett barn", public=True,
             text="En vårdnadshavare sköter ärenden för ett barn under 12 år. Från 12 år gör barnet det självt.",
             facts=(
-                ("Barn under 12 år", "Du loggar in med dina egna bankkoder eller ditt mobilcertifikat"),
-                ("Barn som har fyllt 12", "Behöver egna bankkoder eller ett eget mobilcertifikat"),
+                ("Barn under 12 år", "Du loggar in med dina egna nätbankskoder eller ditt mobilcertifikat"),
+                ("Barn som har fyllt 12", "Behöver egna nätbankskoder eller ett eget mobilcertifikat"),
             ),
             leads=("login?door=varaukset&person", "Välj barnet"),
         ),
@@ -117,7 +117,7 @@ _SWEDISH = Service(
     help_before=(
         "Öppna e-postmeddelandet med kallelsen och följ länken i det.",
         "Välj språk högst upp på sidan och tryck på Identifiera dig. Du skickas till suomi.fi.",
-        "Identifiera dig med bankkoder eller mobilcertifikat. Sedan kommer du av dig själv tillbaka till ditt besök.",
+        "Identifiera dig med nätbankskoder eller mobilcertifikat. Sedan kommer du tillbaka till ditt besök.",
         "Fungerar det inte, ring enheten som vårdar dig, eller 09 000 0000.",
     ),
     help_after=(
@@ -131,7 +131,7 @@ _SWEDISH = Service(
         "day": "%-d.%-m kl. %H.%M", "begins": "Börjar", "now": "Klockan är nu",
         "early_before": "Besöket öppnar kl.", "early_after": "Kom tillbaka då: sedan går knappen att trycka på.",
         "identify_now": "Du kan identifiera dig redan nu.",
-        "identify_text": "Ha bankkoder eller mobilcertifikat till hands. Du skickas till suomi.fi och tillbaka hit.",
+        "identify_text": "Ha nätbankskoder eller mobilcertifikat till hands. Du skickas till suomi.fi och hit igen.",
         "open": "Besöket är öppet.", "ask": "Be att få ansluta", "look": "Se efter igen",
         "waiting": "Du har bett att få ansluta. Vänta här tills yrkespersonen släpper in dig.",
         "inside": "Du är med i videobesöket. (I sandlådan finns varken bild eller ljud.)",

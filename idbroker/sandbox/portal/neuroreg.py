@@ -21,7 +21,7 @@ _ASKS_ENGLISH = (
     Question(
         name="walk", label="How far do you walk without a rest?", choices=("More than 500 metres", "100 to 500", "Less")
     ),
-    Question(name="worse", label="Are you worse than at the last visit?", choices=("Yes", "No", "I do not know")),
+    Question(name="worse", label="Do you feel worse than at the last visit?", choices=("Yes", "No", "I do not know")),
     Question(name="more", label="Is there more you want to say? You need not."),
 )
 _FORM = {
@@ -33,7 +33,8 @@ _FORM = {
 _FORM_ENGLISH = {
     "send": "Send the answers", "sent": "Thank you. Your answers were sent at {time}.", "again": "Change the answers",
     "missing": "Answer all questions. Nothing you have answered is lost.", "none": "Nothing",
-    "helped": "Your clinic helps you to log in", "ends": "It ends when nobody has pressed anything for two minutes.",
+    "helped": "Your clinic is helping you to log in",
+    "ends": "It ends when nobody has pressed anything for two minutes.",
     "finish": "I am done", "back": "Thank you. Give the tablet back to the staff.",
 }  # fmt: skip
 
@@ -120,7 +121,7 @@ NEUROREG_PORTAL = Service(
             ),
         ),
         Door(
-            path="vardgivare", label="Inloggade sidor för vårdgivare", title="Sidor för vårdgivare", public=True,
+            path="vardgivare", label="Inloggade sidor för vårdpersonal", title="Sidor för vårdpersonal", public=True,
             text="Här registrerar personalen patienter, rättar kontaktuppgifter och skickar lösenord.",
             beyond=f"/staff/{NEUROREG}",
         ),

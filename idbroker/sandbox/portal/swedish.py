@@ -37,7 +37,7 @@ _MINHALSA_ENGLISH = Service(
                 ("Mobilt SäkerhetsID", "Does not work."),
                 ("An e-ID of another country, such as MitID", "Does not work."),
             ),
-            action="Have you only one that does not work? Call the clinic that booked your visit before the day.",
+            action="Do you only have one that does not work? Call the clinic that booked your visit before the day.",
         ),
         Door(
             path="besok/", label="", title="Video visit", text="The visit that the link in your invitation is about.",
