@@ -102,7 +102,7 @@ def test_a_link_that_was_sent_signs_nobody_in(strict: Apps, eid: str) -> None:
     assert back is not None
     landed = strict.browser(HOME, PHONE).get(back)
     assert (landed.status_code, "code=" in landed.text) == (400, False)
-    assert "Go back to the one you started in. It is waiting for you." in words_of(landed)
+    assert "If the other one is still open, go back to it." in words_of(landed)
     strict.clock.move(timedelta(seconds=61))
     given_up = visit.press()
     assert NOT_HERE in words_of(given_up)
@@ -181,7 +181,7 @@ def test_the_app_leads_to_another_browser(strict: Apps, binding: Binding, eid: s
     visit.until_proved()
     other = strict.browser(HOME, PHONE).get(back or "")
 
-    assert "Go back to the one you started in. It is waiting for you." in words_of(other)
+    assert "If the other one is still open, go back to it." in words_of(other)
     assert not was_answered(other)
     assert visit.news()["go"] is (binding is Binding.RETURN_OR_IP)
     assert was_answered(visit.press()) is (binding is Binding.RETURN_OR_IP)

@@ -201,7 +201,7 @@ def test_handed_over_and_back(chromium: Browser, clinic: Clinic, service: Servic
         tablet.get_by_label("The code, 6 digits").fill(code)
         tablet.get_by_role("button", name="Continue").click()
         expect(tablet.get_by_role("heading", level=1)).to_have_text(f"Give the tablet to {NAME}, born 1987")
-        expect(how).to_contain_text("A tablet has taken the code")
+        expect(how).to_contain_text("has used the code")
         tablet.get_by_role("button", name="Yes, that is me. Start").click()
         expect(tablet.get_by_role("heading", level=1)).to_have_text(NAME)
         assert _names(context) == {"s", "p"}
