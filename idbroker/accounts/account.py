@@ -162,7 +162,9 @@ class Entry:
     """What a clinic has written down of a patient: its own words, nobody else's.
 
     `checked` is how staff saw who it is; `exempt` why this patient cannot use an eID; `takes_part` is False for who
-    has declined to be in the clinic's register of quality. `by` is who entered it: staff, a program, the patient.
+    has declined to be in the clinic's register of quality. `protected`: name and address are hidden from others, by the
+    country's word (turvakielto, skyddad identitet, navne- og adressebeskyttelse), so nobody acts for them. `by` is who
+    entered it: staff, a program, the patient.
     """
 
     number: NationalNumber | None = field(default=None, repr=False)
@@ -173,6 +175,7 @@ class Entry:
     exempt: str | None = field(default=None, repr=False)
     takes_part: bool = True
     deceased_on: date | None = None
+    protected: bool = False
     entered_at: datetime
     by: str = ""
 

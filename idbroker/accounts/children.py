@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from idbroker.accounts.account import Account, Enrolment
 from idbroker.accounts.choosing import Busy, Done, Spent, Weak
-from idbroker.accounts.entries import has_died
+from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.families import Ending, Families, NoFamilies, Word
 from idbroker.accounts.records import Records
 from idbroker.accounts.recovery import Recovery
@@ -93,6 +93,8 @@ class Children:
     def _kid(self, session: Session, enrolment: Enrolment, visit: Visit) -> Kid | None:
         account = self.records.accounts.of(enrolment.person)
         if account is None or account.guardian != session.person or account.disabled or has_died(enrolment):
+            return None
+        if is_protected(enrolment):  # the attack: a parent from whom a child is hidden reads where it is reached
             return None
         born = birthdate_of(account.number, account.birthdate)
         if born is None or outgrown(visit, account) or not approved_here(account, enrolment):

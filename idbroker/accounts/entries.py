@@ -39,6 +39,7 @@ def asked_entry(found: Enrolment | None, by: str, identity: Identity, now: datet
         given_name=identity.given_name,
         family_name=identity.family_name,
         birthdate=identity.born,
+        protected=identity.protected,
         entered_at=now,
         by=by,
     )
@@ -52,3 +53,8 @@ def is_own(entry: Entry | None) -> bool:
 def has_died(enrolment: Enrolment | None) -> bool:
     """Tell whether the clinic has noted a death: nobody signs in to its services as this person."""
     return enrolment is not None and enrolment.entry is not None and enrolment.entry.deceased_on is not None
+
+
+def is_protected(enrolment: Enrolment | None) -> bool:
+    """Tell whether the clinic has noted that name and address are protected: nobody acts for this person there."""
+    return enrolment is not None and enrolment.entry is not None and enrolment.entry.protected

@@ -63,6 +63,7 @@ class PatientTold(Answer):
     checked: str | None
     exempt: str | None
     takes_part: bool
+    protected: bool = Field(description="Name and address are protected: nobody acts for this patient here")
     deceased_on: date | None
     contacts: ContactsTold
     has_guardian: bool = Field(description="A guardian's claim to this child was made here, and stands")
@@ -224,6 +225,7 @@ def patient(one: Patient) -> PatientTold:
             "checked": entry and entry.checked,
             "exempt": entry and entry.exempt,
             "takes_part": entry is None or entry.takes_part,
+            "protected": entry is not None and entry.protected,
             "deceased_on": entry and entry.deceased_on,
             "contacts": {**_addresses(enrolment.told), "confirmed": _addresses(one.confirmed)},
             "has_guardian": enrolment.guardian is not None,

@@ -74,6 +74,7 @@ def _entered(engines: Engines, call: Call, said: shapes.NewPatient) -> Patient:
         checked=said.said("checked"),
         exempt=_taken_back(said, "exempt"),
         takes_part=said.said("takes_part"),
+        protected=said.said("protected"),
         contacts=_contacts(said.said("contacts")),
     )
     return _done(engines.register.enter(call.actor, sheet, call.now))
@@ -151,6 +152,7 @@ def change(engines: Engines, call: Call) -> Reply:
         language=said.said("language"),
         exempt=_taken_back(said, "exempt"),
         takes_part=said.said("takes_part"),
+        protected=said.said("protected"),
         contacts=_contacts(said.said("contacts")),
     )
     done = _done(engines.register.change(call.actor, call.handle, sheet, call.mark, call.now))

@@ -185,6 +185,7 @@ class NewPatient(Shape):
     checked: Checked = may(description="How it was seen who this is")
     exempt: NoEid | None = may(description="Why this patient cannot use an eID; null takes it back")
     takes_part: bool = may(description="False: has declined to be in the clinic's register of quality")
+    protected: bool = may(description="True: name and address are protected, so nobody acts for this patient")
     contacts: Contacts = may()
 
 
@@ -198,6 +199,7 @@ class Change(Shape):
     language: Language = may()
     exempt: NoEid | None = may()
     takes_part: bool = may()
+    protected: bool = may()
     contacts: Contacts = may()
 
 

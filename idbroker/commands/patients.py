@@ -67,6 +67,7 @@ def import_(given: str | None, file: Path, *, clinic_id: str, dry: bool, standin
       language      da, sv, fi, en, nb [the clinic's first]
       exempt        why they cannot use an eID: age, illness, no_number, abroad, other
       takes_part    yes or no: no for who has declined the register
+      protected     yes or no: yes for whose name and address are protected
       checked       how it was seen who they are: passport, card, licence, eid, known, relative, list [list]
 
     What patients have chosen themselves stays. Whoever has asked for the clinic, or was declined, stays so.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from idbroker.accounts.account import Account, Contact, Enrolment
-from idbroker.accounts.entries import has_died
+from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.letters import Birthday, Letters
 from idbroker.accounts.records import Records
 from idbroker.accounts.vouching import here
@@ -95,7 +95,7 @@ class Birthdays(Courier[Guardianship]):
 
     def _write(self, row: Guardianship, limit_on: date, clinic: Clinic, days: int) -> None:
         enrolment = self.records.enrolments.find(row.ward, row.clinic)
-        if has_died(enrolment):
+        if has_died(enrolment) or is_protected(enrolment):  # a letter would say where the child is a patient
             return
         guardian, ward = self.records.accounts.of(row.guardian), self.records.accounts.of(row.ward)
         birthday = Birthday(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.families import Kinship, KnownChild, Word
 from idbroker.ages import comes_of_age
 from idbroker.events import Event, Events
@@ -51,14 +52,16 @@ class RegisteredFamilies:
         kinship = self._said([known.tie for known in self.judging.known(found)], guardian, visit)
         # Of who is barred, and of nobody we know, too: a read less would tell by its time who is hidden, or known here.
         ward = self.judging.records.accounts.known(number) or ""
-        died = self.judging.records.died(ward, visit.clinic.id)
+        enrolment = self.judging.records.enrolments.find(ward, visit.clinic.id)
         if kinship.word is Word.BARRED:
             return kinship
-        if died:
+        if has_died(enrolment):
             return Kinship(Word.BARRED, "deceased")
         return Kinship(Word.UNSURE, "down") if found.down else kinship
 
     def note(self, person: str, ward: str, born: date, visit: Visit) -> None:
+        if is_protected(enrolment):
+            return Kinship(Word.BARRED, "protected")
         """Note it, as the register's word, until the birthday."""
         row = Guardianship(
             id=new_id(),

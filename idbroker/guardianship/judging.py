@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from idbroker.accounts.account import Standing
-from idbroker.accounts.entries import has_died
+from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.records import Records
 from idbroker.acting import Acting
 from idbroker.client import Client
@@ -75,6 +75,8 @@ class Judging:
             return Refusal(reason=verdict.reason, ward=person)
         if has_died(enrolment):
             return Refusal(reason="deceased", ward=person)
+        if is_protected(enrolment):  # whatever register says yes: not every one of them hides anybody
+            return Refusal(reason="protected", ward=person)
         ward = person or self._new_person(known.tie, now)
         if ward == guardian.person:
             return Refusal(reason="self", ward=ward)

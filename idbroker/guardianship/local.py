@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from idbroker.accounts.entries import has_died
+from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.records import Records
 from idbroker.ages import MAJORITY, day_of, is_of_age
 from idbroker.clinic import Clinic
@@ -69,6 +69,7 @@ class LocalRegister:
             powers=row.powers,
             until=row.until,
             deceased=has_died(enrolment),
+            protected=is_protected(enrolment),
         )
 
 

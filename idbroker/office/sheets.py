@@ -16,7 +16,7 @@ from idbroker.messages.message import Channel
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.patients.patient import CHECKED, NO_EID, Patient, Sheet
 
-NAMES = ("given", "family", "birthdate", "checked", "email", "phone", "exempt", "declined", "language")
+NAMES = ("given", "family", "birthdate", "checked", "email", "phone", "exempt", "declined", "protected", "language")
 LONGEST = 100  # of what was typed, to be shown again
 _ISO = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 _NORDIC = re.compile(r"(\d{1,2})[./ -]{1,2}(\d{1,2})[./ -]{1,2}(\d{4})")
@@ -52,6 +52,7 @@ def read_sheet(fields: Mapping[str, str], clinic: Clinic, *, new: bool, aged: bo
         checked=values["checked"] if values["checked"] in CHECKED else None,
         exempt=_exempt(values["exempt"]),
         takes_part=not values["declined"],
+        protected=bool(values["protected"]),
         contacts={channel: typed.values[name] for channel, name in FIELDS.items()},
     )
     return Read(sheet=sheet, values=values, errors={name: key for name, key in errors.items() if key})
@@ -70,6 +71,7 @@ def filled(patient: Patient) -> dict[str, str]:
         "phone": display(told[Channel.SMS]) if told.get(Channel.SMS) else "",
         "exempt": patient.exempt or "",
         "declined": "1" if entry is not None and not entry.takes_part else "",
+        "protected": "1" if entry is not None and entry.protected else "",
         "language": patient.enrolment.language,
     }
 

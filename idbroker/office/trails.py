@@ -24,6 +24,7 @@ _PARTS = {
     "checked": "s.checked",
     "exempt": "s.exempt",
     "takes_part": "s.part",
+    "protected": "s.prot",
 }
 
 

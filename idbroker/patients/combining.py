@@ -173,4 +173,5 @@ def _entry(mine: Entry | None, theirs: Entry | None) -> Entry | None:
         exempt=newer.exempt or older.exempt,
         takes_part=newer.takes_part and older.takes_part,
         deceased_on=newer.deceased_on or older.deceased_on,
+        protected=newer.protected or older.protected,
     )

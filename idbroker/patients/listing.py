@@ -34,6 +34,7 @@ COLUMNS = (
     "language",
     "exempt",
     "takes_part",
+    "protected",
     "checked",
 )
 LONGEST_LINE = 10_000  # octets
@@ -264,5 +265,6 @@ _READERS: Mapping[str, Callable[[str, Clinic, date], Any]] = {
     "language": _one_of(LANGUAGES),
     "exempt": _one_of(NO_EID),
     "takes_part": _yes_no,
+    "protected": _yes_no,
     "checked": _one_of(CHECKED),
 }

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Protocol
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.entries import has_died, is_own
+from idbroker.accounts.entries import has_died, is_own, is_protected
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
@@ -161,8 +161,8 @@ class Noting:
             return WhyNot.NOT_PLAIN
         if said.until is not None and said.until <= day:
             return WhyNot.PAST
-        if has_died(ward):
-            return WhyNot.DECEASED
+        if has_died(ward) or is_protected(ward):
+            return WhyNot.DECEASED if has_died(ward) else WhyNot.NOTHING
         if said.relation == MANDATE and (not clinic.mandates or not set(said.powers) <= set(clinic.mandates)):
             return WhyNot.MANDATE
         if said.relation == MANDATE and not said.powers:

@@ -88,6 +88,7 @@ class Sheet:
 
     `checked` is one of CHECKED; `exempt` one of NO_EID, and "" takes it back; `contacts` are addresses in the form
     that `messages.addresses` gives, by channel, and "" takes one away. `takes_part` False: has declined the register.
+    `protected` True: name and address are hidden from others.
     """
 
     number: NationalNumber | None = field(default=None, repr=False)
@@ -98,6 +99,7 @@ class Sheet:
     checked: str | None = None
     exempt: str | None = field(default=None, repr=False)
     takes_part: bool | None = None
+    protected: bool | None = None
     contacts: Mapping[Channel, str] = field(default_factory=dict, repr=False)
 
 

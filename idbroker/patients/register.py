@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from idbroker.accounts.account import Enrolment, Standing
-from idbroker.accounts.entries import entry_of, has_died, is_own
+from idbroker.accounts.entries import entry_of, has_died, is_own, is_protected
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
@@ -26,6 +26,7 @@ from idbroker.staff.member import Actor, Role
 LOOKS = 300  # searches of one colleague in an hour: nobody has so many patients before them
 AGAIN = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
+PROTECTED = "protected"
 _LOOKED_AT = 100  # times that a person has come
 _SIGNED_IN = ("signin.granted", "signin.session")
 _TOLD = (*_SIGNED_IN, "contact.settled", "contact.changed")
@@ -223,6 +224,9 @@ class Register:
             return self._not_done(refusal.why, actor, person)
         if kept is None:
             raise AssertionError("an enrolment was written and is not there")
+        if is_protected(kept) and not is_protected(before):
+            # The attack: a parent from whom a child is hidden reads where it is treated, in what is open already.
+            self.noting.end_acting(person, PROTECTED, clinic=actor.clinic)
         what = said(before, kept)
         if what or before is None:
             record(self.events, "patient.changed" if before else "patient.entered", actor, person, now, what=what)

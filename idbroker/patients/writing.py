@@ -16,7 +16,7 @@ from idbroker.staff.member import Actor, Role
 
 _BLANK = Entry(entered_at=datetime.min.replace(tzinfo=UTC))
 _NAMED = ("given_name", "family_name")
-_PLAIN = ("number", "birthdate", "checked", "exempt", "takes_part")
+_PLAIN = ("number", "birthdate", "checked", "exempt", "takes_part", "protected")
 
 
 def entered(actor: Actor, person: str, standing: Standing, now: datetime) -> Enrolment:
@@ -102,6 +102,7 @@ def _entry(before: Entry, account: Account | None, sheet: Sheet) -> Entry:
         checked=sheet.checked or before.checked,
         exempt=before.exempt if sheet.exempt is None else sheet.exempt or None,
         takes_part=before.takes_part if sheet.takes_part is None else sheet.takes_part,
+        protected=before.protected if sheet.protected is None else sheet.protected,
     )
 
 

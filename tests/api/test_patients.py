@@ -12,7 +12,7 @@ from idbroker.events import Event
 from tests.api.api_house import Api
 from tests.patients.waiting import MAIL, MOBILE, account_of
 
-NOTHING = {"email": None, "sms": None}
+NOTHING: dict[str, str | None] = {"email": None, "sms": None}
 
 
 def told(api: Api, handle: str) -> dict[str, Any]:
@@ -36,6 +36,17 @@ def test_a_patient_is_entered(api: Api) -> None:
     assert answer.headers["ETag"] == state(api, handle)
     assert told(api, handle)["contacts"] == {"email": "a@example.org", "sms": None, "confirmed": NOTHING}
     assert told(api, handle)["checked"] == "passport"
+
+
+def test_whose_address_is_protected(api: Api) -> None:
+    """L15: a clinic's system marks whose name and address are protected; what it does not say stays as it was."""
+    handle = api.entered()
+    assert told(api, handle)["protected"] is False
+    for said, hidden in (({"protected": True}, True), ({"language": "sv"}, True), ({"protected": False}, False)):
+        answer = api.call("PATCH", f"/patients/{handle}", said, headers={"If-Match": state(api, handle)})
+        assert (answer.status_code, told(api, handle)["protected"]) == (200, hidden)
+    again = api.entered(protected=True)
+    assert (again, told(api, handle)["protected"]) == (handle, True)
 
 
 @pytest.mark.parametrize("kind", ["signin.granted", "contact.settled"])

@@ -29,6 +29,7 @@ SHEET = {
     "phone": "070-174 06 20",
     "exempt": "age",
     "declined": "1",
+    "protected": "1",
     "language": "sv",
 }
 
@@ -180,6 +181,7 @@ def test_entered_after_a_check(office: Office, anna: StaffBrowser) -> None:
 
     assert "Märta Öberg is in the list now." in text
     assert "Has declined to take part in the register" in text
+    assert "Name and address are protected Nobody may act for this patient here" in text
     kept = records_of(office).enrolments.by_handle("neuroreg", path.rpartition("/")[2])
     assert kept is not None
     assert (kept.standing, kept.told[Channel.SMS]) == (Standing.APPROVED, "+46701740620")

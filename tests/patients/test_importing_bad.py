@@ -63,6 +63,7 @@ def refused(house: ListHouse, octets: bytes) -> tuple[Wrong, ...]:
         ("language=tlh", "language is none of da, sv, fi, en, nb"),
         ("exempt=lazy", "exempt is none of age, illness, no_number, abroad, other"),
         ("takes_part=maybe", "takes_part is neither yes nor no"),
+        ("protected=maybe", "protected is neither yes nor no"),
         ("checked=guessed", "checked is none of passport, card, licence, eid, known, relative, list"),
     ],
 )

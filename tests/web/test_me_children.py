@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from idbroker.accounts.account import Account, Contact, Standing
+from idbroker.accounts.account import Account, Contact, Entry, Standing
 from idbroker.accounts.child import reclaimed
 from idbroker.ages import comes_of_age
 from idbroker.clinic import Clinic
@@ -24,6 +24,7 @@ from idbroker.numbers import NationalNumber, parse
 from idbroker.sandbox.sim_person import cpr, years_before
 from idbroker.visit import Visit
 from idbroker.words import calendar_date
+from tests.conftest import NOW
 from tests.door import Browser
 from tests.fallback_door import PASSWORD, FallbackDoor
 from tests.guardianship.acting_house import Folk
@@ -32,6 +33,7 @@ from tests.web.me_house import ME, another_day, asks_who, by_mitid, by_password,
 NEW = "fire grønne cykler i sol"
 MAIL, OTHER = "karens@example.org", "ny@example.org"
 GIVEN = "Frode"
+HIDDEN = Entry(protected=True, entered_at=NOW, by="staff")
 
 
 @pytest.fixture(scope="module")
@@ -270,12 +272,12 @@ def test_nobody_elses_child(door: FallbackDoor) -> None:
     assert kids(theirs.get(ME)) == []
 
 
-@pytest.mark.parametrize("standing", [Standing.ASKED, Standing.DECLINED])
-def test_who_is_not_approved(door: FallbackDoor, standing: Standing) -> None:
-    """The attack: a stranger has claimed a child, or has lost custody. The clinic's approval is what counts."""
+@pytest.mark.parametrize("so", [{"standing": Standing.ASKED}, {"standing": Standing.DECLINED}, {"entry": HIDDEN}])
+def test_who_is_not_approved(door: FallbackDoor, so: dict[str, Any]) -> None:
+    """The attack: a stranger has claimed a child, has lost custody, or it is hidden. The clinic's word counts."""
     kid, browser = Kid(door), door.browser("en")
     path = at_kid(door, browser).url
-    door.enrol(kid.person, "clinea", guardian=person_of(door, "karen"), standing=standing)
+    door.enrol(kid.person, "clinea", guardian=person_of(door, "karen"), **so)
 
     assert browser.get(f"{path}/password").url.endswith(ME)
     assert kids(browser.get(ME)) == []
