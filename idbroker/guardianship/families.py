@@ -57,11 +57,11 @@ class RegisteredFamilies:
             return kinship
         if has_died(enrolment):
             return Kinship(Word.BARRED, "deceased")
+        if is_protected(enrolment):
+            return Kinship(Word.BARRED, "protected")
         return Kinship(Word.UNSURE, "down") if found.down else kinship
 
     def note(self, person: str, ward: str, born: date, visit: Visit) -> None:
-        if is_protected(enrolment):
-            return Kinship(Word.BARRED, "protected")
         """Note it, as the register's word, until the birthday."""
         row = Guardianship(
             id=new_id(),
