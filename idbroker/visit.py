@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from idbroker.ages import Ages
 from idbroker.client import Client
 from idbroker.clinic import Clinic
 
@@ -21,6 +22,11 @@ class Visit:
     host: str
     ip: str | None = None
     door: str | None = None
+
+    @property
+    def limits(self) -> Ages:
+        """Return the ages that hold at the service: its own, else the clinic's, else the country's."""
+        return self.clinic.limits.but(self.client.ages)
 
     @property
     def service(self) -> str:

@@ -15,13 +15,13 @@ from idbroker.errors import ConfigError
 from idbroker.guardianship.absent import Absent
 from idbroker.guardianship.approvals import Approvals
 from idbroker.guardianship.birthdays import Birthdays
-from idbroker.guardianship.delegation import Delegations
+from idbroker.guardianship.delegation import Delegation, Delegations
 from idbroker.guardianship.families import RegisteredFamilies
 from idbroker.guardianship.judging import Judging
 from idbroker.guardianship.kinds import kind
 from idbroker.guardianship.local import LocalRegister
 from idbroker.guardianship.powers import Powers
-from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianships
+from idbroker.guardianship.records import AGAINST, ENDED_BY_CLINIC, Guardianships
 from idbroker.guardianship.registers import Registers
 from idbroker.guardianship.tie import REGISTER, Answer
 from idbroker.guardianship.watch import Silence, Watch
@@ -130,6 +130,8 @@ def open_wards(
         subject=lambda person, visit: pairwise_subject(subject_secret(), visit.client.subject_sector, person),
         may_try=lambda person, visit: _may_try(counter.throttle, person, visit),
         return_url=lambda name: f"{given.settings.server.issuer}/callback/{name}",
+        rows=guardianships,
+        clients=given.clients,
     )
     absent = Absent(
         registers=replace(registers, always=(), elsewhere={}),  # Suomi.fi wants the guardian there
@@ -158,8 +160,10 @@ def open_wards(
         delegations=delegations,
         who=who,
         noting=noting,
-        families=RegisteredFamilies(judging=judging, guardianships=guardianships, events=given.events),
-        watch=_watch(given, judging, signout, besides),
+        families=RegisteredFamilies(
+            judging=judging, guardianships=guardianships, events=given.events, clients=given.clients
+        ),
+        watch=_watch(given, judging, signout, guardianships, besides),
         birthdays=Birthdays(
             clock=given.clock,
             rows=guardianships,
@@ -181,7 +185,14 @@ def open_wards(
     return wards
 
 
-def _watch(given: Given, judging: Judging, signout: Signout, besides: Callable[[datetime], None]) -> Watch:
+def _watch(
+    given: Given, judging: Judging, signout: Signout, rows: Guardianships, besides: Callable[[datetime], None]
+) -> Watch:
+    def end(one: Delegation, why: str, reason: str) -> None:
+        if reason in AGAINST:
+            rows.forget_used(one.clinic, one.guardian, (one.ward,))
+        signout.end_delegation(one, why, reason)
+
     return Watch(
         clock=given.clock,
         delegations=signout.delegations,
@@ -190,7 +201,7 @@ def _watch(given: Given, judging: Judging, signout: Signout, besides: Callable[[
         clinics=given.settings.clinics,
         sessions=signout.sessions,
         of_person=signout.of_person,
-        end=signout.end_delegation,
+        end=end,
         silences=Shelf(given.sealed, "N", Silence),
         besides=besides,
     )

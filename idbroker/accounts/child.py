@@ -177,7 +177,7 @@ class Child:
             return waiting(visit, visit.now, "child")
         account = self.records.accounts.of(kept.person)
         login = "" if account is None or account.guardian != proved.person else "yes" if account.password else "no"
-        values = {"clinic": visit.clinic.name, "name": ward.name, "age": str(visit.clinic.grown_up), "login": login}
+        values = {"clinic": visit.clinic.name, "name": ward.name, "age": str(visit.limits.grown_up), "login": login}
         return Form(page="childdone", state=b"", values=values)
 
     def _refused(self, visit: Visit, proved: Proved, ward: str, kinship: Kinship) -> None:
@@ -309,7 +309,7 @@ def waiting(visit: Visit, asked_at: datetime, whom: str) -> Form:
 def _may_ask(visit: Visit, proved: Proved) -> bool:
     """Tell whether somebody may speak for a child: shown by an eID to be themselves, and of age."""
     born = proved.identity.born
-    grown = born is not None and _of_age(visit, born, max(MAJORITY, visit.clinic.grown_up))
+    grown = born is not None and _of_age(visit, born, max(MAJORITY, visit.limits.grown_up))
     return proved.identity.loa >= LoA.SUBSTANTIAL and grown
 
 
@@ -323,7 +323,7 @@ def _mistake_of(visit: Visit, proved: Proved, number: NationalNumber) -> str:
     born = number.birthdate
     if born is None:
         return "r.e.born"  # nobody is taken for a child whose age cannot be seen
-    return "r.e.age" if _of_age(visit, born, visit.clinic.grown_up) else ""
+    return "r.e.age" if _of_age(visit, born, visit.limits.grown_up) else ""
 
 
 def _read(visit: Visit, reply: Mapping[str, str]) -> NationalNumber | None:
@@ -357,7 +357,7 @@ def _child_page(
     values = {
         "number": reply.get("number", "")[:_LONGEST_NUMBER],
         "country": country if country in COUNTRIES else visit.clinic.country,
-        "age": str(visit.clinic.grown_up),
+        "age": str(visit.limits.grown_up),
         "name": tidy(reply.get("given", "")),
         "family": tidy(reply.get("family", "")),
         "mask": "1" if reply.get("mask") else "",

@@ -104,7 +104,7 @@ class Registering:
 
     def _ask_password(self, visit: Visit, proved: Proved, draft: Draft) -> Form:
         if draft.ward is not None:
-            return _form(Page(name="childlogin", values={"age": str(visit.clinic.grown_up)}), draft)
+            return _form(Page(name="childlogin", values={"age": str(visit.limits.grown_up)}), draft)
         return _form(_password_page(visit, proved, draft), draft)
 
     def _child_login(self, visit: Visit, proved: Proved, draft: Draft, reply: Mapping[str, str]) -> Form:

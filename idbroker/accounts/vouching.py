@@ -53,15 +53,19 @@ def outgrown(visit: Visit, account: Account) -> bool:
     The attack: a parent's password opens a grown person's record for ever. It ends at 00:00 of the birthday from
     which nobody may register them; an account whose age cannot be seen is no child's.
     """
-    return is_grown(account, visit.clinic, visit.now)
+    return _is_of_age(account, max(visit.limits.grown_up, visit.clinic.grown_up), visit.clinic, visit.now)
 
 
 def is_grown(account: Account, clinic: Clinic, now: datetime) -> bool:
     """Tell the same of a clinic and a moment, for who is on no visit."""
+    return _is_of_age(account, clinic.grown_up, clinic, now)
+
+
+def _is_of_age(account: Account, age: int, clinic: Clinic, now: datetime) -> bool:
     if account.guardian is None:
         return False
     born = birthdate_of(account.number, account.birthdate)
-    return born is None or is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
+    return born is None or is_of_age(born, age, day_of(now, clinic.zone))
 
 
 def lapsed(account: Account, enrolments: Sequence[Enrolment], clinic: Clinic, now: datetime) -> bool:

@@ -77,6 +77,9 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
             yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
+    for clinic in settings.clinics.by_id.values():
+        if clinic.country == "NO":
+            yield f"clinics.{clinic.id}", "country = NO: words and ages alone; Norwegian numbers and eIDs do not work yet"
     if settings.server.proxies and "-" in settings.server.address_header:
         name = settings.server.address_header
         yield "server", f"address_header = {name}: a proxy that passes {name.replace('-', '_')} on lets anybody choose"

@@ -16,6 +16,7 @@ from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
 from idbroker.couriers import Courier
+from idbroker.guardianship.entering import limits_over
 from idbroker.guardianship.records import Guardianship, Guardianships
 from idbroker.numbers import birthdate_of
 
@@ -91,7 +92,10 @@ class Birthdays(Courier[Guardianship]):
             return False
         if left >= -TOO_LATE:
             self._write(row, row.limit_on, clinic, nearest)
-        return self.rows.tell(row.id, nearest)
+        first = self.rows.tell(row.id, nearest)
+        if nearest == 0 and not row.is_note:
+            self.rows.forget_used(row.clinic, row.guardian, (row.ward,))
+        return first
 
     def _write(self, row: Guardianship, limit_on: date, clinic: Clinic, days: int) -> None:
         enrolment = self.records.enrolments.find(row.ward, row.clinic)
@@ -102,7 +106,7 @@ class Birthdays(Courier[Guardianship]):
             clinic=row.clinic,
             client=self._service(row.clinic, enrolment),
             at=first_minute(limit_on, clinic.zone),
-            age=_age(limit_on, clinic, ward, enrolment),
+            age=self._age(limit_on, clinic, ward, enrolment),
             ward=row.ward,
             days=days,
         )
@@ -116,6 +120,11 @@ class Birthdays(Courier[Guardianship]):
             own = tuple(contact for contact in theirs_here if contact.address not in known)
             self.letters.birthday(birthday, ward, own)
 
+    def _age(self, limit_on: date, clinic: Clinic, ward: Account | None, enrolment: Enrolment | None) -> int:
+        """Return how old the ward becomes on that day; what the rules here say where the birth date is not known."""
+        born = _born(ward, enrolment)
+        return limit_on.year - born.year if born is not None else limits_over(clinic, self.clients.all()).first_end
+
     def _service(self, clinic: str, enrolment: Enrolment | None) -> str | None:
         """Return the service to name: where they came from, else the clinic's only one."""
         if enrolment is not None and enrolment.client is not None:
@@ -128,10 +137,7 @@ def _reached(account: Account | None) -> tuple[Contact, ...]:
     return account.reachable if account is not None and not account.disabled else ()
 
 
-def _age(limit_on: date, clinic: Clinic, ward: Account | None, enrolment: Enrolment | None) -> int:
-    """Return how old the ward becomes on that day; what the clinic's rules say where the birth date is not known."""
+def _born(ward: Account | None, enrolment: Enrolment | None) -> date | None:
     entry = enrolment.entry if enrolment is not None else None
     number = (ward.number if ward is not None else None) or (entry.number if entry is not None else None)
-    said = (one.birthdate for one in (ward, entry) if one is not None)
-    born = birthdate_of(number, *said)
-    return limit_on.year - born.year if born is not None else clinic.grown_up
+    return birthdate_of(number, *(one.birthdate for one in (ward, entry) if one is not None))

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from itertools import groupby
 
-from idbroker.ages import MAJORITY, Ages
+from idbroker.acting import Acting
+from idbroker.ages import MAJORITY, Ages, comes_of_age, day_of, first_minute
 from idbroker.client import Client
-from idbroker.guardianship.rules import guardian_enters, may_enter
+from idbroker.clinic import Clinic
+from idbroker.guardianship.rules import LONGEST, guardian_enters, may_enter
+from idbroker.guardianship.tie import MANDATE
 from idbroker.identity import LoA
+
+NEAR = timedelta(days=60)  # before the birthday: from then on people are told on the pages that it ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,32 @@ def ways_of(client: Client, levels: Iterable[LoA]) -> Ways:
     return Ways(
         eid=eid and themselves, code=LoA.LOW in usable and themselves, guardian=eid and client.acting != "never"
     )
+
+
+def limits_over(clinic: Clinic, services: Iterable[Client]) -> Ages:
+    """Return the ages at which the last of a clinic's services lets go, of all `services` there are.
+
+    What is noted of a child, and what its guardian is told of the end, is one for the whole clinic: nobody may be told
+    that it is over while one service goes on. Where no service takes guardians the ages of all count.
+    """
+    here = [one for one in services if one.clinic == clinic.id and not one.disabled and not one.api]
+    taking = [clinic.limits.but(one.ages).guardian_until for one in here if one.acting != "never"]
+    limits = [clinic.limits.but(one.ages) for one in here] or [clinic.limits]
+    return Ages(
+        eid_from=min(one.eid_from for one in limits),
+        guardian_until=max(taking or [one.guardian_until for one in limits]),
+        code_until=max(one.code_until for one in limits),
+    )
+
+
+def ends_soon(acting: Acting, client: Client, clinic: Clinic, now: datetime) -> date | None:
+    """Return the birthday on which a right ends at a service, where it is near; None for what ends otherwise."""
+    age = clinic.limits.but(client.ages).guardian_until
+    if acting.birthdate is None or acting.relation == MANDATE:
+        return None
+    day = comes_of_age(acting.birthdate, age)
+    by_age = acting.until >= min(first_minute(day, clinic.zone), acting.checked_at + LONGEST)
+    return day if by_age and timedelta() < day - day_of(now, clinic.zone) <= NEAR else None
 
 
 def open_at(ways: Ways, limits: Ages, age: int) -> Ways:

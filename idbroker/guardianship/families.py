@@ -9,7 +9,9 @@ from datetime import date
 from idbroker.accounts.entries import has_died, is_protected
 from idbroker.accounts.families import Kinship, KnownChild, Word
 from idbroker.ages import comes_of_age
+from idbroker.client import Clients
 from idbroker.events import Event, Events
+from idbroker.guardianship.entering import limits_over
 from idbroker.guardianship.judging import NO_RELATION, Judging
 from idbroker.guardianship.records import Guardianship, Guardianships, new_id
 from idbroker.guardianship.rules import Claim, May, MayNot, judge
@@ -31,6 +33,7 @@ class RegisteredFamilies:
     judging: Judging
     guardianships: Guardianships
     events: Events
+    clients: Clients
 
     def children(self, person: str, identity: Identity, visit: Visit) -> tuple[KnownChild, ...]:
         """Return their children below the clinic's age; none where a register does not answer: it might bar any."""
@@ -71,7 +74,7 @@ class RegisteredFamilies:
             basis=REGISTER,
             recorded_at=visit.now,
             by=REGISTER,
-            limit_on=comes_of_age(born, visit.clinic.limits.first_end),
+            limit_on=comes_of_age(born, limits_over(visit.clinic, self.clients.all()).first_end),
         )
         if self.guardianships.add(row):
             self.events.record(
@@ -87,7 +90,8 @@ class RegisteredFamilies:
             )
 
     def _said(self, ties: Sequence[Tie], guardian: Guardian, visit: Visit) -> Kinship:
-        verdicts = [(tie, judge(_claim(tie, guardian, visit))) for tie in ties]
+        grown_up = limits_over(visit.clinic, self.clients.all()).grown_up
+        verdicts = [(tie, judge(_claim(tie, guardian, visit, grown_up))) for tie in ties]
         refused = [(tie, verdict.reason) for tie, verdict in verdicts if isinstance(verdict, MayNot)]
         barred = next((reason for tie, reason in refused if tie.against), None)
         if barred is not None:
@@ -97,14 +101,14 @@ class RegisteredFamilies:
         return Kinship(Word.UNSURE, next((reason for _, reason in refused), NO_RELATION))
 
 
-def _claim(tie: Tie, guardian: Guardian, visit: Visit) -> Claim:
+def _claim(tie: Tie, guardian: Guardian, visit: Visit, grown_up: int) -> Claim:
     """Return the claim to be taken for a child's guardian: whether the clinic takes the child is what is asked."""
     clinic = visit.clinic
     return Claim(
         tie=tie,
         loa=guardian.identity.loa if guardian.identity.assisted is None else LoA.LOW,
         guardian_born=guardian.birthdate,
-        limits=clinic.limits.but({"guardian_until": clinic.grown_up}),
+        limits=clinic.limits.but({"guardian_until": grown_up}),
         mandates=(),
         taken=True,
         now=visit.now,

@@ -44,7 +44,7 @@ class LocalRegister:
         # Where nobody is meant, too: a read more or less would tell by its time who is known here.
         rows = self.rows.of_guardian_ever(guardian.person)
         here = [row for row in rows if row.clinic == clinic.id and (not only or row.ward in only)]
-        held = {row.ward: row for row in here if row.ended_at is None and row.basis != REGISTER}
+        held = {row.ward: row for row in here if row.ended_at is None and row.basis != REGISTER and row.is_note}
         ended = {row.ward: row for row in here if row.ended_at is not None and row.ward not in held}
         day = day_of(now, clinic.zone)
         barred = (_barred(row, self._tie(row), day) for row in ended.values())

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
+USED = "used"  # `basis` of who has acted by a register's word: gives no right, and tells whom to write to, no more
 ENDED_BY_CLINIC = frozenset({"custody", "withdrawn"})  # `ended_why`, where the clinic has said no to the right itself
+
+# Why a right was refused, where that is no matter of an age: nobody is written to about the birthday of such a child.
+AGAINST = frozenset({"care_order", "no_custody", "withdrawn", "protected", "deceased"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,11 @@ class Guardianship:
     limit_on: date | None = None
     told: int | None = None
 
+    @property
+    def is_note(self) -> bool:
+        """Tell whether a clinic has noted it: that somebody once acted by a register's word is no note of anybody's."""
+        return self.basis != USED
+
 
 class Guardianships(Protocol):
     """The durable side. Every method may raise StoreError."""
@@ -42,7 +51,8 @@ class Guardianships(Protocol):
     def add(self, row: Guardianship, most: int | None = None) -> bool:
         """Keep one; False if this clinic has it already that this guardian may act for this ward.
 
-        False, too, where `most` of this ward's hold at this clinic: however many add one at once, no more will.
+        False, too, where `most` of this ward's hold at this clinic: however many add one at once, no more will. A note
+        takes the place of what is only `USED`, and keeps what was told.
         """
         ...
 
@@ -60,6 +70,10 @@ class Guardianships(Protocol):
 
     def end(self, clinic: str, ward: str, at: datetime, why: str, guardian: str | None = None) -> int:
         """End those of a ward at a clinic, of one guardian or of all; return how many."""
+        ...
+
+    def forget_used(self, clinic: str, guardian: str, wards: Collection[str]) -> bool:
+        """Forget that somebody acted for these by a register's word; tell whether it was kept. Notes stay."""
         ...
 
     def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:

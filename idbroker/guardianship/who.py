@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -10,15 +10,18 @@ import structlog
 
 from idbroker.accounts.question import Onward, Proved, Settled, Stopped
 from idbroker.acting import About, Acting
-from idbroker.ages import age_on, day_of
+from idbroker.ages import age_on, comes_of_age, day_of
+from idbroker.client import Clients
 from idbroker.clinic import COUNTRIES
 from idbroker.codec import Codec
 from idbroker.errors import Cancelled, ProviderError
 from idbroker.events import Event, Events
 from idbroker.form import Form
+from idbroker.guardianship.entering import ends_soon, limits_over
 from idbroker.guardianship.judging import DOWN, NO_RELATION, Judging, Known, Refusal
+from idbroker.guardianship.records import AGAINST, USED, Guardianship, Guardianships, new_id
 from idbroker.guardianship.registers import Found
-from idbroker.guardianship.tie import Away, Guardian
+from idbroker.guardianship.tie import MANDATE, REGISTER, Away, Guardian
 from idbroker.numbers import NationalNumber, NotANumber, parse
 from idbroker.visit import Visit
 
@@ -52,6 +55,8 @@ class Who:
     subject: Callable[[str, Visit], str]
     may_try: Callable[[str, Visit], bool]
     return_url: Callable[[str], str]
+    rows: Guardianships
+    clients: Clients
     name = "who"
 
     def begin(self, visit: Visit, proved: Proved) -> Form | Settled | None:
@@ -167,6 +172,7 @@ class Who:
         day = day_of(visit.now, visit.clinic.zone)
         wards = {f"name.{n}": acting.name or "" for n, (_, acting) in enumerate(offered)}
         ages = {f"age.{n}": _age(acting.birthdate, day) for n, (_, acting) in enumerate(offered)}
+        ends = {f"until.{n}": _end(visit, acting) for n, (_, acting) in enumerate(offered)}
         pages = self.judging.registers.pages(visit.clinic, guardian)
         values = {
             "self": proved.identity.name or "",
@@ -179,6 +185,7 @@ class Who:
             "country": visit.clinic.country,
             **wards,
             **ages,
+            **ends,
         }
         return Form(page="who", state=_codec.pack(_Shown(offered=tuple(known for known, _ in offered))), values=values)
 
@@ -186,11 +193,9 @@ class Who:
         """Return whom the person may choose. A register that does not answer might bar any of them: then nobody."""
         if found.down:
             return ()
-        return tuple(
-            (known, verdict)
-            for known, verdict in self.judging.each(found, guardian, visit.client, visit.clinic, visit.now)
-            if isinstance(verdict, Acting)
-        )[:MOST_WARDS]
+        judged = tuple(self.judging.each(found, guardian, visit.client, visit.clinic, visit.now))
+        self._forget(visit, guardian.person, (verdict for _, verdict in judged))
+        return tuple((known, verdict) for known, verdict in judged if isinstance(verdict, Acting))[:MOST_WARDS]
 
     def _verdicts(self, visit: Visit, guardian: Guardian, found: Found) -> tuple[Acting, ...]:
         return tuple(acting for _, acting in self._offered(visit, guardian, found))
@@ -276,7 +281,31 @@ class Who:
     def _settled(self, visit: Visit, proved: Proved, verdict: Acting | Refusal) -> Form | Settled:
         if isinstance(verdict, Refusal):
             return self._refused(visit, proved, verdict)
+        self._remember(visit, proved.person, verdict)
         return Settled(about=About(acting=verdict))
+
+    def _forget(self, visit: Visit, guardian: str, verdicts: Iterable[Acting | Refusal]) -> None:
+        """Forget of whom a register says no: nobody is written to about their birthday. The same work for all."""
+        against = {one.ward or "" for one in verdicts if isinstance(one, Refusal) and one.reason in AGAINST}
+        self.rows.forget_used(visit.clinic.id, guardian, against)
+
+    def _remember(self, visit: Visit, guardian: str, acting: Acting) -> None:
+        """Keep who acts by a register's word, so that they are told before the birthday; it opens nothing."""
+        if acting.basis != REGISTER or acting.relation == MANDATE or acting.birthdate is None:
+            return
+        age = limits_over(visit.clinic, self.clients.all()).guardian_until
+        row = Guardianship(
+            id=new_id(),
+            clinic=visit.clinic.id,
+            guardian=guardian,
+            ward=acting.ward,
+            relation=acting.relation,
+            basis=USED,
+            recorded_at=visit.now,
+            by=REGISTER,
+            limit_on=comes_of_age(acting.birthdate, age),
+        )
+        self.rows.add(row)
 
     def _refused(self, visit: Visit, proved: Proved, refusal: Refusal) -> Form:
         """Return the one page of all refusals; the reason goes into the trail of the guardian, and of the ward."""
@@ -284,6 +313,7 @@ class Who:
         self._record(visit, proved, "acting.refused", proved.person, detail)
         # Of nobody we know, too: a write more or less would tell by its time who is somewhere a patient.
         self._record(visit, proved, "acting.refused", refusal.ward, {"reason": refusal.reason})
+        self._forget(visit, proved.person, (refusal,))
         values = {"clinic": visit.clinic.name, "phone": visit.clinic.phone or ""}
         return Form(page="whono", state=_codec.pack(_Shown()), values=values)
 
@@ -314,6 +344,11 @@ def _must(visit: Visit, proved: Proved) -> bool:
 def _asked(visit: Visit, proved: Proved) -> bool:
     wished = proved.request.acting_for
     return wished != "self" and (wished is not None or visit.client.acting == "always")
+
+
+def _end(visit: Visit, acting: Acting) -> str:
+    day = ends_soon(acting, visit.client, visit.clinic, visit.now)
+    return "" if day is None else day.isoformat()
 
 
 def _age(born: date | None, day: date) -> str:

@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 
 from idbroker.clinic import Clinic
 from idbroker.errors import NotFound
+from idbroker.guardianship.entering import limits_over
 from idbroker.guardianship.tie import MANDATE
 from idbroker.office.guard import Guard, Here
 from idbroker.office.sheets import read_day, read_number
@@ -61,7 +62,8 @@ class _Guardians:
     def show(self, here: Here, handle: str) -> Response:
         """Show who may act; approvers may add and end."""
         told, patient = self._guard.told(here), self._register.look(here.actor, handle, here.now)
-        opens, limits = opening(here.clinic, self._guard.site.clients.all()), here.clinic.limits
+        services = self._guard.site.clients.all()
+        opens, limits = opening(here.clinic, services), limits_over(here.clinic, services)
         return self._guard.show(
             here,
             "guardians",

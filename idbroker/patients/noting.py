@@ -14,12 +14,13 @@ from idbroker.accounts.entries import has_died, is_own, is_protected
 from idbroker.accounts.letters import Letters
 from idbroker.accounts.own import SignOns
 from idbroker.accounts.records import Records
-from idbroker.ages import MAJORITY, comes_of_age, day_of, is_of_age
+from idbroker.ages import MAJORITY, Ages, comes_of_age, day_of, is_of_age
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.errors import NotAllowed, NotFound
 from idbroker.events import Events
 from idbroker.guardianship.delegation import Delegations
+from idbroker.guardianship.entering import limits_over
 from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship, Guardianships, new_id
 from idbroker.guardianship.tie import CUSTODY, MANDATE
 from idbroker.identity import LoA
@@ -124,11 +125,11 @@ class Noting:
         """Tell whether somebody may be noted for a patient, or is: a child, or where powers of attorney are taken."""
         ward, clinic = self._ward(actor, handle), self._clinic(actor.clinic)
         born = self._born(ward.person, clinic.id)
-        young = born is not None and not is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
+        young = born is not None and not is_of_age(born, self._limits(clinic).grown_up, day_of(now, clinic.zone))
         return young or bool(clinic.mandates) or bool(self._rows(ward))
 
     def _rows(self, ward: Enrolment) -> list[Guardianship]:
-        return [row for row in self.rows.of_ward(ward.person) if row.clinic == ward.clinic]
+        return [row for row in self.rows.of_ward(ward.person) if row.clinic == ward.clinic and row.is_note]
 
     def _held(self, ward: Enrolment, row: Guardianship, now: datetime) -> Held:
         name = self.records.called_at(row.guardian, ward.clinic, ward)
@@ -184,8 +185,11 @@ class Noting:
 
     def _limit(self, ward: Enrolment, clinic: Clinic) -> date | None:
         """Return the birthday from which nobody acts for a ward because of its age; None where that cannot be seen."""
-        born, age = self._born(ward.person, clinic.id), clinic.limits.first_end
+        born, age = self._born(ward.person, clinic.id), self._limits(clinic).first_end
         return None if born is None or not age else comes_of_age(born, age)
+
+    def _limits(self, clinic: Clinic) -> Ages:
+        return limits_over(clinic, self.clients.all())
 
     def _born(self, person: str, clinic: str) -> date | None:
         """Return when somebody was born: as a number of theirs says, else as the clinic or they themselves do.
@@ -229,14 +233,14 @@ class Noting:
         """
         clinic, ward = self._clinic(row.clinic), self.records.enrolments.find(row.ward, row.clinic)
         born = self._born(row.ward, row.clinic)
-        child = born is not None and not is_of_age(born, clinic.grown_up, day_of(now, clinic.zone))
+        child = born is not None and not is_of_age(born, self._limits(clinic).grown_up, day_of(now, clinic.zone))
         if ward is None or child or any(self._same(one, row) for one in self.rows.of_ward(row.ward)):
             return
         self.letters.guarded(ward, self.records.accounts.of(row.ward), now)
 
     @staticmethod
     def _same(one: Guardianship, row: Guardianship) -> bool:
-        return (one.clinic, one.guardian) == (row.clinic, row.guardian)
+        return (one.clinic, one.guardian) == (row.clinic, row.guardian) and one.is_note
 
     # ---- with an approval ------------------------------------------------------------------------
 
@@ -325,7 +329,7 @@ class Noting:
         if not noted:
             return running > 0
         for row in here:
-            if guardian in (None, row.guardian):
+            if guardian in (None, row.guardian) and row.is_note:
                 record(self.events, "guardianship.ended", actor, ward, now, guardian=row.guardian, why=why)
         self.end_acting(ward, why, clinic=actor.clinic, guardian=guardian)
         return True

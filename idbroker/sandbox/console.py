@@ -268,7 +268,10 @@ class _Panels:
     def _clock_page(self, **values: Any) -> Response:
         now, clinics = self._world.clock.now(), self._world.house.settings.clinics
         calendar = Calendar(
-            people=self._world.people, custody=self._world.custody, clinics=tuple(clinics.by_id.values())
+            people=self._world.people,
+            custody=self._world.custody,
+            clinics=tuple(clinics.by_id.values()),
+            services=tuple(self._world.house.settings.clients),
         )
         return self._page(
             "clock", now=now.astimezone(_COPENHAGEN), jumps=_JUMPS, last=calendar.last(now),

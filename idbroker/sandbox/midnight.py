@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from idbroker.ages import MAJORITY, Ages, comes_of_age, day_of, first_minute
+from idbroker.client import Client
 from idbroker.clinic import Clinic
 from idbroker.sandbox.custody import Custodies
 from idbroker.sandbox.sim_person import SimPerson
@@ -49,6 +50,7 @@ class Calendar:
     people: tuple[SimPerson, ...] = field(repr=False)
     custody: Custodies
     clinics: tuple[Clinic, ...]
+    services: tuple[Client, ...] = ()
 
     def next(self, now: datetime) -> tuple[Midnight, ...]:
         """Return the next midnight of each place."""
@@ -118,7 +120,9 @@ class Calendar:
             yield f"{_and(held)} {'acts' if len(held) == 1 else 'act'} for them no more"
 
     def _limits(self, person: SimPerson) -> tuple[Ages, ...]:
-        return tuple(dict.fromkeys(one.limits for one in self.clinics if one.country == person.country))
+        here = [one for one in self.clinics if one.country == person.country]
+        own = (clinic.limits.but(one.ages) for clinic in here for one in self.services if one.clinic == clinic.id)
+        return tuple(dict.fromkeys((*(one.limits for one in here), *own)))
 
     def _name(self, who: str) -> str:
         return next(person.given_name for person in self.people if person.id == who)

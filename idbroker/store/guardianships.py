@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, Text, and_, bindparam, func, or_, select, text, update
+from sqlalchemy import Connection, RowMapping, Select, Text, and_, bindparam, delete, func, or_, select, text, update
 
-from idbroker.guardianship.records import ENDED_BY_CLINIC, Guardianship
+from idbroker.guardianship.records import ENDED_BY_CLINIC, USED, Guardianship
 from idbroker.store.database import Database
 from idbroker.store.schema import guardianship as table
 
@@ -26,6 +26,7 @@ COUNT = (
     select(func.count())
     .select_from(table)
     .where(table.c.clinic == bindparam("clinic", type_=Text), table.c.ward == bindparam("ward", type_=Text), HOLDS)
+    .where(table.c.basis != USED)
 )
 # SQLite lets one write at a time; PostgreSQL has no row that all who note a ward's guardians must lock.
 IN_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:turn, 0))").bindparams(bindparam("turn", type_=Text))
@@ -40,16 +41,16 @@ class StoredGuardianships:
     def add(self, row: Guardianship, most: int | None = None) -> bool:
         """Keep one; False if it is there already, or `most` are: of two who note it at once, the index lets one."""
         values: dict[str, Any] = {name: getattr(row, name) for name in VALUES} | {"powers": list(row.powers)}
-        values["check_at"] = row.recorded_at if row.ended_at is None else None
+        values["check_at"] = row.recorded_at if row.ended_at is None and row.is_note else None
         if most is None:
             with self._database.connected() as connection:
-                return connection.execute(ADD, values).rowcount == 1
+                return _added(connection, values)
         with self._database.writing() as connection:
             # One at a time for each ward and clinic: or two who count at once would each find room for one.
             if self._database.dialect == "postgresql":
                 connection.execute(IN_TURN, {"turn": f"guardianship|{row.clinic}|{row.ward}"})
             there = connection.execute(COUNT, {"clinic": row.clinic, "ward": row.ward}).scalar_one()
-            return there < most and connection.execute(ADD, values).rowcount == 1
+            return there < most and _added(connection, values)
 
     def of_guardian(self, guardian: str) -> tuple[Guardianship, ...]:
         """Return all of a guardian's that have not ended, by clinic and then by age."""
@@ -73,6 +74,12 @@ class StoredGuardianships:
             return connection.execute(
                 update(table).where(*whose).values(ended_at=at, ended_why=why, check_at=None)
             ).rowcount
+
+    def forget_used(self, clinic: str, guardian: str, wards: Collection[str]) -> bool:
+        """Forget that somebody acted for these by a register's word; tell whether it was kept. Notes stay."""
+        whose = (table.c.clinic == clinic, table.c.guardian == guardian, table.c.ward.in_(sorted(wards)))
+        with self._database.connected() as connection:
+            return connection.execute(delete(table).where(*whose, table.c.basis == USED)).rowcount > 0
 
     def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:
         """Return up to `most` whose limit is on `before` or earlier and that were told nothing so near to it yet."""
@@ -105,6 +112,17 @@ class StoredGuardianships:
     def _read(self, wanted: Select[Any]) -> tuple[Guardianship, ...]:
         rows = self._database.reading(lambda connection: connection.execute(wanted).mappings().all())
         return tuple(map(_row, rows))
+
+
+def _added(connection: Connection, values: Mapping[str, Any]) -> bool:
+    """Add a row, or make one of what was only used, which has what was told already."""
+    if values["ended_at"] is None and values["basis"] != USED:
+        same = (table.c[name] == values[name] for name in ("clinic", "ward", "guardian"))
+        fresh = {name: value for name, value in values.items() if name != "told"}
+        made = connection.execute(update(table).where(*same, HOLDS, table.c.basis == USED).values(fresh))
+        if made.rowcount == 1:
+            return True
+    return connection.execute(ADD, values).rowcount == 1
 
 
 def _row(row: RowMapping) -> Guardianship:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 
 from idbroker.accounts.account import Standing
 from idbroker.accounts.records import AccountRow, EnrolmentRow
+from idbroker.guardianship.records import USED
 from idbroker.patients.merging import Change, MergeRow, PersonRows
 from idbroker.person import PersonKey
 from idbroker.store.database import Database
@@ -80,6 +81,10 @@ FORGET_ENROLMENT = delete(enrolment).where(
     enrolment.c.person == OF, enrolment.c.clinic == bindparam("at", type_=Text), enrolment.c.revision == BEFORE
 )
 FORGET_LINKS = delete(link).where(link.c.person == OF)
+# No note, and kept anew when it is used again: it must stand in no note's way.
+FORGET_USED = delete(guardianship).where(
+    or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), guardianship.c.basis == USED
+)
 GIVE = update(consent).where(consent.c.id == bindparam("is", type_=String)).values(person=bindparam("to", type_=Text))
 # Who may act for whom, by id, from one person to the other. The same guardian of the same ward holds at a clinic once,
 # and nobody is their own: what would be either ends.
@@ -89,7 +94,7 @@ GUARDIAN = case((guardianship.c.guardian == HAS, GETS), else_=guardianship.c.gua
 WARD = case((guardianship.c.ward == HAS, GETS), else_=guardianship.c.ward)
 TIES = (
     select(guardianship.c.id)
-    .where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF))
+    .where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), guardianship.c.basis != USED)
     .order_by(guardianship.c.id)
 )
 TIED_ELSEWHERE = TIES.where(guardianship.c.clinic != bindparam("at", type_=Text)).limit(1)
@@ -201,6 +206,7 @@ def _forget(connection: Connection, change: Change, both: list[str]) -> None:
     enrolments = {(rows.person, one.clinic): one.revision for rows in change.before for one in rows.enrolments}
     for of in both:
         connection.execute(FORGET_LINKS, {"of": of})
+        connection.execute(FORGET_USED, {"of": of})
     for of in change.accounts:
         gone = connection.execute(FORGET_ACCOUNT, {"of": of, "before": accounts.get(of, 0)}).rowcount
         _check(gone == (of in accounts))

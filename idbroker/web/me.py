@@ -116,6 +116,7 @@ class _Page:
         values = {**telling.values(own, here.session, here.clinic), **said.values}
         kids = self._site.children.of(here.session, here.visit)
         rows = {**telling.rows(own, here.session), "kids": [telling.kid(kid, here.clinic) for kid in kids]}
+        rows["acting"] = telling.acting(own, here.clinic, here.visit.now)
         return self._myself.show(here, "me", "", values, rows=rows)
 
     def came_back(self, name: str, *, refused: bool, onward: str) -> Response:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import groupby
+from operator import itemgetter
 
 from idbroker.accounts.account import Account, Agreed, Consent
 from idbroker.accounts.children import Kid
@@ -14,6 +16,7 @@ from idbroker.accounts.ways import keeps_a_way
 from idbroker.client import Clients
 from idbroker.clinic import Clinic, Clinics
 from idbroker.events import Event
+from idbroker.guardianship.entering import ends_soon
 from idbroker.identity import LoA
 from idbroker.messages.addresses import shown
 from idbroker.session import Session
@@ -71,6 +74,19 @@ class Telling:
             "events": [self._event(event) for event in own.events if is_told(event) and not _is_theirs(event)][:_MOST],
             "others": self._others(own.by_others),
         }
+
+    def acting(self, own: Own, clinic: Clinic, now: datetime) -> list[dict[str, str]]:
+        """Return for whom the person acts at a clinic, where that ends on a birthday soon."""
+        found: dict[str, dict[str, str]] = {}
+        for reached in (one for session in own.sessions for one in session.reached):
+            client = self.clients.find(reached.client_id)
+            if reached.acting is None or client is None or client.clinic != clinic.id:
+                continue
+            until = ends_soon(reached.acting, client, clinic, now)
+            if until is not None:
+                row = {"name": reached.acting.name or "", "until": until.isoformat()}
+                found[reached.acting.ward] = max(row, found.get(reached.acting.ward, row), key=itemgetter("until"))
+        return list(found.values())
 
     def kid(self, kid: Kid, clinic: Clinic) -> dict[str, str]:
         """Return a child whose sign-in the person has set up; addresses as a page may show them."""

@@ -71,7 +71,7 @@ class Screens:
             ),
             notice=self._notice(notice) if notice and notice.key != "c.down" else None,
             register=clinic.takes_registrations,
-            child_age=clinic.grown_up,
+            child_age=clinic.limits.but(client.ages).grown_up,
             wish=transaction.wish,
             acts=client.acting != "never" and clinic.limits.but(client.ages).guardian_until > 0,
         )
@@ -120,7 +120,7 @@ class Screens:
             action=f"/t/{transaction.id}/register",
             nonce=nonce,
             page="register",
-            values={"age": str(clinic.grown_up), "eids": ", ".join(title for title in titles if title)},
+            values={"age": str(clinic.limits.but(client.ages).grown_up), "eids": ", ".join(filter(None, titles))},
         )
         return self._page(self._site.pages.form(view), [origin_of(transaction.request.redirect_uri)])
 

@@ -108,7 +108,9 @@ def kin_house(asking: AskingHouse, folder: Path) -> Iterator[KinHouse]:
         events=desk.durable.events,
         linking=linking,
     )
-    families = RegisteredFamilies(judging=judging, guardianships=rows, events=desk.durable.events)
+    families = RegisteredFamilies(
+        judging=judging, guardianships=rows, events=desk.durable.events, clients=desk.durable.clients
+    )
     question = replace(asking.child, families=families, approving=approving)
     try:
         yield KinHouse(asking=asking, folk=folk, question=question, rows=rows, linking=linking, judging=judging)
