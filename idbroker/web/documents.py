@@ -64,7 +64,7 @@ class Documents:
             view,
             ways=self._ways(names),
             registration=clinic.registration,
-            child_age=clinic.grown_up if clinic.takes_registrations else 0,
+            child_age=limits.grown_up if clinic.takes_registrations else 0,
             acts=client.acting != "never" and limits.guardian_until > 0,
             by_password=_PASSWORD in names,
             own_code=_PASSWORD in names and limits.code_until > 0,
@@ -139,4 +139,6 @@ class Documents:
         return tuple(name for name in names if name in self._site.broker.providers and name != PROVIDER)
 
     def _ways(self, names: Iterable[str]) -> tuple[views.Way, ...]:
-        return tuple(views.way(name, self._site.broker.providers[name].title) for name in names)
+        return tuple(
+            views.way(name, self._site.broker.providers[name].title, self._site.kinds.get(name, "")) for name in names
+        )

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from idbroker import templates
 from idbroker.errors import NotFound
 from idbroker.web import forms
-from idbroker.web.names import named, telephone
+from idbroker.web.names import dated, named, telephone
 from idbroker.web.views import (
     DOCUMENTS,
     ChooseView,
@@ -54,7 +54,7 @@ _AGAIN = (Problem.BROWSER, Problem.COOKIE)
 # Who hears complaints about personal data (GDPR, 77).
 AUTHORITIES: Mapping[str, Mapping[str, str]] = {
     "DK": {"name": "Datatilsynet", "href": "https://www.datatilsynet.dk/", "language": "da"},
-    "SE": {"name": "Integritetsskyddsmyndigheten", "href": "https://www.imy.se/", "language": "sv"},
+    "SE": {"name": "Integritetsskydds\u00admyndigheten", "href": "https://www.imy.se/", "language": "sv"},
     "FI": {"name": "Tietosuojavaltuutetun toimisto", "href": "https://tietosuoja.fi/", "language": "fi"},
     "NO": {"name": "Datatilsynet (Norge)", "href": "https://www.datatilsynet.no/", "language": "nb"},
 }
@@ -187,7 +187,7 @@ class Pages:
             about=view.back_href is not None,
             bodies=_of_country(self._statement["bodies"], view.frame.country),
             authorities=_of_country(AUTHORITIES, view.frame.country),
-            checked_on=calendar_date(date.fromisoformat(self._statement["checked"]), view.frame.language),
+            checked_on=dated(calendar_date(date.fromisoformat(self._statement["checked"]), view.frame.language)),
         )
 
     # ---- how -------------------------------------------------------------------------------------

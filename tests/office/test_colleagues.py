@@ -226,6 +226,16 @@ def test_a_password_of_two_clinics_is_not_one_administrators(office: Office, who
     assert office.member(who).password is not None
 
 
+def test_who_has_no_address_gets_no_link(office: Office) -> None:
+    """An administrator reads that the colleague has no e-mail address, not that they work somewhere else too."""
+    anna = only_at(office, "anna", clinea=Role.CARER)
+    office.house.offices.members.change(anna.id, lambda one: replace(one, email=""))
+    page = text_of(office.client("cecilia").get(f"{PATH}/{anna.id}").text)
+
+    assert "The colleague has no email address" in page
+    assert "works somewhere else" not in page
+
+
 def test_the_operator_may(office: Office) -> None:
     """The operator resets and removes whoever works anywhere."""
     anna, roster = office.member("anna"), office.house.offices.roster

@@ -11,6 +11,8 @@ import pytest
 from lxml import html
 
 from idbroker.clinic import LANGUAGES
+from idbroker.errors import Refused
+from idbroker.steps import notice_of
 from idbroker.web.pages import AUTHORITIES, Pages
 from idbroker.web.views import DOCUMENTS, DocumentView, Frame
 from idbroker.words import Words, read_texts
@@ -124,6 +126,12 @@ def test_the_language_is_switched_where_one_is(door: Door) -> None:
 
     assert fields == {"t": url.partition("t=")[2]}
     assert "Back to login" in words_of(browser.fetch(f"/privacy?t={fields['t']}&lang=en"))
+
+
+def test_who_has_grown_too_old_is_told_so() -> None:
+    """A child whose password stopped counting at midnight reads that, and not that it was too slow."""
+    assert notice_of(Refused("outgrown")) == "e.outgrown"
+    assert "own electronic ID" in read_texts()["en"]["e.outgrown"]
 
 
 # ---- what they say -------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ ODD_NAMES = (
     "{{ 7*7 }}",
 )
 NOTICES = (
-    *("e.back", "e.loa", "c.down", "e.refused", "e.failed", "e.blocked", "e.expired", "x.429"),
+    *("e.back", "e.loa", "c.down", "e.refused", "e.failed", "e.blocked", "e.expired", "e.outgrown", "x.429"),
     *(key for key in read_texts()["en"] if key.startswith("b.e.")),
 )
 
