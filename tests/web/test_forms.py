@@ -51,6 +51,16 @@ def test_every_form_has_its_words_without_a_telephone(name: str, language: str) 
     assert not page.xpath("//a[@class='tel']")
 
 
+@pytest.mark.parametrize("name", FORMS)
+def test_a_heading_is_said_once(name: str) -> None:
+    """1.8, 1.9: a page has one h1; where it is what the choices are called, it is their legend, not said twice."""
+    page = read(name)
+    (heading,) = page.xpath("//h1")
+    legends = [legend.text_content().strip() for legend in page.xpath("//legend")]
+
+    assert legends.count(heading.text_content()) == len(heading.xpath("ancestor::legend"))
+
+
 @pytest.mark.parametrize("name", [name for name, form in FORMS.items() if form.errors])
 def test_errors_are_said_in_the_title_above_and_at_the_field(name: str) -> None:
     """Each error is in a summary that links to its field, and at the field, which says that it is wrong (3.3.1)."""
