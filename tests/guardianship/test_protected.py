@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from idbroker.accounts.account import Enrolment, Entry
+from idbroker.accounts.account import Enrolment, Entry, Standing
+from idbroker.accounts.entries import asked_entry
 from idbroker.accounts.records import new_handle
 from idbroker.clock import StoppedClock
+from idbroker.identity import Identity, LoA
 from idbroker.patients.noting import Said, WhyNot
 from idbroker.patients.patient import Patient, Sheet
 from idbroker.staff.member import Actor, Role
@@ -17,6 +19,7 @@ from tests.conftest import NOW
 from tests.guardianship.acting_house import GIVEN, ActingHouse, Ward, open_acting_house
 
 BO = Actor(id="b" * 32, clinic="clinea", role=Role.APPROVER)
+HIDDEN = Entry(protected=True, entered_at=NOW, by=BO.id)
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +87,19 @@ def test_nobody_is_noted(house: ActingHouse) -> None:
     marked(house, ward)
     noted = house.house.wards.noting.note(BO, handle(house, ward), house.guardian(), Said(), house.clock.now())
     assert noted is WhyNot.NOTHING
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_what_an_eid_says_of_who_registers(hidden: bool) -> None:
+    """Whoever registers by an eID that tells of the protection comes with the mark; the clinic's own word stays."""
+    identity = Identity(
+        provider="suomifi",
+        issuer="https://eid.example.org",
+        subject="1",
+        loa=LoA.HIGH,
+        proved_at=NOW,
+        protected=hidden,
+    )
+    assert asked_entry(None, "patient", identity, NOW).protected is hidden
+    own = Enrolment(person="a", clinic="clinea", standing=Standing.KNOWN, asked_at=NOW, entry=HIDDEN)
+    assert asked_entry(own, "patient", identity, NOW).protected
