@@ -341,6 +341,7 @@ def make_site(house: House) -> Site:
     )
     waits = Waits(moves=moves, lookout=house.lookout, transient=house.transient)
     house.lookout.serve(waits)
+    shelf = Shelf(house.sealed, "x", Credential)
     pages = Pages(house.words, sandbox=house.sandbox)
     return Site(
         issuer=issuer,
@@ -348,9 +349,7 @@ def make_site(house: House) -> Site:
         broker=Broker(moves=moves, waits=waits),
         waits=waits,
         tokens=house.tokens,
-        credentials=Credentials(
-            issuer=issuer, clock=clock, clients=house.clients, shelf=Shelf(house.sealed, "x", Credential)
-        ),
+        credentials=Credentials(issuer=issuer, clock=clock, clients=house.clients, shelf=shelf),
         signout=house.signout,
         recovery=house.rooms.recovery,
         own=house.rooms.own,
@@ -369,6 +368,7 @@ def make_site(house: House) -> Site:
         metadata=discovery.document(issuer),
         ready=_readiness(durable, house.transient),
         registers=frozenset(house.wards.registers.elsewhere),
+        kinds={name: table.kind for name, table in house.settings.providers.items()},
         sandbox=house.sandbox,
         proxies=house.settings.server.proxies,
         address_header=house.settings.server.address_header,

@@ -77,12 +77,10 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
             yield where, "require_pkce = false: a code that leaks can be redeemed by whoever has it"
         if client.minimum.word == "low":
             yield where, "minimum = low: a password and a one-time code are enough for this service"
-    for clinic in settings.clinics.by_id.values():
-        if clinic.country == "NO":
-            yield f"clinics.{clinic.id}", "country = NO: words and ages alone; Norwegian numbers and eIDs do not work yet"
     if settings.server.proxies and "-" in settings.server.address_header:
         name = settings.server.address_header
         yield "server", f"address_header = {name}: a proxy that passes {name.replace('-', '_')} on lets anybody choose"
+    yield from norwegian(settings)
     yield from test_doors(settings)
     yield from weighed(settings)
     yield from without_eid(settings)
@@ -91,6 +89,13 @@ def advice(settings: config.Settings) -> Iterator[Finding]:
         yield "keys", "no passphrase_file: the passphrase lies beside the keys, so a copy of the folder opens them"
     if settings.store.transient.startswith("sqlite"):
         yield "store", "SQLite serves one host; use Redis and PostgreSQL for more"
+
+
+def norwegian(settings: config.Settings) -> Iterator[Finding]:
+    """Say what a clinic in Norway can not have yet."""
+    for clinic in settings.clinics.by_id.values():
+        if clinic.country == "NO":
+            yield f"clinics.{clinic.id}", "country = NO: words and ages alone; no Norwegian number or eID works yet"
 
 
 def weighed(settings: config.Settings) -> Iterator[Finding]:

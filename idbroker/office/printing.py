@@ -36,25 +36,26 @@ _NEEDS = {"borgeradgang": "mitid", "ftn": "suomifi"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to sign in at a clinic: the name in the address, and the words of its button."""
+    """One way to sign in at a clinic: the name in the address, the words of its button, and of which kind it is."""
 
     name: str
     title: str
+    kind: str
 
     @property
     def label(self) -> str:
         """Return the key of the button's text."""
-        return way(self.name, self.title).label
+        return way(self.name, self.title, self.kind).label
 
     @property
     def need(self) -> str:
         """Return the key of what one needs for it."""
-        return f"i.{_NEEDS.get(self.name, self.name)}.need" if self.name in STEPS else "i.other.need"
+        return f"i.{_NEEDS.get(self.kind, self.kind)}.need" if self.kind in STEPS else "i.other.need"
 
     @property
     def steps(self) -> tuple[str, ...]:
         """Return the keys of what one does."""
-        return STEPS.get(self.name, ("i.other.1",))
+        return STEPS.get(self.kind, ("i.other.1",))
 
 
 def routes(blueprint: Blueprint, guard: Guard) -> None:
@@ -169,7 +170,9 @@ class _Instructions:
         """Return a clinic's ways to sign in, but for the one that is staff's own."""
         providers = self._site.broker.providers
         names = [name for name in clinic.providers if name in providers and name != PROVIDER]
-        return tuple(Way(name=name, title=providers[name].title) for name in names)
+        return tuple(
+            Way(name=name, title=providers[name].title, kind=self._site.kinds.get(name, name)) for name in names
+        )
 
 
 def _service(services: tuple[Client, ...], wanted: str | None) -> Client | None:

@@ -139,4 +139,6 @@ class Documents:
         return tuple(name for name in names if name in self._site.broker.providers and name != PROVIDER)
 
     def _ways(self, names: Iterable[str]) -> tuple[views.Way, ...]:
-        return tuple(views.way(name, self._site.broker.providers[name].title) for name in names)
+        return tuple(
+            views.way(name, self._site.broker.providers[name].title, self._site.kinds.get(name, "")) for name in names
+        )

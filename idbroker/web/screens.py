@@ -66,9 +66,7 @@ class Screens:
             frame=self._frame(transaction, client, clinic),
             action=f"/t/{transaction.id}/choose",
             nonce=nonce,
-            ways=tuple(
-                views.way(name, self._title(name), note_down=name == down, last_used=name == last) for name in names
-            ),
+            ways=tuple(self._way(name, note_down=name == down, last_used=name == last) for name in names),
             notice=self._notice(notice) if notice and notice.key != "c.down" else None,
             register=clinic.takes_registrations,
             child_age=clinic.limits.but(client.ages).grown_up,
@@ -96,7 +94,7 @@ class Screens:
             values={**self._as_now(form.values), **_terms(form, clinic, transaction.language)},
             errors=form.errors,
             eid=self._title(transaction.provider or ""),
-            ways=tuple(views.way(name, self._title(name)) for name in others) if shut else (),
+            ways=tuple(map(self._way, others)) if shut else (),
             elsewhere=f"/t/{transaction.id}/choose",
         )
         # Chromium holds the way to a register's own page against form-action, as the way to an eID.
@@ -179,7 +177,7 @@ class Screens:
             frame=self._frame(transaction, client, clinic),
             base=f"/t/{transaction.id}",
             nonce=nonce,
-            way=views.way(provider, self._title(provider)),
+            way=self._way(provider),
             eid=self._site.waits.app(transaction),
             device=wait.device,
             state=state_of(wait),
@@ -239,9 +237,11 @@ class Screens:
             return known.short
         return self._title(notice.provider) if notice.provider else None
 
+    def _way(self, name: str, **seen: bool) -> views.Way:
+        return views.way(name, self._title(name), self._site.kinds.get(name, ""), **seen)
+
     def _title(self, provider: str) -> str:
-        known = self._site.broker.providers.get(provider)
-        return known.title if known else provider
+        return known.title if (known := self._site.broker.providers.get(provider)) else provider
 
     # ---- answers to the client -------------------------------------------------------------------
 

@@ -83,6 +83,7 @@ class Site:
     metadata: Mapping[str, Any]
     ready: Callable[[], None]
     registers: frozenset[str] = frozenset()
+    kinds: Mapping[str, str] = field(default_factory=dict)  # of the eIDs, by name: whose words and brand a button has
     sandbox: bool = False
     proxies: int = 0
     address_header: str = "Clientaddress"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 
 from idbroker.clinic import LANGUAGES
@@ -50,10 +50,14 @@ class Frame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """One way to log in: a button. `title` is the eID's name in sentences, `label` the key of the button's text."""
+    """One way to log in: a button. `title` is the eID's name in sentences, `label` the key of the button's text.
+
+    `value` is what the configuration calls it, and `kind` what it is: words and brand go by that.
+    """
 
     value: str
     title: str
+    kind: str = ""
     label: str = "c.with"
     style: str = ""
     hint: str | None = None
@@ -288,7 +292,12 @@ _KNOWN_WAYS = {
 }
 
 
-def way(value: str, title: str, *, note_down: bool = False, last_used: bool = False) -> Way:
-    """Return the button of a provider: with its own words where we have them, else "Log in with …"."""
-    label, style, hint = _KNOWN_WAYS.get(value, ("c.with", "", None))
-    return Way(value=value, title=title, label=label, style=style, hint=hint, note_down=note_down, last_used=last_used)
+def way(value: str, title: str, kind: str = "", *, note_down: bool = False, last_used: bool = False) -> Way:
+    """Return the button of a provider: with the words of its kind where we have them, else "Log in with …".
+
+    `kind` is left out where the provider is called as its kind is.
+    """
+    found = kind or value
+    label, style, hint = _KNOWN_WAYS.get(found, ("c.with", "", None))
+    seen = Way(value=value, title=title, kind=found, label=label, style=style, hint=hint)
+    return replace(seen, note_down=note_down, last_used=last_used)

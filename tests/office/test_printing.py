@@ -13,7 +13,8 @@ from playwright.sync_api import Browser, Route
 from idbroker.accounts import paper
 from idbroker.clinic import LANGUAGES
 from idbroker.clock import StoppedClock
-from idbroker.office.printing import STEPS
+from idbroker.office.printing import STEPS, Way
+from idbroker.web import views
 from idbroker.words import Words
 from tests.office.patients_there import patient_at
 from tests.office.staff_door import open_screen
@@ -122,6 +123,16 @@ def test_every_way_has_its_words(language: str) -> None:
 
     for keys in STEPS.values():
         assert all(words.say(key, language, **values) for key in keys)
+
+
+def test_a_way_is_known_by_its_kind() -> None:
+    """Whatever a configuration calls MitID, its button has MitID's words and brand, and its steps are printed."""
+    button, printed = views.way("danskmitid", "MitID", "mitid"), Way(name="danskmitid", title="MitID", kind="mitid")
+    plain = views.way("mitid", "MitID")
+
+    assert (button.value, button.label, button.style) == ("danskmitid", plain.label, plain.style)
+    assert (printed.label, printed.need, printed.steps) == ("c.mitid", "i.mitid.need", STEPS["mitid"])
+    assert views.way("gaia", "Gaia ID", "oidc").label == "c.with"
 
 
 def test_one_page_of_paper(office: Office, chromium: Browser) -> None:
