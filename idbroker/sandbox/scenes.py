@@ -110,8 +110,14 @@ def _portal(service: Service, world: World, bookings: Bookings) -> Portal:
     return Portal(
         service=service,
         party=_party(service, world),
+        clinic=_clinic(service, world),
         bookings=bookings if service.id == VIDEOVISIT else Bookings(),
     )
+
+
+def _clinic(service: Service, world: World) -> str:
+    found = world.house.clients.find(service.id)
+    return found.clinic if found is not None else ""
 
 
 def _party(service: Service, world: World) -> RelyingParty:

@@ -34,11 +34,13 @@ _NOTHING_SENT = Receipt(at=datetime.min.replace(tzinfo=UTC), typed={})
 class Portal:
     """What one portal is made of. `bookings` are its video visits.
 
-    It has no list of its own of who may come: whom the broker lets in is in.
+    `clinic` is whose My page
+    it leads to. It has no list of its own of who may come: whom the broker lets in is in.
     """
 
     service: Service
     party: RelyingParty
+    clinic: str = ""
     bookings: Bookings = field(default_factory=Bookings)
 
 
@@ -72,6 +74,7 @@ class _Pages:
         self._portal, self._party, self._issuer = portal.service, portal.party, issuer
         # The logout is a form, and Chromium holds every redirect after a post against form-action.
         self._origins = (issuer, *eids)
+        self._mine = f"{issuer}/me/{portal.clinic}" if portal.clinic else ""
         self._bookings = portal.bookings
         self._visits, self._receipts, self._names = Visits(), Receipts(), Names()
 
@@ -370,6 +373,7 @@ class _Pages:
             template, origins=self._origins, status=status, service=service, words=service.words, at=self._at,
             others=[one for one in (self._portal, *self._portal.also) if one is not service],
             login=visit.login, ended=visit.ended, issuer=self._issuer, has_trail=bool(visit.trail), clock=clock,
+            mypage="" if visit.assisted or self._party.registration.framed else self._mine,
             room=service.room, framed=self._party.registration.framed, assisted=visit.assisted, acted=visit.acted,
             **told, **values,
         )  # fmt: skip

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DANISH: Mapping[str, str] = {
-    "login": "Log ind", "logout": "Log ud", "help": "Hjælp", "doors": "Hvad vil du?", "you": "Dig",
+    "login": "Log ind", "logout": "Log ud", "mine": "Mine oplysninger",
+    "help": "Hjælp", "doors": "Hvad vil du?", "you": "Dig",
     "signed_in": "Du er logget ind som", "protected": "en person med beskyttet navn",
     "chosen": "den person, du har valgt", "name": "Navn",
     "born": "Født", "number": "CPR-nummer", "level": "Sikringsniveau", "ways": "Bevist med", "when": "Logget ind kl.",
@@ -30,7 +31,8 @@ DANISH: Mapping[str, str] = {
     "own": "Dit eget login virker til", "acted": "Du kan ikke længere handle for personen her. Log ind igen.",
 }  # fmt: skip
 SWEDISH: Mapping[str, str] = {
-    "login": "Logga in", "logout": "Logga ut", "help": "Hjälp", "doors": "Vad vill du göra?", "you": "Du",
+    "login": "Logga in", "logout": "Logga ut", "mine": "Mina uppgifter",
+    "help": "Hjälp", "doors": "Vad vill du göra?", "you": "Du",
     "signed_in": "Du är inloggad som", "protected": "en person med skyddat namn",
     "chosen": "personen du har valt", "name": "Namn",
     "born": "Född", "number": "Personnummer", "level": "Tillitsnivå", "ways": "Bevisat med", "when": "Inloggad kl.",
@@ -56,7 +58,8 @@ SWEDISH: Mapping[str, str] = {
     "own": "Din egen inloggning gäller till", "acted": "Du kan inte längre göra personens ärenden här. Logga in igen.",
 }  # fmt: skip
 ENGLISH: Mapping[str, str] = {
-    "login": "Log in", "logout": "Log out", "help": "Help", "doors": "What do you want to do?", "you": "You",
+    "login": "Log in", "logout": "Log out", "mine": "My details",
+    "help": "Help", "doors": "What do you want to do?", "you": "You",
     "signed_in": "You are logged in as", "protected": "a person whose name is protected",
     "chosen": "the person you have chosen", "name": "Name",
     "born": "Born", "number": "CPR number", "level": "Level of assurance", "ways": "Proved by", "when": "Logged in at",
@@ -81,7 +84,8 @@ ENGLISH: Mapping[str, str] = {
     "own": "Your own login works until", "acted": "You can no longer act for this person here. Log in again.",
 }  # fmt: skip
 FINNISH: Mapping[str, str] = {
-    "login": "Kirjaudu sisään", "logout": "Kirjaudu ulos", "help": "Ohje", "doors": "Mitä haluat tehdä?",
+    "login": "Kirjaudu sisään", "logout": "Kirjaudu ulos", "mine": "Omat tiedot",
+    "help": "Ohje", "doors": "Mitä haluat tehdä?",
     "you": "Sinä", "signed_in": "Olet kirjautunut sisään:", "protected": "henkilö, jonka nimi on suojattu",
     "chosen": "valitsemasi henkilö",
     "name": "Nimi", "born": "Syntynyt", "number": "Henkilötunnus", "level": "Varmuustaso",
