@@ -13,6 +13,7 @@ from idbroker.numbers import NationalNumber
 from idbroker.visit import Visit
 
 DOWN = "down"  # why nothing is known: a register does not answer
+UNTRUSTED = "untrusted"  # or answers, and what it says of these two is not to be believed
 OVER = frozenset({"care_order", "no_custody", "withdrawn"})  # a register's words for custody that is no more
 
 

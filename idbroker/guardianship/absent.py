@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Enrolment
-from idbroker.accounts.families import DOWN, OVER, Kinship, Word
+from idbroker.accounts.families import DOWN, OVER, UNTRUSTED, Kinship, Word
 from idbroker.accounts.records import Records
 from idbroker.accounts.vouching import is_grown
 from idbroker.clinic import Clinic, Clinics
@@ -40,7 +40,8 @@ class Absent:
     def about(self, enrolment: Enrolment, account: Account, now: datetime) -> Kinship:
         """Return what those of a clinic say of the guardian it has approved and the child; `down` is not a no.
 
-        A child that has grown up by the clinic's ages is asked about no more: what the guardian made ends by itself.
+        Nor is `untrusted`, and that is no silence: of all other children the register says what it knows. A child that
+        has grown up by the clinic's ages is asked about no more: what the guardian made ends by itself.
         """
         clinic, guardian = self.clinics.find(enrolment.clinic), enrolment.guardian
         if clinic is None or guardian is None or not self.of(clinic) or is_grown(account, clinic, now):
@@ -54,7 +55,9 @@ class Absent:
         over = next((tie.barred for tie in ties if _is_over(tie)), None)
         if over is not None:
             return Kinship(Word.BARRED, over)
-        return Kinship(Word.UNSURE, DOWN if any(one.down for one in found) else "")
+        if any(one.silent for one in found):
+            return Kinship(Word.UNSURE, DOWN)
+        return Kinship(Word.UNSURE, UNTRUSTED if any(one.down for one in found) else "")
 
     def soon(self, enrolment: Enrolment, now: datetime) -> None:
         """Have it asked again before its day has passed: a register did not answer."""

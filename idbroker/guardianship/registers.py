@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from idbroker.clinic import Clinic
-from idbroker.errors import NotFound, ProviderError
+from idbroker.errors import NotFound, ProviderError, Unreachable
 from idbroker.guardianship.tie import Answer, Elsewhere, Guardian, Register
 from idbroker.keeping import Shelf
 from idbroker.numbers import NationalNumber
@@ -20,10 +20,14 @@ _log = structlog.get_logger("idbroker.guardianship")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the registers said, and the names of those that did not answer."""
+    """What the registers said, and the names of those that did not answer: `silent` are those that said nothing at all.
+
+    The others of `down` answered, and what they said of this guardian and ward is not to be believed.
+    """
 
     answers: tuple[Answer, ...] = ()
     down: tuple[str, ...] = ()
+    silent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,8 @@ class Registers:
         found = [self.about(guardian, number, clinic, now) for number in wards]
         others = (other for one in found for other in one.answers if other.register != answer.register)
         down = dict.fromkeys(name for one in found for name in one.down)
-        return Found(answers=(answer, *others), down=tuple(down))
+        silent = dict.fromkeys(name for one in found for name in one.silent)
+        return Found(answers=(answer, *others), down=tuple(down), silent=tuple(silent))
 
     def unheard(self, found: Found, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Found:
         """Return what those say of one ward who did not name it unasked: they may bar it all the same.
@@ -99,15 +104,16 @@ class Registers:
         ask: Callable[[Register], Answer],
     ) -> Found:
         answers: list[Answer] = []
-        down: list[str] = []
+        down: dict[str, bool] = {}
         for register in registers:
             try:
                 answers.append(self._kept_or_asked(register, clinic, guardian, about, now, ask))
             except ProviderError as error:
                 # Whoever is not vouched for now is not vouched for: the page says whom to call.
                 _log.warning("register_failed", register=register.name, code=error.code, detail=error.detail)
-                down.append(register.name)
-        return Found(answers=tuple(answers), down=tuple(down))
+                down[register.name] = isinstance(error, Unreachable)
+        silent = tuple(name for name, is_silent in down.items() if is_silent)
+        return Found(answers=tuple(answers), down=tuple(down), silent=silent)
 
     def _kept_or_asked(
         self,

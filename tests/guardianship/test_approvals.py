@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import pytest
 
 from idbroker import config
 from idbroker.accounts.account import Account, Contact, Enrolment, Link, Purpose, Standing
+from idbroker.clinic import Clinic
 from idbroker.clock import StoppedClock
-from idbroker.errors import ConfigError
+from idbroker.errors import ConfigError, Untrusted
 from idbroker.guardianship.absent import AGAIN
 from idbroker.guardianship.approvals import EVERY, LEASE, MOST
 from idbroker.guardianship.registers import Registers
+from idbroker.guardianship.tie import Answer, Guardian
 from idbroker.identity import Identity, LoA
 from idbroker.messages.message import Channel
+from idbroker.numbers import NationalNumber
 from idbroker.patients.merging import OPERATOR, Merged
 from idbroker.session import Session
 from idbroker.staff.member import Actor, Role
-from tests.guardianship.acting_house import ActingHouse, Ward, open_acting_house
+from tests.guardianship.acting_house import ActingHouse, Folk, Ward, open_acting_house
 from tests.store.crowd import statements
 
 DAY = timedelta(days=1)
@@ -189,6 +192,32 @@ def test_a_register_that_is_down(house: ActingHouse) -> None:
     kids[0].says(barred="withdrawn")
     assert looked(house, max(AGAIN, LEASE)) == 3
     assert [one.is_approved for one in kids] == [False, True, True, True]
+
+
+def test_a_few_spoilt_rows_starve_nobody(house: ActingHouse) -> None:
+    """The fault: one child's wrong birth date was a silence, and nobody else was asked about while the lane rested."""
+    kids = [kid(house, serial) for serial in range(8)]
+    spoilt = Spoilt(ward=kids[3].ward.number)
+    object.__setattr__(house.house.wards.approvals.absent.registers, "by_name", {"folk": spoilt})
+
+    assert looked(house) == len(kids)
+    assert len(spoilt.asked) == len(kids) - 1
+    assert looked(house, max(AGAIN, LEASE)) == 0, "it is asked about again at its register's pace"
+    assert looked(house, DAY) == len(kids)
+    assert all(one.is_approved for one in kids)
+
+
+@dataclass(kw_only=True)
+class Spoilt(Folk):
+    """A register of whose word about one ward nothing is to be believed."""
+
+    ward: NationalNumber
+
+    def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
+        """Return what it was told of all others."""
+        if ward == self.ward:
+            raise Untrusted("a birth date that is not the number's")
+        return Folk.about(self, guardian, ward, clinic, now)
 
 
 def test_a_registers_withdrawal_is_not_the_clinics(house: ActingHouse) -> None:
