@@ -56,6 +56,9 @@ class Endings(Turns):
         transaction, request = kept.value, kept.value.request
         if self.signon.is_over(identity):
             raise OverAtTheEid
+        if not self.signon.holds(identity, identity.subject):
+            # The attack: a colleague says yes on their own device, is dismissed, and only then presses the next page.
+            return self.stopped(kept, OAuthError("access_denied", "The clinic's staff may not vouch any longer"))
         acting = acts_for(transaction)
         person = self.signon.meet(transaction, client, clinic, identity, acting)
         if person is None:

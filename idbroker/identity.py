@@ -49,7 +49,8 @@ class Assisted:
     """Staff of a clinic vouch for this person, at one service and for a short time: nothing of the person's was used.
 
     `staff` is who, by their id, and `role` what they are there. `screen` says that they typed their own credentials
-    on the patient's screen; else the screen was paired by a code (`pairing`, its id).
+    on the patient's screen; else the screen was paired by a code (`pairing`, its id). `epoch` is theirs when they
+    vouched: with another one it counts no more (None in what an older version kept).
     """
 
     staff: str
@@ -58,6 +59,7 @@ class Assisted:
     client: str
     pairing: str = ""
     screen: bool = False
+    epoch: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from idbroker.farewell import LIFE, Afterwards
 from idbroker.grant import Grant, Spelled, make_grant
 from idbroker.guardianship.delegation import Delegations, delegation_of
 from idbroker.guardianship.rules import own_end
-from idbroker.identity import Identity, LoA
+from idbroker.identity import Assisted, Identity, LoA
 from idbroker.keeping import Kept, Shelf
 from idbroker.oidc import levels
 from idbroker.oidc.secret import new_family, new_secret, read_secret
@@ -75,7 +75,7 @@ class Signon:
     delegations: Delegations
     test_people: bool = False
     schedule: Callable[[Session], None] = lambda _session: None
-    stands: Callable[[Session], bool] = lambda _session: True
+    stands: Callable[[Assisted, str], bool] = lambda _assisted, _person: True
 
     # ---- a sign-on that is there -----------------------------------------------------------------
 
@@ -84,7 +84,11 @@ class Signon:
         kept = self.sessions.get(key_of(secret)) if secret else None
         if kept is None or not kept.value.alive(self.clock.now(), self.settings):
             return None
-        return kept if kept.value.identity.assisted is None or self.stands(kept.value) else None
+        return kept if self.holds(kept.value.identity, kept.value.person) else None
+
+    def holds(self, identity: Identity, person: str) -> bool:
+        """Tell whether what staff proved still counts, where it was staff (`stands`); any other proof does."""
+        return identity.assisted is None or self.stands(identity.assisted, person)
 
     def suffices(self, session: Session, request: SigninRequest, client: Client, clinic: Clinic) -> bool:
         """Tell whether the sign-on answers the request without a new proof.
@@ -123,7 +127,7 @@ class Signon:
                 clinic=clinic.id,
                 provider=session.identity.provider,
                 person=session.person,
-                detail={**_door(request), **_ward(acting)},
+                detail={"loa": session.identity.loa.word, **_door(request), **_ward(acting)},
             )
         )
         return code
@@ -351,11 +355,13 @@ class Signon:
         return session
 
     def _is_ended(self, session: Session) -> bool:
-        """Tell whether a sign-on ended before it began: at its eID, or because its password was changed meanwhile."""
+        """Tell whether a sign-on ended before it began: at its eID, its password changed, its staff dismissed."""
         # An eID at low says when it told us, and may speak of an earlier moment: its own session's.
         by_password = session.identity.loa is LoA.LOW and session.identity.upstream_issued is None
         changed = by_password and self.index.has_ended(session.person, session.identity.proved_at)
-        return changed or any(self.index.is_over(rests) for rests in session.rests)
+        if changed or any(self.index.is_over(rests) for rests in session.rests):
+            return True
+        return not self.holds(session.identity, session.person)
 
     # ---- small words -----------------------------------------------------------------------------
 

@@ -282,30 +282,24 @@ class Assisting:
             return Conflict.NOT_HERE
         return None
 
-    def stands(self, session: Session) -> bool:
+    def stands(self, assisted: Assisted, person: str) -> bool:
         """Tell whether a sign-on that staff made still holds: its colleague works there, its patient may be helped."""
-        assisted = session.identity.assisted
-        member = None if assisted is None else self.members.of(assisted.staff)
-        if assisted is None or member is None or member.role(assisted.clinic) is None:
+        member = self.members.of(assisted.staff)
+        if member is None or member.role(assisted.clinic) is None or assisted.epoch not in (None, member.epoch):
             return False
-        enrolment = self.records.enrolments.find(session.person, assisted.clinic)
+        enrolment = self.records.enrolments.find(person, assisted.clinic)
         return enrolment is not None and self._objection(self._known(enrolment), assisted.client) is None
 
     def _still(self, actor: Actor) -> Actor | None:
-        """Return the colleague in the role that they have now; None for who has none, or is disabled, since."""
+        """Return the colleague in the role that they have now; None for who is disabled, reset or without one since."""
         member = self.members.of(actor.id)
         role = None if member is None else member.role(actor.clinic)
-        return None if role is None else replace(actor, role=role)
+        if member is None or role is None or actor.epoch not in (None, member.epoch):
+            return None
+        return replace(actor, role=role, epoch=member.epoch)
 
     def _identity(
-        self,
-        patient: Patient,
-        client: str,
-        actor: Actor,
-        until: datetime,
-        *,
-        pairing: str = "",
-        screen: bool = False,
+        self, patient: Patient, client: str, actor: Actor, until: datetime, *, pairing: str = "", screen: bool = False
     ) -> Identity:
         entry, account = patient.enrolment.entry, patient.account
         return Identity(
@@ -328,6 +322,7 @@ class Assisting:
                 client=client,
                 pairing=pairing,
                 screen=screen,
+                epoch=actor.epoch,
             ),
         )
 

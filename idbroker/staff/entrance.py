@@ -317,7 +317,9 @@ class Entrance:
     def actor(self, member: Member, clinic: str) -> Actor | None:
         """Return them as who acts at a clinic; None where they do not work."""
         role = member.role(clinic)
-        return None if role is None else Actor(id=member.id, clinic=clinic, role=role, name=member.name)
+        if role is None:
+            return None
+        return Actor(id=member.id, clinic=clinic, role=role, name=member.name, epoch=member.epoch)
 
     def record(self, kind: str, member: Member | None, now: datetime, **detail: str) -> None:
         """Keep in the trail what a colleague did, or met. Never a user name: some type passwords there."""

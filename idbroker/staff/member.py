@@ -67,13 +67,15 @@ class Member:
 class Actor:
     """Who does something at a clinic, now: a staff member in a role, a program, or the operator.
 
-    `id` is what the trail keeps: a member's id, `client:ID`, or `operator`. `name` is shown to colleagues only.
+    `id` is what the trail keeps: a member's id, `client:ID`, or `operator`. `name` is shown to colleagues only. `epoch`
+    is a member's own at the time: what they began ends with it.
     """
 
     id: str
     clinic: str
     role: Role
     name: str = field(default="", repr=False)
+    epoch: datetime | None = field(default=None, repr=False)
 
     def may(self, least: Role) -> bool:
         """Tell whether they may do what a role may."""

@@ -77,6 +77,7 @@ def test_what_a_sign_in_by_staff_is(clinic: Clinic, assisting: Assisting) -> Non
         clinic="neuroreg",
         client="portal",
         pairing=identity.assisted.pairing if identity.assisted else "",
+        epoch=clinic.member().epoch,
     )
 
 
