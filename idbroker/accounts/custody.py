@@ -18,8 +18,9 @@ from idbroker.accounts.records import Enrolments
 from idbroker.accounts.vouching import vouched
 from idbroker.events import Event, Events
 
-Stands = Callable[[Account, Sequence[Enrolment], datetime], bool]  # is an account more than a claim, asked now?
-PATIENCE = 8.0  # seconds; as long as one register may take. What was not asked by then is left to who asks every day
+# Is an account more than a claim, asked now, for who comes to a clinic?
+Stands = Callable[[Account, Sequence[Enrolment], str, datetime], bool]
+PATIENCE = 8.0  # seconds for one approval, whose registers are asked at once; then no other approval is asked about
 
 
 class Registers(Protocol):
@@ -53,16 +54,18 @@ class Custody:
         """Ask these from now on; `ending` ends what a clinic had approved, and all that it opened."""
         self._registers, self._ending = registers, ending
 
-    def stands(self, account: Account, enrolments: Sequence[Enrolment], now: datetime) -> bool:
-        """Tell whether an account is more than a claim (`vouched`), now that the registers have been asked.
+    def stands(self, account: Account, enrolments: Sequence[Enrolment], clinic: str, now: datetime) -> bool:
+        """Tell whether an account is more than a claim (`vouched`) for who comes to a clinic: registers are asked.
 
-        Nobody is asked of an account that no guardian made. Each clinic's registers speak of that clinic's approval.
+        Nobody is asked of an account that no guardian made. Each clinic's registers speak of that clinic's approval: of
+        others only where the one that they come to has none, until one stands. The attack: another clinic's register
+        hangs, and by the time this one's would be asked, there is no time left to hear its no.
         """
-        if account.guardian is None or not vouched(account, enrolments):
-            return account.guardian is None
+        if account.guardian is None:
+            return True
+        approvals = sorted((one for one in enrolments if vouched(account, [one])), key=lambda one: one.clinic != clinic)
         begun = self.ticks()
-        left = [one for one in enrolments if self.ticks() - begun > PATIENCE or not self.is_over(one, account, now)]
-        return vouched(account, left)
+        return any(self.ticks() - begun > PATIENCE or not self.is_over(one, account, now) for one in approvals)
 
     def is_over(self, enrolment: Enrolment, account: Account, now: datetime) -> bool:
         """Tell whether a register says that an approval's guardian has custody no more; then it has ended."""
@@ -93,7 +96,7 @@ class Custody:
             self.events.record(event)
 
 
-def unasked(account: Account, enrolments: Sequence[Enrolment], _now: datetime) -> bool:
+def unasked(account: Account, enrolments: Sequence[Enrolment], _clinic: str, _now: datetime) -> bool:
     """Tell the same where no register is asked."""
     return vouched(account, enrolments)
 

@@ -129,7 +129,7 @@ class Desk:
         # the clinic knew it. Looked up for everybody, numbers of nobody's too: the time must tell nothing either.
         enrolments = self.enrolments.of("" if account is None else account.person)
         # Registers are asked of who knows a child's password, and of nobody else: how long that takes tells no other.
-        if account is None or not right or not self.stands(account, enrolments, visit.now):
+        if account is None or not right or not self.stands(account, enrolments, visit.clinic.id, visit.now):
             return self._wrong(visit, number, account, left)
         self.reopen(number)
         return RightPassword(account=self._upgraded(account, password))

@@ -128,7 +128,8 @@ class Recovery:
         account = self.accounts.find(number)
         trace = Event(at=now, kind="recovery.sent", clinic=asked["clinic"], client=asked["client"])
         why = silent(account)
-        if account is not None and not why and not self.stands(account, self.enrolments.of(account.person), now):
+        enrolments = () if account is None else self.enrolments.of(account.person)
+        if account is not None and not why and not self.stands(account, enrolments, asked["clinic"], now):
             why = "claimed"  # a stranger's mailbox is not the child's, nor a parent's who has lost custody
         if account is None or why:
             self.events.record(replace(trace, kind="recovery.unknown", detail={"why": why}))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idbroker.accounts.account import Account, Enrolment
+from idbroker.accounts.custody import PATIENCE
 from idbroker.accounts.families import DOWN, OVER, UNTRUSTED, Kinship, Word
 from idbroker.accounts.records import Records
 from idbroker.accounts.vouching import is_grown
 from idbroker.clinic import Clinic, Clinics
 from idbroker.guardianship.records import Guardianships
-from idbroker.guardianship.registers import Registers
+from idbroker.guardianship.registers import Found, Registers
 from idbroker.guardianship.tie import MANDATE, Guardian, Tie
 from idbroker.identity import Identity, LoA
 from idbroker.numbers import NationalNumber
@@ -27,7 +29,7 @@ class Absent:
     `registers` are those to ask. A clinic's own notes are not among them: when one is ended, so is the approval, at
     once, and an approval that comes after is the clinic's newer word. Nor is Suomi.fi, which wants the guardian there.
     `paces` is how often each may be asked about a child whom nobody has asked for. `number_of` is the number that
-    somebody is recognised by, who has no account.
+    somebody is recognised by, who has no account. `patience` is how many seconds they may take, all together.
     """
 
     registers: Registers
@@ -36,6 +38,7 @@ class Absent:
     records: Records
     rows: Guardianships
     number_of: Callable[[str, datetime], NationalNumber | None]
+    patience: float = PATIENCE
 
     def about(self, enrolment: Enrolment, account: Account, now: datetime) -> Kinship:
         """Return what those of a clinic say of the guardian it has approved and the child; `down` is not a no.
@@ -50,7 +53,7 @@ class Absent:
         if number is None:
             return Kinship(Word.UNSURE, "no_number")  # no register knows them
         who = Guardian(person=guardian, identity=_unproved(number, now))
-        found = [self.registers.about(who, child, clinic, now) for child in _numbers(account, enrolment)]
+        found = self._asked(who, _numbers(account, enrolment), clinic, now)
         ties = (tie for one in found for answer in one.answers for tie in answer.ties)
         over = next((tie.barred for tie in ties if _is_over(tie)), None)
         if over is not None:
@@ -58,6 +61,22 @@ class Absent:
         if any(one.silent for one in found):
             return Kinship(Word.UNSURE, DOWN)
         return Kinship(Word.UNSURE, UNTRUSTED if any(one.down for one in found) else "")
+
+    def _asked(
+        self, who: Guardian, numbers: Sequence[NationalNumber], clinic: Clinic, now: datetime
+    ) -> tuple[Found, ...]:
+        """Ask every register by every number at once, and wait for `patience`: one that hangs takes no other's time."""
+        asked = [(name, number) for name in self.of(clinic) for number in numbers]
+        pool = ThreadPoolExecutor(len(asked), thread_name_prefix="register")
+        try:
+            futures = [pool.submit(self.registers.only(name).about, who, one, clinic, now) for name, one in asked]
+            done, _ = wait(futures, timeout=self.patience)
+        finally:
+            pool.shutdown(wait=False)  # what hangs ends by its own time limit
+        answers = zip(asked, futures, strict=True)
+        return tuple(
+            future.result() if future in done else Found(down=(name,), silent=(name,)) for (name, _), future in answers
+        )
 
     def soon(self, enrolment: Enrolment, now: datetime) -> None:
         """Have it asked again before its day has passed: a register did not answer."""

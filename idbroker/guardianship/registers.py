@@ -66,6 +66,10 @@ class Registers:
         silent = dict.fromkeys(name for one in found for name in one.silent)
         return Found(answers=(answer, *others), down=tuple(down), silent=tuple(silent))
 
+    def only(self, name: str) -> Registers:
+        """Return the same with one register of the configuration alone."""
+        return replace(self, always=(), elsewhere={}, by_name={name: self.by_name[name]})
+
     def unheard(self, found: Found, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Found:
         """Return what those say of one ward who did not name it unasked: they may bar it all the same.
 

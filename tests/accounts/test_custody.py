@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -12,19 +13,21 @@ import pytest
 
 from idbroker.accounts.account import Account, Enrolment, Entry, Standing
 from idbroker.accounts.custody import PATIENCE, Custody
-from idbroker.accounts.families import Kinship, Word
+from idbroker.accounts.families import DOWN, Ending, Kinship, Word
 from idbroker.clinic import Clinic, Clinics
 from idbroker.guardianship.absent import AGAIN, Absent
-from idbroker.guardianship.tie import MANDATE
-from idbroker.numbers import parse
+from idbroker.guardianship.tie import MANDATE, Answer, Guardian
+from idbroker.numbers import NationalNumber, parse
 from tests.accounts.asking_house import AUTOMATIC, ELSEWHERE, PASSWORD, AskingHouse, cpr
 from tests.accounts.desk_house import EMIL, LARS
 from tests.accounts.kin_house import KinHouse, emil, kin_house
 from tests.conftest import NOW
+from tests.guardianship.acting_house import Folk
 from tests.store.crowd import statements
 
 ASKS = replace(AUTOMATIC, registers=("folk",))
 ASKS_TOO = replace(ELSEWHERE, registers=("folk",))
+TWO = replace(AUTOMATIC, registers=("folk", "other"))
 TWIN = parse(cpr(date(2017, 8, 14), 4102), "DK", now=NOW.date())
 DAY = timedelta(days=1)
 
@@ -38,6 +41,7 @@ class Held:
     absent: Absent
     account: Account
     ended: list[tuple[str, str, str]]
+    ending: Ending
 
     def password(self, password: str = PASSWORD, clinic: Clinic = ASKS) -> str:
         """Type the child's number and a password; return what came of it."""
@@ -45,9 +49,9 @@ class Held:
         desk = replace(house.desk, stands=self.custody.stands)
         return type(desk.password(house.visit(clinic=clinic), EMIL, password)).__name__
 
-    def stands(self) -> bool:
-        """Tell whether the account is more than a claim, as the registers have it now."""
-        return self.custody.stands(self.account, self.enrolments(), self.now)
+    def stands(self, clinic: Clinic = ASKS) -> bool:
+        """Tell whether the account is more than a claim at a clinic, as the registers have it now."""
+        return self.custody.stands(self.account, self.enrolments(), clinic.id, self.now)
 
     def enrolments(self) -> tuple[Enrolment, ...]:
         """Return how the child stands anywhere."""
@@ -82,7 +86,7 @@ def held(kin: KinHouse, *clinics: Clinic, **changed: Any) -> Held:
     made = kin.asking.account(EMIL, guardian=kin.anna)
     for clinic in clinics or (ASKS,):
         kin.asking.enrolled(kin.emil, clinic=clinic, guardian=kin.anna, decided_at=NOW, by="staff", **changed)
-    return Held(kin=kin, custody=custody, absent=absent, account=made, ended=ended)
+    return Held(kin=kin, custody=custody, absent=absent, account=made, ended=ended, ending=end)
 
 
 @pytest.fixture
@@ -217,12 +221,60 @@ def test_an_answer_is_kept_for_its_life(kin: KinHouse) -> None:
 
 
 def test_each_clinics_registers_speak_of_its_approval(kin: KinHouse) -> None:
-    """One clinic's register ends that clinic's approval, wherever the child signs in; another's word is its own."""
+    """One clinic's register ends that clinic's approval; where another has approved, its word is nothing."""
     house = held(kin, AUTOMATIC, ASKS_TOO)
     kin.knows(emil(barred="no_custody"))
 
-    assert house.password(clinic=AUTOMATIC) == "RightPassword"
+    assert (house.password(clinic=AUTOMATIC), kin.folk.asked) == ("RightPassword", [])
+    assert house.password(clinic=ASKS_TOO) == "RightPassword", "of an account that is still somebody's"
     assert house.ended == [(ASKS_TOO.id, kin.anna, "no_custody")]
+
+
+def test_another_clinics_silent_register_decides_nothing_here(kin: KinHouse) -> None:
+    """The attack: another clinic's register hangs, and uses up the time in which this one's would have said no."""
+    silent = Folk(name="silent", down=True)
+    house = held(kin, ASKS, replace(ASKS_TOO, registers=("silent",)))
+    both = replace(house.absent.registers, by_name={"folk": kin.folk, "silent": silent})
+    house.custody.serve(replace(house.absent, registers=both, paces={"folk": DAY, "silent": DAY}), house.ending)
+    kin.knows(emil(barred="no_custody"))
+    ticks = iter([0.0, 0.0, PATIENCE + 1])
+    house.custody.ticks = lambda: next(ticks)
+
+    assert house.stands(ASKS), "elsewhere"
+    assert (house.ended, silent.asked) == ([(ASKS.id, kin.anna, "no_custody")], [])
+
+
+def test_registers_of_one_approval_are_asked_at_once(kin: KinHouse) -> None:
+    """By both numbers of a child, each waiting for all others: a silent one keeps no other's no from being heard."""
+    kin.knows(emil(barred="no_custody"))
+    house, all_asked = held(kin, TWO, entry=Entry(number=TWIN, entered_at=NOW, by="staff")), threading.Barrier(4)
+    names = {"folk": Meeting(ties=kin.folk.ties, met=all_asked), "other": Meeting(down=True, met=all_asked)}
+    absent = replace(house.absent, registers=replace(house.absent.registers, by_name=names), patience=60)
+
+    assert absent.about(house.enrolments()[0], house.account, NOW) == Kinship(Word.BARRED, "no_custody")
+
+
+def test_who_waits_for_one_that_hangs(kin: KinHouse) -> None:
+    """For no longer than the whole of an approval may take; it counts as one that is down."""
+    house, never = held(kin, TWO), threading.Barrier(2)
+    registers = replace(house.absent.registers, by_name={"other": Meeting(met=never)})
+    absent = replace(house.absent, registers=registers, patience=0.1)
+    try:
+        assert absent.about(house.enrolments()[0], house.account, NOW) == Kinship(Word.UNSURE, DOWN)
+    finally:
+        never.abort()
+
+
+@dataclass(kw_only=True)
+class Meeting(Folk):
+    """A register that answers once so many are being asked."""
+
+    met: threading.Barrier
+
+    def about(self, guardian: Guardian, ward: NationalNumber, clinic: Clinic, now: datetime) -> Answer:
+        """Return what it was told of a guardian and one ward."""
+        self.met.wait(30)
+        return Folk.about(self, guardian, ward, clinic, now)
 
 
 def test_an_approval_newer_than_the_question_stays(kin: KinHouse) -> None:
@@ -232,7 +284,7 @@ def test_an_approval_newer_than_the_question_stays(kin: KinHouse) -> None:
     before = house.enrolments()
     kin.asking.enrolled(kin.emil, guardian=kin.anna, decided_at=NOW + DAY, by="staff")
 
-    assert not house.custody.stands(house.account, before, house.now)
+    assert not house.custody.stands(house.account, before, ASKS.id, house.now)
     assert house.ended == []
 
 
@@ -243,7 +295,7 @@ def test_another_guardians_approval_stays(kin: KinHouse) -> None:
     before = house.enrolments()
     kin.asking.enrolled(kin.emil, guardian="the other parent", decided_at=NOW, by="staff")
 
-    assert not house.custody.stands(house.account, before, house.now)
+    assert not house.custody.stands(house.account, before, ASKS.id, house.now)
     assert house.ended == []
 
 
@@ -271,13 +323,13 @@ def test_a_guardian_without_an_account(kin: KinHouse) -> None:
 
 
 def test_slow_registers_are_not_all_waited_for(kin: KinHouse) -> None:
-    """Once eight seconds have gone by no other is begun: what is left is asked every day."""
+    """Where this clinic has approved nobody, others' are begun for eight seconds: what is left is asked every day."""
     house = held(kin, ASKS, ASKS_TOO)
     kin.knows(emil(barred="no_custody"))
     ticks = iter([0.0, 0.0, PATIENCE + 1])
     house.custody.ticks = lambda: next(ticks)
 
-    assert house.stands()
+    assert house.stands(replace(ASKS, id="another"))
     assert len(house.ended) == 1
 
 
