@@ -216,7 +216,7 @@ def open_rooms(given: Given, counter: Counter, sign_ons: SignOns, history: Histo
         rules=rules_of(given.settings.clinics.find),
         sign_ons=sign_ons,
         locks=counter.desk,
-        stands=counter.custody.stands,
+        stands=counter.custody.stands_for_letter,
     )
     counter.tasks[TASK] = recovery.carry_out
     approving = Approving(

@@ -6,7 +6,10 @@ sign-in go on to the mailbox that the former guardian gave for it.
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,10 +20,12 @@ from idbroker.accounts.families import DOWN, Ending, Kinship, Word
 from idbroker.accounts.records import Enrolments
 from idbroker.accounts.vouching import vouched
 from idbroker.events import Event, Events
+from idbroker.messages.message import Later
 
 # Is an account more than a claim, asked now, for who comes to a clinic?
 Stands = Callable[[Account, Sequence[Enrolment], str, datetime], bool]
 PATIENCE = 8.0  # seconds for one approval, whose registers are asked at once; then no other approval is asked about
+LETTERS = 2  # that wait for registers at once: of the courier's threads for tasks others are left (messages/courier.py)
 
 
 class Registers(Protocol):
@@ -49,6 +54,13 @@ class Custody:
     def __post_init__(self) -> None:
         self._registers: Registers | None = None
         self._ending: Ending | None = None
+        self._begin_anew()
+        begin = weakref.WeakMethod(self._begin_anew)
+        os.register_at_fork(after_in_child=lambda: (again := begin()) and again())
+
+    def _begin_anew(self) -> None:
+        """Start with nobody waiting: a child that was forked has none of its parent's threads."""
+        self._letters = threading.BoundedSemaphore(LETTERS)
 
     def serve(self, registers: Registers, ending: Ending) -> None:
         """Ask these from now on; `ending` ends what a clinic had approved, and all that it opened."""
@@ -66,6 +78,22 @@ class Custody:
         approvals = sorted((one for one in enrolments if vouched(account, [one])), key=lambda one: one.clinic != clinic)
         begun = self.ticks()
         return any(self.ticks() - begun > PATIENCE or not self.is_over(one, account, now) for one in approvals)
+
+    def stands_for_letter(self, account: Account, enrolments: Sequence[Enrolment], clinic: str, now: datetime) -> bool:
+        """Tell the same in a task of the courier's. Later where as many wait for registers as may.
+
+        Stops a register that hangs, and whoever asks for letters to many children meanwhile, from taking every thread
+        that everybody's letters need. None is sent unasked instead: who could bring that about would be let in.
+        """
+        if account.guardian is None:
+            return True
+        room = self._letters
+        if not room.acquire(blocking=False):
+            raise Later("others wait for registers")
+        try:
+            return self.stands(account, enrolments, clinic, now)
+        finally:
+            room.release()
 
     def is_over(self, enrolment: Enrolment, account: Account, now: datetime) -> bool:
         """Tell whether a register says that an approval's guardian has custody no more; then it has ended."""

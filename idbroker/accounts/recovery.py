@@ -120,7 +120,7 @@ class Recovery:
         self.post.send(message)
 
     def carry_out(self, asked: Mapping[str, str], now: datetime) -> None:
-        """Send the link, if there is anybody to send it to: the courier's task `forgot`.
+        """Send the link, if there is anybody to send it to: the courier's task `forgot`. Raises Later (custody.py).
 
         Done again after a StoreError it makes another link, and the first was sent to nobody: the letter is last.
         """

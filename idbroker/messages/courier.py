@@ -22,6 +22,7 @@ from idbroker.keeping import Shelf
 from idbroker.messages.message import (
     Channel,
     Delivery,
+    Later,
     Message,
     NotSent,
     Outbox,
@@ -205,8 +206,9 @@ class Messages(Courier[SealedMessage]):
         try:
             work = self._work(opened)
             work(now)
-        except StoreError as error:
-            _log.warning("task_store", kind=message.kind, tries=message.tries, error=type(error).__name__)
+        except (StoreError, Later) as error:
+            line = "task_later" if isinstance(error, Later) else "task_store"
+            _log.warning(line, kind=message.kind, tries=message.tries, error=type(error).__name__)
             if not self._again(message, now):
                 self._end(message, Delivery.FAILED, "message.failed", now, opened)
             return False

@@ -128,6 +128,12 @@ class Unsure(BrokerError):
     code = "unsure"
 
 
+class Later(BrokerError):
+    """A task cannot be done just now: it waits, as a message does that was not taken. It must not have begun."""
+
+    code = "later"
+
+
 class Sender(Protocol):
     """One channel's way out."""
 

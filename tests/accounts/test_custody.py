@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from idbroker.accounts.account import Account, Enrolment, Entry, Standing
-from idbroker.accounts.custody import PATIENCE, Custody
+from idbroker.accounts.custody import LETTERS, PATIENCE, Custody
 from idbroker.accounts.families import DOWN, Ending, Kinship, Word
 from idbroker.clinic import Clinic, Clinics
 from idbroker.guardianship.absent import AGAIN, Absent
 from idbroker.guardianship.tie import MANDATE, Answer, Guardian
+from idbroker.messages.courier import THREADS
+from idbroker.messages.message import Later
 from idbroker.numbers import NationalNumber, parse
 from tests.accounts.asking_house import AUTOMATIC, ELSEWHERE, PASSWORD, AskingHouse, cpr
 from tests.accounts.desk_house import EMIL, LARS
@@ -263,6 +266,26 @@ def test_who_waits_for_one_that_hangs(kin: KinHouse) -> None:
         assert absent.about(house.enrolments()[0], house.account, NOW) == Kinship(Word.UNSURE, DOWN)
     finally:
         never.abort()
+
+
+def test_letters_leave_threads_to_others(kin: KinHouse) -> None:
+    """The fault: four letters to children held everybody's while a register hung. The next child's waits."""
+    house, all_asked = held(kin, replace(TWO, registers=("folk",))), threading.Barrier(LETTERS + 1)
+    registers = replace(house.absent.registers, by_name={"folk": Meeting(met=all_asked)})
+    house.custody.serve(replace(house.absent, registers=registers), house.ending)
+    lars = kin.asking.account(LARS)
+    said = house.account, house.enrolments(), ASKS.id, house.now
+    with ThreadPoolExecutor(LETTERS) as pool:
+        held_up = [pool.submit(house.custody.stands_for_letter, *said) for _ in range(LETTERS)]
+        while all_asked.n_waiting < LETTERS:
+            assert not any(one.done() for one in held_up)
+        with pytest.raises(Later):
+            house.custody.stands_for_letter(*said)
+        assert house.custody.stands_for_letter(lars, (), ASKS.id, house.now)
+        all_asked.wait(30)
+
+    assert [one.result() for one in held_up] == [True] * LETTERS
+    assert LETTERS < THREADS
 
 
 @dataclass(kw_only=True)

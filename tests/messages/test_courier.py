@@ -14,7 +14,7 @@ import pytest
 from idbroker.clock import StoppedClock
 from idbroker.errors import StoreError
 from idbroker.messages.courier import AILING, BACK_OFF, LEASE
-from idbroker.messages.message import Channel, Delivery, Message, NotSent, Unsure
+from idbroker.messages.message import Channel, Delivery, Later, Message, NotSent, Unsure
 from tests.conftest import NOW
 from tests.messages.mail_servers import DROP, scripted_server
 from tests.messages.post_house import TEXT, TO, Counting, House, make_mail, make_message, open_house
@@ -225,9 +225,10 @@ def test_a_task(house: House, clock: StoppedClock) -> None:
     assert house.state() is Delivery.SENT
 
 
-def test_a_task_whose_store_was_away(house: House, clock: StoppedClock) -> None:
-    """A task that finds its store away comes back."""
-    answers: list[Exception] = [StoreError("away"), StoreError("away")]
+@pytest.mark.parametrize("why", [StoreError, Later])
+def test_a_task_that_cannot_be_done_now(house: House, clock: StoppedClock, why: type[Exception]) -> None:
+    """A task that finds its store away, or no room for it, comes back."""
+    answers: list[Exception] = [why("away"), why("away")]
 
     def work(_values: Mapping[str, str], _now: datetime) -> None:
         if answers:
