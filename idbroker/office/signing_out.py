@@ -74,7 +74,7 @@ class WayOut:
         else:
             # Not by a secret that was never a sign-in's: others could know what is made of it.
             stranger = self._doorway.stranger()
-            response = self._say(stranger, "s.in.out")
+            response = self._say(stranger, "s.in.out.unsure" if secret and self._may_be_there() else "s.in.out")
         self._site.cookies.drop_staff(response)
         self._site.cookies.keep_entering(response, stranger.secret)
         return response
@@ -96,18 +96,24 @@ class WayOut:
     def done(self) -> Response:
         """Say what has become of it, once; to a browser that nobody sent, nothing."""
         stranger = self._doorway.stranger()
-        kept = self._organisation.errands.take(_back(stranger)) if self._organisation is not None else None
+        kept = self._organisation.errands.get(_back(stranger)) if self._organisation is not None else None
         if self._organisation is None or kept is None:
             return see_other(SIGN_IN)
-        self._organisation.errands.take(_there(stranger))
         try:
-            over = self._organisation.left(kept, request.query_string, self._site.clock.now())
+            over = self._organisation.left(kept.value, request.query_string, self._site.clock.now())
         except Untrusted as error:
+            # Nothing is used up: another site's link must not take the true way back from who is on it.
             _log.warning("organisation_sign_out", reason=error.code, detail=error.detail)
-            over = False
+            return self._say(stranger, "s.in.out.unsure")
+        for errand in (_back(stranger), _there(stranger)):
+            self._organisation.errands.take(errand)
         return self._say(stranger, "s.in.out.there" if over else "s.in.out.unsure")
 
     # ---- how -------------------------------------------------------------------------------------
+
+    def _may_be_there(self) -> bool:
+        """Tell whether nobody knows here what the organisation's provider has in this browser, and it is to end."""
+        return self._organisation is not None and self._organisation.settings.end_session != "off"
 
     def _leave(self, stranger: Stranger, there: There | None) -> Response:
         organisation = self._organisation

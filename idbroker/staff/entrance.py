@@ -38,6 +38,7 @@ from idbroker.visitor import Visitor
 
 FRESH = 30  # so many parts of its idle life a sign-in is as good as used now
 HALFWAY = timedelta(minutes=5)
+AFTER = timedelta(hours=1)  # a sign-in that is over is still known, for the one who presses "log out" then
 NOTED = 20  # refusals of one colleague in an hour that are kept: who presses on floods no trail
 _HOUR = timedelta(hours=1)
 CEILING = Limit(most=100, per=timedelta(days=30))
@@ -287,7 +288,7 @@ class Entrance:
         session = StaffSession(
             key=_key(secret), staff=member.id, how=how, epoch=member.epoch, started_at=now, seen_at=now, there=there
         )
-        self.sessions.put(session.key, session, self.settings.idle)
+        self.sessions.put(session.key, session, self.settings.absolute + AFTER)
         self.record("staff.signed_in", member, now, how=how)
         return session, secret
 
@@ -303,9 +304,13 @@ class Entrance:
         return None if used is None else (used, member)
 
     def leave(self, secret: str | None, now: datetime) -> StaffSession | None:
-        """End a sign-in, and return it as it was; None when there is none (any more)."""
+        """End a sign-in, and return it as it was; None when there is none (any more).
+
+        One that was idle for too long opens nothing, but is returned: it still tells of the session at the
+        organisation's provider, which lives longer, and would let the next one at the desk in.
+        """
         session = self.sessions.take(_key(secret)) if secret else None
-        if session is not None:
+        if session is not None and not self._is_over(session, now):
             detail = {"by": session.staff, "how": session.how}
             self.events.record(Event(at=now, kind="staff.signed_out", detail=detail))
         return session
@@ -342,7 +347,7 @@ class Entrance:
         if now - session.seen_at < self.settings.idle / FRESH:
             return session
         used = replace(session, seen_at=now)
-        life = min(self.settings.idle, session.started_at + self.settings.absolute - now)
+        life = session.started_at + self.settings.absolute + AFTER - now
         if self.sessions.swap(session.key, kept.raw, used, life) is not None:
             return used
         again = self.sessions.get(session.key)  # another request of this browser was faster, or ended it

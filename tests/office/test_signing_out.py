@@ -196,6 +196,50 @@ def test_a_forged_return(there: World, query: str) -> None:
     assert UNSURE in note(there, browser, answer)
 
 
+def test_a_forged_return_does_not_take_the_true_one(there: World) -> None:
+    """The attack: another site's link uses up the way back, and nobody at the desk reads that all is over."""
+    browser = signed_in(there)
+    action, fields = form(there.office.go(browser, pressed(there, browser)))
+    browser.get(f"{DONE}?state=x")
+    assert form(browser.get(ON))[1] == fields, "the way there is there, too"
+    assert OUT_TOO in note(there, browser, browser.get(gone(action, fields)))
+    assert browser.get(f"{DONE}?state={fields['state']}").headers["Location"] == "/staff/sign-in"
+    assert OUT_TOO not in browser.get("/staff/sign-in").text, "once"
+
+
+def left_open(there: World, idle: timedelta) -> tuple[StaffBrowser, TestResponse]:
+    """Sign in, leave the page open for so long, and press "log out" on it."""
+    browser = signed_in(there)
+    nonce = re.findall(r'name="_n" value="([^"]+)"', browser.get("/staff").text)[-1]
+    there.office.clock.move(idle)
+    return browser, browser.post("/staff/sign-out", data={"_n": nonce})
+
+
+@pytest.mark.parametrize("idle", [16 * MINUTE, timedelta(hours=8)])
+def test_pressed_on_a_page_that_is_over(there: World, idle: timedelta) -> None:
+    """The attack: "You are logged out", and the next one at the desk is in by the session that the organisation has."""
+    browser, answer = left_open(there, idle)
+    action, fields = form(there.office.go(browser, answer))
+    back = gone(action, fields)
+    assert there.sessions.people() == ()
+    assert OUT_TOO in note(there, browser, browser.get(back))
+    assert there.office.events("staff.signed_out") == [], "they were out already"
+
+
+def test_pressed_when_nothing_is_known_any_more(there: World) -> None:
+    """So late that the way there is forgotten: what is not known is said, and what to do."""
+    browser, answer = left_open(there, timedelta(hours=10))
+    assert answer.headers["Location"] == "/staff/sign-in"
+    assert UNSURE in note(there, browser, answer)
+
+
+def test_a_page_that_is_over_opens_nothing(there: World) -> None:
+    """What is kept of it for the way out lets nobody in (ASVS 7.3.1)."""
+    browser = signed_in(there)
+    there.office.clock.move(15 * MINUTE)
+    assert not is_in(there.office, browser)
+
+
 def test_a_return_of_another_browser(there: World) -> None:
     """The attack: a link that says to somebody that they are out, or signs them out; it does neither."""
     first = signed_in(there)
