@@ -35,6 +35,23 @@ class Looks:
             raise Unreachable("test")
 
 
+def test_a_thread_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker short of threads for a moment: nobody meets an error, and the eID is asked again a little later."""
+    looks = Looks()
+    pulse = Pulse(looks, within=WITHIN)
+
+    def none_left(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as short:
+        short.setattr(threading.Thread, "start", none_left)
+        assert not pulse.beats(NOW)
+
+    assert not pulse.beats(NOW + SILENT / 2)
+    assert looks.count == 0
+    assert pulse.beats(NOW + SILENT)
+
+
 def test_the_well_are_looked_at_once_in_a_while() -> None:
     """Not every logout asks: once a minute, and not at all while people sign in."""
     looks = Looks()

@@ -51,8 +51,14 @@ class Pulse:
         """Return what is set once somebody has looked: the look that is under way, or a new one."""
         with self._lock:
             if self._under_way is None:
-                self._under_way = threading.Event()
-                threading.Thread(target=self._goes, args=(self._under_way, now), daemon=True).start()
+                over = threading.Event()
+                try:
+                    threading.Thread(target=self._goes, args=(over, now), daemon=True).start()
+                except RuntimeError:  # no thread to be had just now: silent, and looked at again when that has passed
+                    _log.warning("upstream_silent", reason="no_thread")
+                    over.set()
+                    return over
+                self._under_way = over
             return self._under_way
 
     def _goes(self, over: threading.Event, now: datetime) -> None:
