@@ -25,8 +25,7 @@ from idbroker.visit import Visit
 FRESH = timedelta(minutes=15)  # how long ago one must have shown who one is, to change how one is known (ASVS 7.5.1)
 LOOKED_AT = 200  # events; of these, some are told
 # What others did stands by itself: else who had looked would only wait until sign-ins pushed it off the page.
-BY_OTHERS, BY_OTHERS_LOOKED_AT = ("patient.", "guardianship.", "acting."), 1000
-_ACTED = ("acting.granted", "acting.ended")
+BY_OTHERS, BY_OTHERS_LOOKED_AT = ("patient.", "guardianship.", "acting."), 3000
 _PENDING = timedelta(minutes=15)
 _SKEW = timedelta(seconds=60)
 Changing = Callable[[Account], Account | None]
@@ -146,13 +145,6 @@ class OwnPage:
             events=self.history.of_person(session.person, LOOKED_AT),
             by_others=self.history.of_person(session.person, BY_OTHERS_LOOKED_AT, kinds=BY_OTHERS),
         ).seen_by(session)
-
-    def who_acted(self, event: Event) -> str:
-        """Return who acted for the person, as the clinic where it was knows them; "" where it does not."""
-        guardian, clinic, ward = event.detail.get("guardian"), event.clinic, event.person
-        if event.kind not in _ACTED or not (guardian and clinic and ward):
-            return ""
-        return self.records.called_at(guardian, clinic, self.records.enrolments.find(ward, clinic)) or ""
 
     def opens(self, session: Session, clinic: str) -> bool:
         """Tell whether a sign-on opens a clinic's My page; a password sent by another clinic's staff does not."""

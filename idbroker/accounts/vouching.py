@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 
 from idbroker.accounts.account import Account, Contact, Enrolment, Standing
+from idbroker.accounts.entries import is_protected
 from idbroker.accounts.records import Accounts, Enrolments
 from idbroker.ages import day_of, is_of_age
 from idbroker.clinic import Clinic
@@ -22,20 +23,21 @@ def vouched(account: Account, enrolments: Iterable[Enrolment]) -> bool:
     """
     if account.guardian is None:
         return True
-    approved = (enrolment for enrolment in enrolments if enrolment.standing is Standing.APPROVED)
-    return any(enrolment.guardian == account.guardian for enrolment in approved)
+    return any(approved_here(account, enrolment) for enrolment in enrolments)
 
 
 def approved_here(account: Account, enrolment: Enrolment | None) -> bool:
     """Tell whether this very clinic has approved the guardian who made an account.
 
     The attack: a stranger whom one clinic took for a guardian by mistake signs in as the child at every other,
-    one that takes everybody among them. So each clinic's approval is its own.
+    one that takes everybody among them. So each clinic's approval is its own; and where it has noted that a child's
+    name and address are protected it has approved nobody from whom the child may be hidden.
     """
     if account.guardian is None:
         return True
-    approved = enrolment is not None and enrolment.standing is Standing.APPROVED
-    return approved and enrolment is not None and enrolment.guardian == account.guardian
+    if enrolment is None or is_protected(enrolment):
+        return False
+    return enrolment.standing is Standing.APPROVED and enrolment.guardian == account.guardian
 
 
 def here(account: Account | None, enrolment: Enrolment | None) -> Account | None:

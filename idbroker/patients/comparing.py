@@ -16,7 +16,6 @@ from idbroker.messages.message import Channel
 from idbroker.numbers import birthdate_of
 
 _PASSWORD = "fallback"
-_NO_EIDS = frozenset({_PASSWORD, "assisted"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +77,9 @@ def told_here(enrolment: Enrolment, account: Account | None, theirs: Sequence[Ev
 
 
 def _by_eid(event: Event) -> bool:
-    loa = event.detail.get("loa", "low" if event.provider in _NO_EIDS else "")
-    return event.provider is not None and loa != LoA.LOW.word
+    """Tell whether an event is a sign-in by a person's eID, for themselves: who only brought a child is no patient."""
+    loa = event.detail.get("loa", LoA.LOW.word)
+    return event.provider is not None and loa != LoA.LOW.word and "ward" not in event.detail
 
 
 def _by_password(account: Account, event: Event) -> bool:

@@ -33,7 +33,7 @@ MOST = 20  # guardians of one ward at one clinic: more is a mistake, or somebody
 MOST_POWERS = 20
 RELATIONS = (CUSTODY, "guardian", "foster", "relative", MANDATE)
 ENDINGS = (CUSTODY, "mistake", "wish", "other")  # why staff end one
-DECEASED, DECLINED, WITHDRAWN = "deceased", "declined", "withdrawn"
+DECEASED, DECLINED, WITHDRAWN, PROTECTED = "deceased", "declined", "withdrawn", "protected"
 _CLAIMED = frozenset({Standing.ASKED, Standing.APPROVED})  # how a child stands whose guardian waits, or was taken
 _RELATION = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _POWER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,99}")
@@ -97,9 +97,9 @@ class Held:
 
 @dataclass(frozen=True, kw_only=True)
 class Noting:
-    """Notes and ends it. May raise StoreError; NotFound for a handle that is not there; NotAllowed below approver.
+    """Notes and ends it; `end_acting` ends what runs, `number_of` is the number that a person is recognised by.
 
-    `end_acting` ends what runs; `number_of` is the number that a person is recognised by.
+    May raise StoreError; NotFound for a handle that is not there; NotAllowed below approver.
     """
 
     records: Records
@@ -302,16 +302,10 @@ class Noting:
             return
         self.rows.add(
             Guardianship(
-                id=new_id(),
-                clinic=actor.clinic,
-                guardian=guardian,
-                ward=ward,
-                by=actor.id,
-                recorded_at=now,
-                ended_at=now,
-                ended_why=why,
+                id=new_id(), clinic=actor.clinic, guardian=guardian, ward=ward, by=actor.id, recorded_at=now,
+                ended_at=now, ended_why=why,
             )
-        )
+        )  # fmt: skip
 
     def died(self, actor: Actor, person: str, now: datetime) -> None:
         """End, at the actor's clinic, what anybody may do for who has died, and what they could do for others."""
@@ -352,6 +346,12 @@ class Noting:
         if ended:
             self._end_claims(ward.person, actor.clinic)
         return ended
+
+    def hide(self, ward: Enrolment) -> None:
+        """End what others have open for a ward whose name and address are protected. What they may is judged anew."""
+        self.end_acting(ward.person, PROTECTED, clinic=ward.clinic)
+        if ward.guardian is not None:
+            self._end_claims(ward.person, ward.clinic)
 
     def _end_claims(self, person: str, clinic: str) -> None:
         """End what the guardian has open: sign-ons by the child's password, and what this clinic's services hold."""

@@ -26,7 +26,6 @@ from idbroker.staff.member import Actor, Role
 LOOKS = 300  # searches of one colleague in an hour: nobody has so many patients before them
 AGAIN = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
-PROTECTED = "protected"
 _LOOKED_AT = 100  # times that a person has come
 _SIGNED_IN = ("signin.granted", "signin.session")
 _TOLD = (*_SIGNED_IN, "contact.settled", "contact.changed")
@@ -193,7 +192,8 @@ class Register:
         return found
 
     def _patient(self, enrolment: Enrolment) -> Patient:
-        theirs = self.history.of_person(enrolment.person, _LOOKED_AT, kinds=_CAME, clinic=enrolment.clinic)
+        came = self.history.of_person(enrolment.person, _LOOKED_AT, kinds=_CAME, clinic=enrolment.clinic)
+        theirs = [event for event in came if "ward" not in event.detail]  # who brought a child has not come for this
         here = [event for event in theirs if event.kind in _SIGNED_IN]
         account = self.records.accounts.of(enrolment.person)
         only_here = account is not None and account.only_at == (enrolment.clinic,)
@@ -224,9 +224,10 @@ class Register:
             return self._not_done(refusal.why, actor, person)
         if kept is None:
             raise AssertionError("an enrolment was written and is not there")
-        if is_protected(kept) and not is_protected(before):
-            # The attack: a parent from whom a child is hidden reads where it is treated, in what is open already.
-            self.noting.end_acting(person, PROTECTED, clinic=actor.clinic)
+        if is_protected(kept):
+            # The attack: a parent from whom a child is hidden reads where it is treated, in what is open already, or by
+            # the password that they chose for it. Every time: whoever broke in between had not ended it.
+            self.noting.hide(kept)
         what = said(before, kept)
         if what or before is None:
             record(self.events, "patient.changed" if before else "patient.entered", actor, person, now, what=what)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
+from idbroker.accounts.acted import who_acted
 from idbroker.client import Client
 from idbroker.clinic import LANGUAGES, Clinic, Clinics
 from idbroker.errors import NotFound
@@ -110,7 +112,7 @@ class _Page:
             clinics=self._site.clinics,
             titles=self._title,
             language=here.visit.language,
-            acted=self._site.own.who_acted,
+            acted=partial(who_acted, self._site.own.records, here.session),
         )
         said = self._myself.said(here, "")
         values = {**telling.values(own, here.session, here.clinic), **said.values}

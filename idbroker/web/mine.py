@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import groupby
 from operator import itemgetter
 
 from idbroker.accounts.account import Account, Agreed, Consent
@@ -134,9 +134,14 @@ class Telling:
 
     def _others(self, events: Sequence[Event]) -> list[dict[str, str]]:
         """Return what others did, a line for all of a kind on one day: else many looks would push off the first."""
-        days = groupby(map(self._event, events), key=lambda row: {**row, "at": row["at"][:10]})
-        rows = [(next(alike), 1 + len(list(alike))) for _, alike in days]
-        return [{**row, "times": str(times) if times > 1 else ""} for row, times in rows[:_MOST_BY_OTHERS]]
+        rows: dict[tuple[str, ...], dict[str, str]] = {}
+        times: Counter[tuple[str, ...]] = Counter()
+        for row in map(self._event, events):
+            alike = (row["at"][:10], *(row[name] for name in ("kind", "service", "role", "by")))
+            rows.setdefault(alike, row)
+            times[alike] += 1
+        told = [{**row, "times": str(times[alike]) if times[alike] > 1 else ""} for alike, row in rows.items()]
+        return told[:_MOST_BY_OTHERS]
 
     def _called(self, client_id: str | None) -> str:
         client = self.clients.find(client_id) if client_id else None

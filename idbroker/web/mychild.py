@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 
 from werkzeug.wrappers import Response
 
 from idbroker.accounts import passwords
+from idbroker.accounts.acted import who_acted
 from idbroker.accounts.children import Kid, proves
 from idbroker.errors import NotFound
 from idbroker.oidc.parameters import Parameters
@@ -98,7 +100,7 @@ class MyChild:
             clinics=self._site.clinics,
             titles=str,
             language=here.visit.language,
-            acted=self._site.own.who_acted,
+            acted=partial(who_acted, self._site.own.records, here.session),
         )
         said = self._myself.said(here, "")
         up = {"up": f"/me/{here.clinic.id}", "clinic": here.clinic.name}

@@ -18,6 +18,8 @@ from idbroker.accounts.account import Account, Contact, Standing
 from idbroker.accounts.activation import Invitation, Invited
 from idbroker.clock import StoppedClock
 from idbroker.messages.message import Channel
+from idbroker.patients.patient import Sheet
+from idbroker.staff.member import Actor, Role
 from tests.conftest import NOW
 from tests.door import answer_of, at_once, form_of
 from tests.fallback_door import EMAIL, MOBILE, PASSWORD, FallbackDoor, open_fallback_door
@@ -229,6 +231,27 @@ def test_a_guardian_s_own_links_end(door: FallbackDoor, standing: Standing) -> N
     invite(door, "emil", email=EMAIL)
 
     assert door.browser().fetch(path).status_code == 410
+
+
+def test_a_hidden_child_is_hidden_from_who_chose_its_password(door: FallbackDoor) -> None:
+    """The attack: the parent from whom a child is hidden reads as the child, signed in already or anew (L15)."""
+    account, browser = claimed(door, Standing.APPROVED), door.browser()
+    page = browser.press(door.at_password(browser), number=door.number("emil").display, password=PASSWORD)
+    tokens = door.redeem(answer_of(browser.press(page, code=door.code()))["code"]).json()
+    assert door.userinfo(tokens["access_token"]).status_code == 200
+    handle = door.enrol(account.person, "clinea", guardian=STRANGER, client="portal").handle
+    staff = Actor(id="staff-7", clinic="clinea", role=Role.APPROVER)
+
+    door.house.offices.register.change(staff, handle, Sheet(protected=True), None, door.clock.now())
+
+    assert door.userinfo(tokens["access_token"]).status_code == 401
+    assert door.house.signout.of_person(account.person) == ()
+    anew = door.browser()
+    number = door.number("emil").display
+    assert anew.press(door.at_password(anew), number=number, password=PASSWORD).url.endswith("/password")
+    asked = door.browser()
+    asked.press(asked.get(door.at_password(asked).url.replace("/password", "/forgot")), number=number)
+    assert links(door) == []
 
 
 # ---- what lives on ---------------------------------------------------------------------------------

@@ -229,7 +229,7 @@ def test_why_somebody_was_refused_is_told_to_nobody(office: Office) -> None:
         clinics=office.site.clinics,
         titles=str,
         language="en",
-        acted=office.site.own.who_acted,
+        acted=lambda event: event.detail["guardian"],
     )
     own = [telling._event(one) for one in office.events("acting.") if is_told(one)]
 

@@ -35,7 +35,8 @@ SENT = replace(ACCOUNT, only_at=("clinea",), only_since=NOW - 5 * DAY)
 
 def came(provider: str | None = "mitid", at: datetime = NOW, **detail: str) -> Event:
     """Return a sign-in at the clinic."""
-    return Event(at=at, kind="signin.granted", clinic="clinea", provider=provider, person="ada", detail=detail)
+    said = {"loa": "low" if provider in ("fallback", "assisted") else "substantial", **detail}
+    return Event(at=at, kind="signin.granted", clinic="clinea", provider=provider, person="ada", detail=said)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,8 @@ def came(provider: str | None = "mitid", at: datetime = NOW, **detail: str) -> E
         ((came(None),), {}),
         ((came("assisted"), came("assisted", loa="low")), {}),
         ((came("mitid"),), BOTH),
+        ((came("mitid", ward="a child"),), {}),
+        ((replace(came("mitid"), detail={}),), {}),
         ((came("another", loa="substantial"),), BOTH),
         ((came("another", loa="low"),), {}),
         ((came("fallback", loa="low"),), BOTH),

@@ -106,6 +106,7 @@ _ROWS: Mapping[str, Sequence[Mapping[str, str]]] = {
         *({**(_STAFF if kind.startswith(("patient.", "guardianship.")) else _DONE), "kind": kind} for kind in TOLD),
     ],
     "others": [{**_STAFF, "kind": "patient.opened", "times": "3"}],
+    "acting": [{"name": "Emil Prøvesen", "until": "2026-08-30"}, {"name": "", "until": "2026-09-01"}],
 }
 _NONE: Mapping[str, Sequence[Mapping[str, str]]] = {
     "kids": [],
@@ -113,6 +114,7 @@ _NONE: Mapping[str, Sequence[Mapping[str, str]]] = {
     "clinics": [],
     "events": [],
     "others": [],
+    "acting": [],
 }
 _BARE = {**_NONE, "sessions": [_THIS]}
 _KIDS = {

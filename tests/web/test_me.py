@@ -9,8 +9,11 @@ from datetime import timedelta
 
 import pytest
 
+from idbroker.accounts.account import Entry
+from idbroker.accounts.acted import who_acted
 from idbroker.events import Event
 from idbroker.messages.message import Channel
+from tests.conftest import NOW
 from tests.door import SECRET, form_of
 from tests.fallback_door import EMAIL, MOBILE, PASSWORD, FallbackDoor
 from tests.web.me_house import (
@@ -256,6 +259,26 @@ def test_many_looks_are_one_line(door: FallbackDoor) -> None:
     assert "found you in a search" in others
     assert others.count("300 times that day") == 1
     assert others.count("looked at your details") < 5
+
+
+def test_a_guardian_reads_no_other_s_name(door: FallbackDoor) -> None:
+    """The attack: a parent reads, by the password they chose for the child, what the other one is called now."""
+    records = door.rooms.counter.records
+    child = door.account("anna").person
+    other = door.account("karen", given_name="Karen", family_name="Nytnavn").person
+    door.enrol(other, "clinea")
+    said = {"guardian": other}
+    acted = Event(at=door.clock.now(), kind="acting.granted", clinic="clinea", person=child, detail=said)
+    by_password(door, door.browser("en"))
+    session = door.house.signout.of_person(child)[0]
+    assert who_acted(records, session, acted) == "Karen Nytnavn"
+
+    records.accounts.change(child, lambda account: replace(account, guardian="f" * 32))
+    assert who_acted(records, session, acted) == ""
+    records.accounts.change(child, lambda account: replace(account, guardian=None))
+    hidden = Entry(family_name="Nytnavn", protected=True, entered_at=NOW, by="staff")
+    records.enrolments.change(other, "clinea", lambda one: one and replace(one, entry=hidden))
+    assert who_acted(records, session, acted) == ""
 
 
 def test_who_acted_is_named(door: FallbackDoor) -> None:
