@@ -38,6 +38,7 @@ from idbroker.staff.member import Actor, Role
 from idbroker.visit import Visit
 
 _TYPED = Limit(most=10, per=timedelta(hours=1))  # numbers of children that one person types
+_DAILY = Limit(most=1, per=timedelta(days=1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +180,7 @@ def open_wards(
             clinics=given.settings.clinics,
             absent=absent,
             custody=counter.custody,
+            first_today=lambda clinic, now: _is_within(counter.throttle, f"silent {clinic}", _DAILY, now),
         ),
     )
     counter.custody.serve(absent, wards.ending)
@@ -220,7 +222,11 @@ def _number_of(given: Given, rows: MergeRows, person: str, now: datetime) -> Nat
 
 def _may_try(throttle: Throttle, person: str, visit: Visit) -> bool:
     """Count a number that somebody typed: whose child is whose is not to be found out by trying."""
-    return isinstance(throttle.spend(f"ward {person}", _TYPED, pause=_TYPED.per, now=visit.now), int)
+    return _is_within(throttle, f"ward {person}", _TYPED, visit.now)
+
+
+def _is_within(throttle: Throttle, name: str, limit: Limit, now: datetime) -> bool:
+    return isinstance(throttle.spend(name, limit, pause=limit.per, now=now), int)
 
 
 def _named(given: Given) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idbroker.accounts.custody import Custody
 from idbroker.accounts.families import DOWN
 from idbroker.accounts.records import Records
-from idbroker.clinic import Clinics
+from idbroker.clinic import Clinic, Clinics
 from idbroker.clock import Clock
 from idbroker.couriers import Courier, Rests
+from idbroker.events import Event
 from idbroker.guardianship.absent import Absent
 from idbroker.guardianship.records import Guardianship, Guardianships
 
@@ -26,7 +27,8 @@ class Approvals(Courier[Guardianship]):
     """The watch over them of one worker: `start` it, `close` it.
 
     Takes notes that were not asked about for as long as their register wants, each by one worker, and asks about the
-    approval behind each (accounts/custody.py). Registers that do not answer are left alone for a while.
+    approval behind each (accounts/custody.py). Registers that do not answer are left alone for a while;
+    `first_today` tells whether that is told for the first time in a day, of a clinic.
     """
 
     clock: Clock
@@ -35,6 +37,7 @@ class Approvals(Courier[Guardianship]):
     clinics: Clinics
     absent: Absent
     custody: Custody
+    first_today: Callable[[str, datetime], bool]
 
     def __post_init__(self) -> None:
         self._set_up("custody", THREADS)
@@ -74,10 +77,17 @@ class Approvals(Courier[Guardianship]):
                 return False
             if kinship.reason == DOWN:  # silence alone: a few spoilt rows of a register must not starve the others
                 self._rests.failed(lane, now)
+                self._tell_silence(clinic, now)
                 return False  # back as soon as `Absent.soon` has said
             self._rests.answered(lane)
         self.rows.check(row.id, now + self.absent.pace(clinic))
         return True
+
+    def _tell_silence(self, clinic: Clinic, now: datetime) -> None:
+        """Have the trail say that a no could not be heard: once a day, whichever worker finds it."""
+        if self.first_today(clinic.id, now):
+            detail = {"registers": _lane(self.absent.of(clinic))}
+            self.custody.events.record(Event(at=now, kind="register.silent", clinic=clinic.id, detail=detail))
 
 
 def _lane(names: tuple[str, ...]) -> str:

@@ -188,6 +188,8 @@ def test_a_register_that_is_down(house: ActingHouse) -> None:
 
     assert looked(house) == 0
     assert 1 <= len(house.folk.asked) <= 2, "one for each thread"
+    assert looked(house, max(AGAIN, LEASE)) == 0
+    assert [event.detail for event in house.events("register.silent")] == [{"registers": "folk"}], "once a day"
     house.folk.down = False
     kids[0].says(barred="withdrawn")
     assert looked(house, max(AGAIN, LEASE)) == 3
