@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,9 +25,14 @@ MOST = 28  # words in a sentence
 FOREIGN = ("suomi.fi", "bankid", "freja", "sverige", "finland")
 
 
+def tree(page: str) -> Any:
+    """Return a page, read."""
+    return html.document_fromstring(page)
+
+
 def text_of(view: DocumentView) -> str:
     """Return what a page says, as one reads it."""
-    main = html.document_fromstring(PAGES.document(view)).get_element_by_id("main")
+    main = tree(PAGES.document(view)).get_element_by_id("main")
     return " ".join(str(main.text_content()).split())
 
 
@@ -121,7 +127,7 @@ def test_the_language_is_switched_where_one_is(door: Door) -> None:
     """Switching the language keeps the sign-in that one came from."""
     browser = door.browser()
     url = linked(browser, browser.authorize().url, "privacy")
-    page = html.document_fromstring(browser.fetch(url).text)
+    page = tree(browser.fetch(url).text)
     fields = {one.get("name"): one.get("value") for one in page.xpath("//form[@id='f']/input")}
 
     assert fields == {"t": url.partition("t=")[2]}
@@ -151,7 +157,7 @@ def test_a_dane_reads_of_danish_ways_only(language: str, name: str) -> None:
 def test_without_a_service_the_ways_are_by_country() -> None:
     """Nobody knows where one comes from: all ways, each below the country of the clinics that take it."""
     view = DocumentView(frame=Frame(language="en"), name="help", by_country={"DK": WAYS[:1], "FI": WAYS[3:4]})
-    page = html.document_fromstring(PAGES.document(view))
+    page = tree(PAGES.document(view))
 
     assert [one.text_content() for one in page.xpath("//h3")] == ["Denmark", "Finland"]
     assert [one.text_content() for one in page.xpath("//dt")] == ["MitID", "Suomi.fi"]
@@ -224,7 +230,7 @@ def test_complaints_go_to_the_country() -> None:
 
 def test_programs_find_the_statement() -> None:
     """1.18: the statement is there for programs too, and its page says where."""
-    page = html.document_fromstring(PAGES.document(DocumentView(frame=frame("en"), name="accessibility")))
+    page = tree(PAGES.document(DocumentView(frame=frame("en"), name="accessibility")))
     addresses = {*page.xpath("//link[@type='application/json']/@href")}
 
     assert addresses == {PAGES.asset("accessibility.json")}
