@@ -125,7 +125,7 @@ class Watch(Courier[Delegation]):
         if self._rests.at(now) & {*clinic.registers, acting.register}:
             return None
         verdict, found = self.judging.heard(acting, guardian, client, clinic, now)
-        for name in found.down:
+        for name in found.silent:  # one that says of one ward what cannot be believed answers for the others
             self._rests.failed(name, now)
         for answer in found.answers:
             self._rests.answered(answer.register)
