@@ -176,7 +176,7 @@ class Reconciling:
                 clinic=visit.clinic.id,
                 provider=proved.identity.provider,
                 person=proved.person,
-                detail=detail,
+                detail={"loa": proved.identity.loa.word, **detail},
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -59,6 +60,7 @@ def test_what_the_patient_has_confirmed(api: Api, kind: str) -> None:
     for clinic in ("clinea", "neuroreg"):
         assert told(api, handle)["contacts"]["confirmed"] == NOTHING
         event = Event(at=api.office.clock.now(), kind=kind, clinic=clinic, provider="mitid", person=account.person)
+        event = replace(event, detail={"loa": "substantial"})
         api.office.house.durable.events.record(event)
 
     confirmed = {"email": MAIL, "sms": MOBILE}

@@ -123,10 +123,10 @@ def test_the_patient_reads_who_looked(enter: Enter) -> None:
     guest.page.locator("button[name=provider][value=bankid]").click()
     order = next(one for one in guest.sandbox.call("GET", "orders").json() if one["provider"] == "bankid")
     guest.sandbox.call("POST", f"orders/{order['id']}", {"person": "bjorn", "outcome": "approve"})
-    guest.arrive("#events")
+    guest.arrive("#others")
     guest.reads()
 
-    trail = guest.page.locator("#events + dl")
+    trail = guest.page.locator("#others + dl")
     said = guest.words("me.ev.patient.viewed", role="\0").partition("\0")[2]
     expect(trail).to_contain_text(said)
     expect(trail).not_to_contain_text("Anna")
