@@ -76,10 +76,13 @@ class StoredGuardianships:
             ).rowcount
 
     def forget_used(self, clinic: str, guardian: str, wards: Collection[str]) -> bool:
-        """Forget that somebody acted for these by a register's word; tell whether it was kept. Notes stay."""
+        """Forget that somebody acted for these by a register's word; tell whether it was kept.
+
+        Notes stay, and so does what has ended: it is the clinic's no by then (local.py).
+        """
         whose = (table.c.clinic == clinic, table.c.guardian == guardian, table.c.ward.in_(sorted(wards)))
         with self._database.connected() as connection:
-            return connection.execute(delete(table).where(*whose, table.c.basis == USED)).rowcount > 0
+            return connection.execute(delete(table).where(*whose, HOLDS, table.c.basis == USED)).rowcount > 0
 
     def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:
         """Return up to `most` whose limit is on `before` or earlier and that were told nothing so near to it yet."""

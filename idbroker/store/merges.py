@@ -11,11 +11,13 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Text,
+    and_,
     bindparam,
     case,
     delete,
     exists,
     insert,
+    not_,
     or_,
     select,
     update,
@@ -82,9 +84,8 @@ FORGET_ENROLMENT = delete(enrolment).where(
 )
 FORGET_LINKS = delete(link).where(link.c.person == OF)
 # No note, and kept anew when it is used again: it must stand in no note's way.
-FORGET_USED = delete(guardianship).where(
-    or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), guardianship.c.basis == USED
-)
+IS_USED = and_(guardianship.c.basis == USED, guardianship.c.ended_at.is_(None))  # what has ended is the clinic's no
+FORGET_USED = delete(guardianship).where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), IS_USED)
 GIVE = update(consent).where(consent.c.id == bindparam("is", type_=String)).values(person=bindparam("to", type_=Text))
 # Who may act for whom, by id, from one person to the other. The same guardian of the same ward holds at a clinic once,
 # and nobody is their own: what would be either ends.
@@ -94,7 +95,7 @@ GUARDIAN = case((guardianship.c.guardian == HAS, GETS), else_=guardianship.c.gua
 WARD = case((guardianship.c.ward == HAS, GETS), else_=guardianship.c.ward)
 TIES = (
     select(guardianship.c.id)
-    .where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), guardianship.c.basis != USED)
+    .where(or_(guardianship.c.guardian == OF, guardianship.c.ward == OF), not_(IS_USED))
     .order_by(guardianship.c.id)
 )
 TIED_ELSEWHERE = TIES.where(guardianship.c.clinic != bindparam("at", type_=Text)).limit(1)

@@ -109,7 +109,12 @@ def test_the_right_address_in_full(office: Office, anna: StaffBrowser) -> None:
     account = account_of(office, "marta")
     handle = patient_at(office, person="marta", told={Channel.SMS: "+46701740699"}).handle
     came = Event(
-        at=office.clock.now(), kind="signin.granted", clinic="neuroreg", provider="mitid", person=account.person
+        at=office.clock.now(),
+        kind="signin.granted",
+        clinic="neuroreg",
+        provider="mitid",
+        person=account.person,
+        detail={"loa": "substantial"},
     )
     office.house.durable.events.record(came)
 
