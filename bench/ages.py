@@ -36,6 +36,7 @@ from idbroker.identity import Identity, LoA
 from idbroker.numbers import parse
 from idbroker.policy import Allow, Case, Refuse
 from idbroker.request import SigninRequest
+from idbroker.sandbox.sim_person import cpr
 from idbroker.visit import Visit
 
 WARDS = (1, 3, 20)
@@ -90,10 +91,11 @@ class Home:
             birthdate=whom.born,
         )
 
-    def note(self, guardian: str, ward: str, index: int) -> None:
-        """Have the clinic take a ward and note its guardian."""
+    def note(self, guardian: str, index: int) -> None:
+        """Have the clinic take a ward, whose number says how young it is, and note its guardian."""
         born = date(_BORN, 1 + index % 12, 1 + index % 28)
-        number = parse(person(index).number, "DK", now=self.now.date())
+        number = parse(cpr(born, index % 1000), "DK", now=self.now.date())
+        ward = self.records.accounts.person(number, self.now)
         entry = Entry(
             number=number,
             given_name="Prøve",
@@ -190,7 +192,7 @@ def asking(home: Home, wards: int, rounds: int) -> dict[str, Any]:
     first = 1 + 1_000 * wards
     guardian, whom = home.known(first), person(first)
     for index in range(first + 1, first + 1 + wards):
-        home.note(guardian, home.known(index), index)
+        home.note(guardian, index)
     question, visit, proved = home.house.wards.who, home.visit(), home.proved(guardian, whom)
     page = question.begin(visit, proved)
     if not isinstance(page, Form) or page.values["count"] != str(wards):

@@ -73,7 +73,7 @@ class Guardianships(Protocol):
         ...
 
     def forget_used(self, clinic: str, guardian: str, wards: Collection[str]) -> bool:
-        """Forget that somebody acted for these by a register's word; tell whether it was kept. Notes stay."""
+        """Forget that somebody acted for these by a register's word; tell whether it was. Not what has ended."""
         ...
 
     def nearing(self, before: date, told_above: int, most: int) -> tuple[Guardianship, ...]:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from idbroker.clock import StoppedClock
-from idbroker.guardianship.records import Guardianship, new_id
+from idbroker.guardianship.records import USED, Guardianship, new_id
 from idbroker.patients.merging import Merged
 from idbroker.patients.patient import Conflict, NotDone
 from idbroker.store import open_durable
@@ -72,6 +72,24 @@ def test_what_both_had_holds_once(house: MergeHouse) -> None:
     assert isinstance(house.merging.join(OPERATOR, older, newer, house.now), Merged)
     assert house.durable.guardianships.of_guardian(older) == (stays,)
     assert house.durable.guardianships.of_ward(older) == ()
+
+
+def test_the_clinics_no_to_what_was_used_goes_along(house: MergeHouse) -> None:
+    """The attack: custody is lost, two records are joined, and the register that has not heard lets the parent in."""
+    older, newer, child = three(house)
+    used = Guardianship(
+        id=new_id(), clinic="clinea", guardian=newer, ward=child, basis=USED, recorded_at=house.now, by="register"
+    )
+    ties = house.durable.guardianships
+    assert ties.add(used)
+    ties.end("clinea", child, house.now, "custody", newer)
+    assert ties.add(replace(used, id=new_id(), ward="f" * 32))
+
+    assert not ties.forget_used("clinea", newer, (child,))
+    assert isinstance(house.merging.join(OPERATOR, older, newer, house.now), Merged)
+
+    kept = ties.of_guardian_ever(older)
+    assert [(row.ward, row.ended_why) for row in kept] == [(child, "custody")]
 
 
 @pytest.mark.parametrize("side", ["guardian", "ward"])
